@@ -1,0 +1,38 @@
+"""Layers: Parameters over the ops, with torch.nn's names, defaults and initial distributions."""
+
+from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh, activation_named
+from scratch.layers.container import Flatten, Sequential
+from scratch.layers.conv import Conv2d
+from scratch.layers.dropout import Dropout
+from scratch.layers.linear import Linear
+from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
+from scratch.layers.norm import BatchNorm1d, BatchNorm2d
+from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+
+__all__ = [
+    "GELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "L1Loss",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool2d",
+    "NLLLoss",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
+    "Tanh",
+    "activation_named",
+]

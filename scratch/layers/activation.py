@@ -1,0 +1,83 @@
+"""Activations as layers, and their names."""
+
+from scratch.module import Array, Backward, Module
+from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.softmax import log_softmax, softmax
+
+
+class ReLU(Module):
+    """max(x, 0)."""
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return relu(x)
+
+
+class LeakyReLU(Module):
+    """x where x > 0, else negative_slope * x."""
+
+    def __init__(self, negative_slope: float = 0.01):
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return leaky_relu(x, self.negative_slope)
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return sigmoid(x)
+
+
+class Tanh(Module):
+    """Hyperbolic tangent."""
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return tanh(x)
+
+
+class GELU(Module):
+    """x times the normal distribution function at x; approximate="tanh" is GPT-2's form."""
+
+    def __init__(self, approximate: str = "none"):
+        self.approximate = approximate
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return gelu(x, self.approximate)
+
+
+class SiLU(Module):
+    """x * sigmoid(x)."""
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return silu(x)
+
+
+class Softmax(Module):
+    """Softmax along `dim`."""
+
+    def __init__(self, dim: int):
+        self.dim = dim
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return softmax(x, self.dim)
+
+
+class LogSoftmax(Module):
+    """Logarithm of the softmax along `dim`."""
+
+    def __init__(self, dim: int):
+        self.dim = dim
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return log_softmax(x, self.dim)
+
+
+ACTIVATIONS = {"relu": ReLU, "leaky_relu": LeakyReLU, "sigmoid": Sigmoid, "tanh": Tanh, "gelu": GELU, "silu": SiLU}
+
+
+def activation_named(name: str) -> Module:
+    """A new activation layer by the name it has in a model's configuration."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation is {name!r}, expected one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]()

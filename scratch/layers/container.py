@@ -1,0 +1,37 @@
+"""Layers one after another."""
+
+from typing import Any
+
+from scratch.module import Array, Backward, Module
+from scratch.ops.flatten import flatten
+
+
+class Sequential(Module):
+    """Each layer applied to the value of the one before; they are named "0", "1", ... ."""
+
+    def __init__(self, *layers: Module):
+        for i, layer in enumerate(layers):
+            setattr(self, str(i), layer)
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        backwards = []
+        for _, layer in self.named_children():
+            x, backward = layer(x)
+            backwards.append(backward)
+
+        def backward_all(dy: Any) -> Any:
+            for backward in reversed(backwards):
+                dy = backward(dy)
+            return dy
+
+        return x, backward_all
+
+
+class Flatten(Module):
+    """The axes start_dim to end_dim joined into one."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return flatten(x, self.start_dim, self.end_dim)

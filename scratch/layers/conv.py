@@ -1,0 +1,37 @@
+"""Convolution layers."""
+
+from scratch.layers.init import fan_in_uniform
+from scratch.module import Array, Backward, Module, apply
+from scratch.ops.checks import pair
+from scratch.ops.conv import conv2d
+from scratch.ops.window import Size
+
+
+class Conv2d(Module):
+    """Convolution of images (N, in_channels, H, W) to (N, out_channels, OH, OW), as torch.nn.Conv2d."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"Conv2d: expected positive channels that groups divides, got in_channels {in_channels}, "
+                f"out_channels {out_channels}, groups {groups}"
+            )
+        kernel = pair("Conv2d", "kernel_size", kernel_size, 1)
+        fan_in = in_channels // groups * kernel[0] * kernel[1]
+        self.weight = fan_in_uniform((out_channels, in_channels // groups, *kernel), fan_in)
+        self.bias = fan_in_uniform((out_channels,), fan_in) if bias else None
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        options = dict(stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups)
+        return apply(conv2d, x, self.weight, self.bias, **options)

@@ -1,0 +1,60 @@
+"""Normalisation layers."""
+
+import numpy as np
+
+from scratch.module import Array, Backward, Buffer, Module, Parameter, apply
+from scratch.ops.norm import batch_norm
+
+
+class _BatchNorm(Module):
+    """Batch normalisation with torch's running statistics: weight 1, bias 0, mean 0 and variance 1 to begin with.
+
+    `momentum` is the share of the new batch in the running statistics; None takes their plain average.
+    """
+
+    dimensions: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ):
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__}: expected a positive num_features, got {num_features}")
+        self.eps, self.momentum = eps, momentum
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.running_mean = Buffer(np.zeros(num_features, np.float32)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(num_features, np.float32)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.array(0)) if track_running_stats else None
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        if x.ndim not in self.dimensions:
+            expected = " or ".join(f"{d}" for d in self.dimensions)
+            raise ValueError(f"{type(self).__name__}: expected an input of {expected} dimensions, got shape {x.shape}")
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        if mean is None or var is None or count is None:
+            (y, _, _), backward = apply(batch_norm, x, self.weight, self.bias, None, None, training=True, eps=self.eps)
+            return y, backward
+        if self.training:
+            count.data = count.data + 1
+        momentum = 1 / max(int(count.data), 1) if self.momentum is None else self.momentum
+        (y, mean.data, var.data), backward = apply(
+            batch_norm, x, self.weight, self.bias, mean.data, var.data, training=self.training, momentum=momentum, eps=self.eps
+        )
+        return y, lambda dy: backward(dy)[0]  # the running statistics have no gradient
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of features (N, C) or sequences (N, C, L)."""
+
+    dimensions = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of images (N, C, H, W)."""
+
+    dimensions = (4,)

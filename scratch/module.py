@@ -1,0 +1,195 @@
+"""Parameters, buffers and modules: names, state and modes, and the tap through which a pass is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Backward = Callable[..., Any]
+
+_tap: ContextVar[Callable[..., tuple[Any, Backward]] | None] = ContextVar("tap", default=None)
+_constants: ContextVar[tuple[Array, ...]] = ContextVar("constants", default=())
+
+
+class Parameter:
+    """An array that is trained, and the gradient that has been accumulated for it."""
+
+    def __init__(self, data: Array):
+        self.data = data
+        self.grad: Array | None = None
+
+    def accumulate(self, gradient: Array) -> None:
+        """Add a gradient of the parameter's shape to `grad`."""
+        if gradient.shape != self.data.shape:
+            raise ValueError(f"a gradient of shape {gradient.shape} came for a parameter of shape {self.data.shape}")
+        self.grad = gradient if self.grad is None else self.grad + gradient
+
+
+class Buffer:
+    """An array that belongs to a module's state and is not trained, such as a running mean."""
+
+    def __init__(self, data: Array):
+        self.data = data
+
+
+def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: Any) -> tuple[Any, Backward]:
+    """Call an op of several operands: arrays, Parameters and None.
+
+    The backward that comes back accumulates the Parameters' gradients and returns the arrays': one gradient where one
+    operand is an array, else a tuple. Operands declared `constant` are left out of the work and have None.
+    """
+    constants = _constants.get()
+    needs = tuple(o is not None and not any(o is c for c in constants) for o in operands)
+    y, op_backward = op(*(o.data if isinstance(o, Parameter) else o for o in operands), **options)
+
+    def backward(dy: Any) -> Any:
+        gradients = []
+        for operand, gradient in zip(operands, op_backward(dy, needs), strict=True):
+            if isinstance(operand, Parameter):
+                operand.accumulate(gradient)
+            elif operand is not None:
+                gradients.append(gradient)
+        return gradients[0] if len(gradients) == 1 else tuple(gradients)
+
+    return y, backward
+
+
+@contextmanager
+def constant(*arrays: Array) -> Iterator[None]:
+    """Declare arrays, such as a batch of images, that need no gradient.
+
+    A forward pass inside the block returns a backward that spends nothing on them: without it, the input gradient of
+    the first layer is a third of the work of an MLP's training step.
+    """
+    token = _constants.set(_constants.get() + arrays)
+    try:
+        yield
+    finally:
+        _constants.reset(token)
+
+
+@contextmanager
+def tap(observer: Callable[..., tuple[Any, Backward]]) -> Iterator[None]:
+    """Inside the block, every module's call becomes observer(module, *inputs), which calls module.forward itself."""
+    token = _tap.set(observer)
+    try:
+        yield
+    finally:
+        _tap.reset(token)
+
+
+class Module:
+    """A function with parameters: calling it returns its value and its backward.
+
+    The backward takes the gradient of the value, adds the parameters' gradients to `Parameter.grad`, and returns the
+    gradients of the inputs. Each call has a backward of its own, to be called at most once, so that a module may be
+    applied several times before any of them runs.
+
+    Parameters, buffers and children (a Module, or a list of them) are found from the attributes.
+    """
+
+    training = True
+
+    def forward(self, *inputs: Any) -> tuple[Any, Backward]:
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *inputs: Any) -> tuple[Any, Backward]:
+        observer = _tap.get()
+        return self.forward(*inputs) if observer is None else observer(self, *inputs)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules held directly, by attribute name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, list):
+                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Module))
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module under the empty path and every one below it, each once."""
+        seen: set[int] = set()
+        for path, module in self._walk():
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield path, module
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, under the first of its names."""
+        return self._named(Parameter)
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Every buffer once, under the first of its names."""
+        return self._named(Buffer)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def zero_grad(self) -> None:
+        """Forget the accumulated gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Array]:
+        """Every parameter's and buffer's array under every one of its names; the arrays are not copied."""
+        return {name: holder.data for name, holder in self._state()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy arrays in by name; each keeps the dtype it has here.
+
+        Raises ValueError, before anything is changed, where names are missing or unexpected or a shape differs.
+        """
+        holders = dict(self._state())
+        problems = [f"missing {name}" for name in holders if name not in state]
+        problems += [f"unexpected {name}" for name in state if name not in holders]
+        for name in holders.keys() & state.keys():
+            here, there = holders[name].data.shape, np.shape(state[name])
+            if here != there:
+                hint = "; its transpose would fit" if here == there[::-1] else ""
+                problems.append(f"{name} has shape {there}, expected {here}{hint}")
+        if problems:
+            raise ValueError(f"the state does not fit {type(self).__name__}: " + "; ".join(sorted(problems)))
+        for name, holder in holders.items():
+            holder.data = np.array(state[name], dtype=holder.data.dtype, order="C")
+
+    def astype(self, dtype: Any) -> Self:
+        """Cast every floating-point parameter and buffer, and drop the gradients."""
+        for _, holder in self._state():
+            if np.issubdtype(holder.data.dtype, np.floating):
+                holder.data = holder.data.astype(dtype)
+        self.zero_grad()
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of this module and all below it: dropout and batch normalisation act by it."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """The opposite of train()."""
+        return self.train(False)
+
+    def _walk(self, path: str = "") -> Iterator[tuple[str, Module]]:
+        yield path, self
+        for name, child in self.named_children():
+            yield from child._walk(f"{path}.{name}" if path else name)
+
+    def _state(self) -> Iterator[tuple[str, Parameter | Buffer]]:
+        for path, module in self._walk():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter | Buffer):
+                    yield (f"{path}.{name}" if path else name), value
+
+    def _named(self, kind: type) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for name, holder in self._state():
+            if isinstance(holder, kind) and id(holder) not in seen:
+                seen.add(id(holder))
+                yield name, holder

@@ -1,0 +1,45 @@
+"""Pure functions: each returns its value and its backward.
+
+    y, backward = conv2d(x, weight, bias, stride=2, padding=1)
+    dx, dweight, dbias = backward(dy)
+
+A backward returns one gradient for each array input, None for an input that has none (integers, options that were not
+given); where there is a single array input, its gradient itself. Backwards of ops that layers give parameters also take
+`needs`, a bool for each input: work is saved on those that are False. A backward is called at most once.
+"""
+
+from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.conv import conv2d
+from scratch.ops.cross_entropy import cross_entropy, nll_loss
+from scratch.ops.dropout import dropout
+from scratch.ops.flatten import flatten
+from scratch.ops.linear import linear
+from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
+from scratch.ops.norm import batch_norm
+from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from scratch.ops.softmax import log_softmax, softmax
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "flatten",
+    "gelu",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "relu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "tanh",
+]

@@ -1,0 +1,33 @@
+"""What the ops ask of their inputs, said in one line where it is not so."""
+
+import numpy as np
+
+from scratch.module import Array
+
+
+def one_float_dtype(op: str, **arrays: Array | None) -> None:
+    """Raise ValueError unless the arrays that are given are floating-point and of one dtype."""
+    dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
+    if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:
+        came = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise ValueError(f"{op}: expected one floating-point dtype, got {came}; cast with .astype or Module.astype")
+
+
+def has_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]) -> None:
+    """Raise ValueError unless an array that is given has the expected shape."""
+    if array is not None and array.shape != expected:
+        raise ValueError(f"{op}: expected {name} of shape {expected}, got {array.shape}")
+
+
+def one_of(op: str, name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError unless an option is one of its choices."""
+    if value not in choices:
+        raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(choices)}")
+
+
+def pair(op: str, name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
+    """An option for height and width: one int serves both. Raises ValueError below the minimum."""
+    both = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    if len(both) != 2 or any(not isinstance(v, int | np.integer) or v < minimum for v in both):
+        raise ValueError(f"{op}: {name} is {value!r}, expected an int or a pair of ints, each at least {minimum}")
+    return int(both[0]), int(both[1])

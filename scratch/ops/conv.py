@@ -1,0 +1,56 @@
+"""Two-dimensional convolution (cross-correlation, as everywhere in deep learning)."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.window import Size, Window, window
+
+
+def conv2d(
+    x: Array, weight: Array, bias: Array | None = None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups: int = 1
+) -> tuple[Array, Backward]:
+    """Convolve x (N, C, H, W) with weight (O, C/groups, KH, KW) and add bias (O,), as torch.nn.functional.conv2d.
+
+    stride, padding and dilation are ints or (height, width) pairs. Output n, o is the sum over c, i, j of
+    weight[o, c, i, j] * x[n, c, h*stride + i*dilation - padding, ...] over the channels c of o's group.
+    """
+    one_float_dtype("conv2d", x=x, weight=weight, bias=bias)
+    if x.ndim != 4 or weight.ndim != 4:
+        raise ValueError(f"conv2d: expected x (N, C, H, W) and weight (O, C/groups, KH, KW), got {x.shape} and {weight.shape}")
+    O, channels = weight.shape[:2]
+    if groups < 1 or x.shape[1] != channels * groups or O % groups:
+        raise ValueError(
+            f"conv2d: x has {x.shape[1]} channels; a weight of shape {weight.shape} in {groups} groups takes {channels * groups} "
+            "and needs its first axis divisible by groups"
+        )
+    has_shape("conv2d", "bias", bias, (O,))
+    return conv2d_by_taps(x, weight, bias, window("conv2d", x, weight.shape[2:], stride, padding, dilation), groups)
+
+
+def conv2d_by_taps(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:
+    """The definition: one matrix product for each position of the kernel, over the shifted image."""
+    (N, C, _, _), (O, _, KH, KW), (OH, OW) = x.shape, weight.shape, win.out
+    G = groups
+    kernel = np.ascontiguousarray(weight.reshape(G, O // G, C // G, KH, KW).transpose(3, 4, 0, 1, 2))  # (KH, KW, G, O/G, C/G)
+    padded = win.pad(x)
+    y = np.zeros((N, G, O // G, OH * OW), x.dtype)
+    for i, j, tap in win.taps(padded):
+        y += kernel[i, j] @ tap.reshape(N, G, C // G, OH * OW)
+    y = y.reshape(N, O, OH, OW)
+    if bias is not None:
+        y += bias[:, None, None]
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        dpadded = np.zeros(padded.shape, x.dtype)
+        dkernel = np.empty_like(kernel)
+        dy_groups = dy.reshape(N, G, O // G, OH * OW)
+        for (i, j, tap), (_, _, dtap) in zip(win.taps(padded), win.taps(dpadded), strict=True):
+            dkernel[i, j] = (dy_groups @ tap.reshape(N, G, C // G, OH * OW).swapaxes(2, 3)).sum(axis=0)
+            if needs[0]:
+                dtap += (kernel[i, j].swapaxes(1, 2) @ dy_groups).reshape(N, C, OH, OW)
+        dx = win.crop(dpadded) if needs[0] else None
+        dbias = dy.sum(axis=(0, 2, 3)) if bias is not None else None
+        return dx, dkernel.transpose(2, 3, 4, 0, 1).reshape(weight.shape), dbias
+
+    return y, backward

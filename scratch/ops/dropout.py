@@ -1,0 +1,12 @@
+"""Inverted dropout (Srivastava et al. 2014, section 10)."""
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+
+
+def dropout(x: Array, keep: Array, p: float) -> tuple[Array, Backward]:
+    """x / (1 - p) where the boolean array `keep` is true, else 0; `keep` has the shape of x."""
+    one_float_dtype("dropout", x=x)
+    has_shape("dropout", "keep", keep, x.shape)
+    scale = keep * x.dtype.type(1 / (1 - p) if p < 1 else 0)
+    return x * scale, lambda dy: (dy * scale, None)

@@ -1,0 +1,26 @@
+"""Affine map over the last axis."""
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
+    """y = x weightᵀ + bias, for x (..., in), weight (out, in), bias (out,) or None."""
+    one_float_dtype("linear", x=x, weight=weight, bias=bias)
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"linear: expected x (..., in) and weight (out, in), got {x.shape} and {weight.shape}")
+    out_features, in_features = weight.shape
+    has_shape("linear", "bias", bias, (out_features,))
+
+    rows = x.reshape(-1, in_features)  # one GEMM however many leading axes there are
+    y = rows @ weight.T
+    if bias is not None:
+        y += bias
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        dy_rows = dy.reshape(-1, out_features)
+        dx = (dy_rows @ weight).reshape(x.shape) if needs[0] else None
+        dbias = dy_rows.sum(axis=0) if bias is not None else None
+        return dx, dy_rows.T @ rows, dbias
+
+    return y.reshape(*x.shape[:-1], out_features), backward

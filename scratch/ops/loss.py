@@ -1,0 +1,74 @@
+"""Losses between an input and a target of the same shape; both have a gradient.
+
+`reduction` is "mean", "sum" or "none", as in torch.nn.functional.
+"""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype, one_of
+
+
+def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
+    """(input - target)²."""
+    _check_pair("mse_loss", input, target)
+    difference = input - target
+    return _reduced("mse_loss", difference * difference, 2 * difference, reduction)
+
+
+def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
+    """|input - target|, with gradient 0 where they are equal."""
+    _check_pair("l1_loss", input, target)
+    difference = input - target
+    return _reduced("l1_loss", np.abs(difference), np.sign(difference), reduction)
+
+
+def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
+    """A parabola within beta of the target, |input - target| - beta/2 beyond (Girshick 2015, equation 3)."""
+    _check_pair("smooth_l1_loss", input, target)
+    if beta <= 0:
+        raise ValueError(f"smooth_l1_loss: beta is {beta}, expected more than 0; for 0 use l1_loss")
+    difference = input - target
+    distance = np.abs(difference)
+    loss = np.where(distance < beta, 0.5 / beta * difference * difference, distance - 0.5 * beta)
+    return _reduced("smooth_l1_loss", loss, np.clip(difference / beta, -1, 1), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Array, target: Array, weight: Array | None = None, pos_weight: Array | None = None, reduction: str = "mean"
+) -> tuple[Array, Backward]:
+    """-(pos_weight * target * log s + (1 - target) * log(1 - s)) * weight, where s is the sigmoid of the input.
+
+    weight and pos_weight broadcast to the input's shape and are taken as constants.
+    """
+    op = "binary_cross_entropy_with_logits"
+    one_float_dtype(op, input=input, target=target, weight=weight, pos_weight=pos_weight)
+    has_shape(op, "target", target, input.shape)
+    softplus = np.maximum(-input, 0) + np.log1p(np.exp(-np.abs(input)))  # -log s, without overflow
+    sigmoid = 0.5 * np.tanh(0.5 * input) + 0.5
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # of -log s
+    loss = (1 - target) * input + scale * softplus
+    slope = (1 - target) - scale * (1 - sigmoid)
+    dtarget = -input + (0 if pos_weight is None else (pos_weight - 1) * softplus)
+    if weight is not None:
+        loss, slope, dtarget = loss * weight, slope * weight, dtarget * weight
+    y, backward = _reduced(op, loss, slope, reduction, dtarget)
+    return y, lambda dy: (*backward(dy), None, None)
+
+
+def _reduced(op: str, loss: Array, slope: Array, reduction: str, target_slope: Array | None = None) -> tuple[Array, Backward]:
+    """The reduced loss; its backward from the slopes of each element with respect to its input and its target."""
+    one_of(op, "reduction", reduction, ("mean", "sum", "none"))
+    y = loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+    def backward(dy: Array) -> tuple[Array, Array]:
+        scale = dy / loss.size if reduction == "mean" else dy
+        dinput = slope * scale
+        return dinput, -dinput if target_slope is None else target_slope * scale
+
+    return y, backward
+
+
+def _check_pair(op: str, input: Array, target: Array) -> None:
+    one_float_dtype(op, input=input, target=target)
+    has_shape(op, "target", target, input.shape)

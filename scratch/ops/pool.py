@@ -1,0 +1,82 @@
+"""Pooling over images (N, C, H, W) or (C, H, W)."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import one_float_dtype, pair
+from scratch.ops.window import Size, Window, window
+
+
+def max_pool2d(
+    x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
+) -> tuple[Array, Backward]:
+    """The maximum of each window; of several equal maxima the first in row-major order gets the gradient."""
+    win = _pooling_window("max_pool2d", x, kernel_size, stride, padding, dilation)
+    padded = win.pad(x, -np.inf)
+    taps = (tap for _, _, tap in win.taps(padded))
+    y = next(taps).copy(order="K")
+    for tap in taps:
+        np.maximum(y, tap, out=y)
+
+    def backward(dy: Array) -> Array:
+        dpadded = np.zeros_like(padded)
+        unclaimed = np.ones_like(y, dtype=bool)
+        for (_, _, tap), (_, _, dtap) in zip(win.taps(padded), win.taps(dpadded), strict=True):
+            first = (tap == y) & unclaimed
+            unclaimed ^= first
+            dtap += dy * first
+        return win.crop(dpadded)
+
+    return y, backward
+
+
+def avg_pool2d(
+    x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
+) -> tuple[Array, Backward]:
+    """The mean of each window; `count_include_pad` says whether padding counts as zeros or not at all."""
+    win = _pooling_window("avg_pool2d", x, kernel_size, stride, padding, 1)
+    if count_include_pad:
+        count = x.dtype.type(win.kernel[0] * win.kernel[1])
+    else:
+        count = sum(tap for _, _, tap in win.taps(win.pad(np.ones(x.shape[-2:], x.dtype))))
+    padded = win.pad(x)
+    y = sum(tap for _, _, tap in win.taps(padded)) / count
+
+    def backward(dy: Array) -> Array:
+        dpadded, share = np.zeros_like(padded), dy / count
+        for _, _, dtap in win.taps(dpadded):
+            dtap += share
+        return win.crop(dpadded)
+
+    return y, backward
+
+
+def adaptive_avg_pool2d(x: Array, output_size: Size) -> tuple[Array, Backward]:
+    """Means over a grid of output_size regions; region i of n covers the rows floor(i H / n) to ceil((i + 1) H / n)."""
+    _check_images("adaptive_avg_pool2d", x)
+    out_h, out_w = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
+    rows, columns = _region_means(x.shape[-2], out_h, x.dtype), _region_means(x.shape[-1], out_w, x.dtype)
+    return rows @ x @ columns.T, lambda dy: rows.T @ dy @ columns
+
+
+def _region_means(size: int, regions: int, dtype: np.dtype) -> Array:
+    """The matrix (regions, size) that averages a vector over its regions."""
+    matrix = np.zeros((regions, size), dtype)
+    for i in range(regions):
+        start, end = i * size // regions, -(-(i + 1) * size // regions)
+        matrix[i, start:end] = 1 / (end - start)
+    return matrix
+
+
+def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size) -> Window:
+    _check_images(op, x)
+    win = window(op, x, kernel_size, kernel_size if stride is None else stride, padding, dilation)
+    if any(2 * p > k for p, k in zip(win.padding, win.kernel, strict=True)):
+        raise ValueError(f"{op}: padding {win.padding} is more than half of kernel_size {win.kernel}")
+    return win
+
+
+def _check_images(op: str, x: Array) -> None:
+    one_float_dtype(op, x=x)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{op}: expected x (N, C, H, W) or (C, H, W), got {x.shape}")

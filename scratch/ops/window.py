@@ -1,0 +1,57 @@
+"""Sliding windows over images: their count, the padding, and the strided views that convolution and pooling share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratch.module import Array
+from scratch.ops.checks import pair
+
+Size = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The geometry of a window that slides over images (..., H, W), each member an (H, W) pair."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    out: tuple[int, int]  # positions the window takes: the size of the output
+
+    def pad(self, x: Array, value: float = 0.0) -> Array:
+        """A padded copy of x in its memory layout, or x itself where there is no padding."""
+        (ph, pw), (H, W) = self.padding, x.shape[-2:]
+        if ph == pw == 0:
+            return x
+        padded = np.full_like(x, value, shape=(*x.shape[:-2], H + 2 * ph, W + 2 * pw))
+        padded[..., ph : ph + H, pw : pw + W] = x
+        return padded
+
+    def crop(self, padded: Array) -> Array:
+        """The view that pad() filled with x."""
+        (ph, pw), (H, W) = self.padding, padded.shape[-2:]
+        return padded[..., ph : H - ph, pw : W - pw]
+
+    def taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
+        """For each kernel position (i, j), the view of what it meets as the window slides: (..., *out)."""
+        (kh, kw), (sh, sw), (dh, dw), (oh, ow) = self.kernel, self.stride, self.dilation, self.out
+        for i in range(kh):
+            for j in range(kw):
+                top, left = i * dh, j * dw
+                yield i, j, padded[..., top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
+
+
+def window(op: str, x: Array, kernel: Size, stride: Size, padding: Size, dilation: Size) -> Window:
+    """Work out a window over x (..., H, W); ValueError names the option that is off."""
+    k, s = pair(op, "kernel_size", kernel, 1), pair(op, "stride", stride, 1)
+    p, d = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
+    room = tuple(size + 2 * pad - step * (length - 1) for size, pad, step, length in zip(x.shape[-2:], p, d, k, strict=True))
+    if min(room) < 1:
+        raise ValueError(
+            f"{op}: a kernel of {k} with dilation {d} does not fit images of {x.shape[-2:]} padded by {p}; "
+            "use a smaller kernel, more padding or larger images"
+        )
+    return Window(k, s, p, d, ((room[0] - 1) // s[0] + 1, (room[1] - 1) // s[1] + 1))

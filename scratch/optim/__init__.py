@@ -1,0 +1,1 @@
+"""Optimisers over Parameters, with torch.optim's semantics."""
