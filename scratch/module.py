@@ -60,6 +60,18 @@ def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: An
     return y, backward
 
 
+def state_mismatch(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, Any]) -> str:
+    """What keeps `state` from being loaded where arrays of these shapes are expected, in one line; "" where nothing does."""
+    problems = [f"missing {name}" for name in shapes if name not in state]
+    problems += [f"unexpected {name}" for name in state if name not in shapes]
+    for name in shapes.keys() & state.keys():
+        here, there = shapes[name], tuple(np.shape(state[name]))
+        if here != there:
+            hint = "; its transpose would fit" if here == there[::-1] else ""
+            problems.append(f"{name} has shape {there}, expected {here}{hint}")
+    return "; ".join(sorted(problems))
+
+
 @contextmanager
 def constant(*arrays: Array) -> Iterator[None]:
     """Declare arrays, such as a batch of images, that need no gradient.
@@ -146,15 +158,9 @@ class Module:
         Raises ValueError, before anything is changed, where names are missing or unexpected or a shape differs.
         """
         holders = dict(self._state())
-        problems = [f"missing {name}" for name in holders if name not in state]
-        problems += [f"unexpected {name}" for name in state if name not in holders]
-        for name in holders.keys() & state.keys():
-            here, there = holders[name].data.shape, np.shape(state[name])
-            if here != there:
-                hint = "; its transpose would fit" if here == there[::-1] else ""
-                problems.append(f"{name} has shape {there}, expected {here}{hint}")
-        if problems:
-            raise ValueError(f"the state does not fit {type(self).__name__}: " + "; ".join(sorted(problems)))
+        unfit = state_mismatch({name: holder.data.shape for name, holder in holders.items()}, state)
+        if unfit:
+            raise ValueError(f"the state does not fit {type(self).__name__}: {unfit}")
         for name, holder in holders.items():
             holder.data = np.array(state[name], dtype=holder.data.dtype, order="C")
 
