@@ -16,7 +16,8 @@ class CrossEntropyLoss(Module):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         weight = None if self.weight is None else self.weight.data
-        return cross_entropy(input, target, weight, self.ignore_index, self.label_smoothing, self.reduction)
+        y, backward = cross_entropy(input, target, weight, self.ignore_index, self.label_smoothing, self.reduction)
+        return y, lambda dy: backward(dy)[:2]
 
 
 class NLLLoss(Module):
@@ -27,7 +28,9 @@ class NLLLoss(Module):
         self.ignore_index, self.reduction = ignore_index, reduction
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
-        return nll_loss(input, target, None if self.weight is None else self.weight.data, self.ignore_index, self.reduction)
+        weight = None if self.weight is None else self.weight.data
+        y, backward = nll_loss(input, target, weight, self.ignore_index, self.reduction)
+        return y, lambda dy: backward(dy)[:2]
 
 
 class MSELoss(Module):

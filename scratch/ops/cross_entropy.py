@@ -50,7 +50,7 @@ def cross_entropy(
         loss = -((soft * log_p) @ class_weight)
         divisor = input.dtype.type(M)
 
-    def backward(dy: Array) -> tuple[Array, Array | None]:
+    def backward(dy: Array) -> tuple[Array, Array | None, None]:
         scale = _row_scale(dy, reduction, divisor, M)
         if by_labels:
             mass = on_label * label_weight + elsewhere * class_weight.sum() * counted  # what each row's target weighs in all
@@ -58,10 +58,10 @@ def cross_entropy(
             drows[np.arange(M), labels] -= on_label * label_weight * scale
             if label_smoothing:
                 drows -= elsewhere * class_weight * (counted * scale)[:, None]
-            return _unrows(drows, input), None
+            return _unrows(drows, input), None, None
         drows = (p * (soft @ class_weight)[:, None] - soft * class_weight) * scale[:, None]
         dtarget = (label_smoothing - 1) * class_weight * log_p * scale[:, None]
-        return _unrows(drows, input), _unrows(dtarget, input)
+        return _unrows(drows, input), _unrows(dtarget, input), None
 
     return _reduce(loss, reduction, divisor, input), backward
 
@@ -78,10 +78,10 @@ def nll_loss(
     divisor = label_weight.sum()
     loss = -label_weight * rows[np.arange(M), labels]
 
-    def backward(dy: Array) -> tuple[Array, None]:
+    def backward(dy: Array) -> tuple[Array, None, None]:
         drows = np.zeros_like(rows)
         drows[np.arange(M), labels] = -label_weight * _row_scale(dy, reduction, divisor, M)
-        return _unrows(drows, input), None
+        return _unrows(drows, input), None, None
 
     return _reduce(loss, reduction, divisor, input), backward
 

@@ -1,0 +1,73 @@
+"""One assertion for anyone's own tests."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity import tree
+from parity.check import DTYPES, judge, one_thread
+from parity.inputs import float32_representable
+from parity.report import explain
+from parity.tolerance import calibrate
+from parity.twins import Build, pose, run_reference
+from parity.verdict import Verdict
+from parity.weights import get_state
+from scratch.module import Module
+
+
+class ParityError(AssertionError):
+    """A twin differs from its reference; the message says where, in what and by how much."""
+
+
+def assert_parity(
+    mine: Callable[..., Any],
+    theirs: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    constants: tuple[str, ...] = (),
+    dtypes: tuple[str, ...] = DTYPES,
+    seed: int = 0,
+    **options: Any,
+) -> None:
+    """Raise ParityError unless `mine` computes what `theirs` does: the value, and the gradient of every input.
+
+    mine        takes the inputs in their order, as NumPy arrays, and the options; returns (y, backward), where backward
+                takes the gradient of y and returns one gradient for each input, None for integers. Or a scratch Module.
+    theirs      a torch function that takes the same inputs and options, or a torch module, whose weights mine is given
+    inputs      arrays by name; floating-point ones are rounded to float32, so that both dtypes start from the same numbers
+    constants   names of floating-point inputs that have no gradient
+
+        assert_parity(my_conv2d, torch.nn.functional.conv2d, inputs=dict(x=x, weight=w, bias=b), stride=2)
+    """
+    arrays = {name: tree.map_leaves(_as_input, value) for name, value in inputs.items()}
+    unknown = [name for name in constants if name not in arrays]
+    if unknown:
+        raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
+    build_mine, build_theirs = _builder(mine, options), _builder(theirs, options)
+    with one_thread():
+        state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
+        problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
+        calibration = calibrate(lambda posed, dtype: run_reference(build_theirs, posed, dtype).tensors, problem)
+        for dtype in dtypes:
+            name = getattr(mine, "__name__", type(mine).__name__)
+            verdict = judge(Verdict(name, "", dtype, "cpu", seed), build_mine, build_theirs, problem, calibration)
+            if not verdict.ok:
+                raise ParityError(explain(verdict))
+
+
+def _builder(subject: Any, options: Mapping[str, Any]) -> Build:
+    if isinstance(subject, Module | torch.nn.Module):
+        if options:
+            raise ValueError(f"a module takes no options, got {', '.join(options)}")
+        return lambda: copy.deepcopy(subject)
+    return lambda: partial(subject, **options)
+
+
+def _as_input(value: Any) -> Any:
+    value = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+    return float32_representable(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value

@@ -1,0 +1,27 @@
+"""Every comparison, by family: a table a file, a row a case.
+
+A new twin is a row in one of these tables, and a new table is a line here.
+"""
+
+from dataclasses import replace
+
+from parity.case import ParityCase
+from parity.cases import activations, basics, convolutional, losses
+
+FAMILIES = {"activations": activations, "basics": basics, "convolutional": convolutional, "losses": losses}
+
+
+def _all() -> tuple[ParityCase, ...]:
+    rows = (replace(case, family=family) for family, table in FAMILIES.items() for case in table.CASES)
+    return tuple(case for row in rows for case in ((row,) if row.scratch.startswith("ops.") else (row, row.in_eval_mode())))
+
+
+CASES = _all()
+
+
+def matching(pattern: str) -> list[ParityCase]:
+    """The cases whose name or family contains the pattern; ValueError where there is none."""
+    found = [case for case in CASES if pattern in case.name or pattern == case.family]
+    if not found:
+        raise ValueError(f"no case is called anything like {pattern!r}; `parity list` names all {len(CASES)}")
+    return found

@@ -1,0 +1,149 @@
+"""Convolution, pooling, batch normalisation and the CNN."""
+
+from collections.abc import Callable
+from typing import Any
+
+from parity.case import ParityCase
+from parity.inputs import Draw
+from scratch.module import Array
+
+Inputs = Callable[[Draw], dict[str, Any]]
+
+
+def convolution(x: tuple[int, ...], weight: tuple[int, ...], bias: bool = True) -> Inputs:
+    """Images, a kernel at the scale of its fan-in, and perhaps a bias."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Array]:
+        _, channels, height, width = weight
+        inputs = {"x": draw.normal(*x), "weight": draw.normal(*weight, scale=(channels * height * width) ** -0.5)}
+        return inputs | {"bias": draw.normal(weight[0])} if bias else inputs
+
+    return draw_inputs
+
+
+def images(*shape: int) -> Inputs:
+    """One input of normal numbers."""
+    return lambda draw: {"x": draw.normal(*shape)}
+
+
+def ties(*shape: int) -> Inputs:
+    """Small whole numbers, in which most windows hold their maximum more than once."""
+    return lambda draw: {"x": draw.grid(*shape)}
+
+
+def normalisation(*shape: int, affine: bool = True, statistics: bool = True) -> Inputs:
+    """Features near eps and far off zero, random scales and shifts, random running statistics."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        C = shape[1]
+        return {
+            "x": draw.features(*shape),
+            "weight": draw.normal(C, scale=0.5, offset=1) if affine else None,
+            "bias": draw.normal(C) if affine else None,
+            "running_mean": draw.normal(C) if statistics else None,
+            "running_var": draw.positive(C) if statistics else None,
+        }
+
+    return draw_inputs
+
+
+STATISTICS = ("running_mean", "running_var")
+
+CONVOLUTIONS: list[tuple[str, Inputs, dict[str, Any]]] = [
+    ("plain", convolution((3, 5, 9, 11), (7, 5, 3, 2)), {}),
+    ("no-bias", convolution((3, 5, 9, 11), (7, 5, 3, 2), bias=False), {}),
+    ("padded", convolution((3, 5, 9, 11), (7, 5, 3, 3)), {"padding": 1}),
+    ("strided-exact", convolution((3, 5, 9, 11), (7, 5, 3, 3)), {"stride": 2, "padding": 1}),
+    ("strided-remainder", convolution((3, 5, 10, 12), (7, 5, 3, 2)), {"stride": (2, 3), "padding": (1, 0)}),
+    ("dilated", convolution((3, 5, 9, 11), (7, 5, 3, 2)), {"dilation": (2, 3), "padding": (2, 1)}),
+    ("groups", convolution((3, 6, 9, 11), (9, 2, 3, 2)), {"groups": 3, "stride": (1, 2), "padding": (0, 1), "dilation": (2, 1)}),
+    ("depthwise", convolution((3, 5, 9, 11), (10, 1, 3, 3)), {"groups": 5, "padding": 1}),
+    ("1x1", convolution((3, 5, 9, 11), (7, 5, 1, 1)), {}),
+    ("1x1-strided", convolution((3, 5, 9, 11), (7, 5, 1, 1)), {"stride": 2}),
+    ("one-channel", convolution((3, 1, 13, 11), (7, 1, 5, 3)), {"padding": (2, 1)}),
+    ("kernel-is-image", convolution((3, 5, 4, 6), (7, 5, 4, 6)), {}),
+]
+
+POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
+    ("max_pool2d", "2x2", images(3, 5, 8, 6), {"kernel_size": 2}),
+    ("max_pool2d", "odd", images(3, 5, 9, 7), {"kernel_size": 2}),
+    ("max_pool2d", "ties", ties(3, 5, 9, 11), {"kernel_size": (2, 3)}),
+    ("max_pool2d", "overlapping-ties", ties(3, 5, 9, 12), {"kernel_size": 3, "stride": (2, 1), "padding": 1}),
+    ("max_pool2d", "dilated", ties(3, 5, 11, 12), {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0), "dilation": (2, 3)}),
+    ("max_pool2d", "gaps", images(3, 5, 11, 12), {"kernel_size": 2, "stride": 3}),
+    ("max_pool2d", "one-image", images(5, 9, 7), {"kernel_size": 2}),
+    ("avg_pool2d", "2x2", images(3, 5, 9, 6), {"kernel_size": 2}),
+    ("avg_pool2d", "overlapping", images(3, 5, 9, 12), {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}),
+    (
+        "avg_pool2d",
+        "padding-not-counted",
+        images(3, 5, 9, 12),
+        {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+    ),
+    ("adaptive_avg_pool2d", "uneven", images(3, 5, 9, 11), {"output_size": (4, 3)}),
+    ("adaptive_avg_pool2d", "global", images(3, 5, 9, 11), {"output_size": 1}),
+    ("adaptive_avg_pool2d", "enlarging", images(3, 5, 4, 3), {"output_size": (7, 5)}),
+]
+
+LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
+    (
+        "Conv2d",
+        images(3, 6, 9, 11),
+        {
+            "in_channels": 6,
+            "out_channels": 9,
+            "kernel_size": (3, 2),
+            "stride": (1, 2),
+            "padding": 1,
+            "dilation": (2, 1),
+            "groups": 3,
+        },
+    ),
+    ("Conv2d-no-bias", images(3, 5, 9, 11), {"in_channels": 5, "out_channels": 7, "kernel_size": 3, "bias": False}),
+    ("MaxPool2d", ties(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("AvgPool2d", images(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+    ("AdaptiveAvgPool2d", images(3, 5, 9, 11), {"output_size": (4, 3)}),
+    ("BatchNorm1d", lambda draw: {"x": draw.features(13, 5)}, {"num_features": 5}),
+    ("BatchNorm1d-sequences", lambda draw: {"x": draw.features(3, 5, 13)}, {"num_features": 5, "eps": 1e-3, "momentum": 0.3}),
+    ("BatchNorm2d", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5}),
+    ("BatchNorm2d-averaging", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "momentum": None}),
+    ("BatchNorm2d-plain", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "affine": False}),
+    ("BatchNorm2d-untracked", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "track_running_stats": False}),
+]
+
+CASES = [
+    ParityCase(f"conv2d-{name}", "ops.conv2d", "torch.nn.functional.conv2d", inputs, config)
+    for name, inputs, config in CONVOLUTIONS
+]
+CASES += [
+    ParityCase(f"{op}-{name}", f"ops.{op}", f"torch.nn.functional.{op}", inputs, config) for op, name, inputs, config in POOLING
+]
+CASES += [
+    ParityCase(
+        f"batch_norm-{name}",
+        "ops.batch_norm",
+        "functional.batch_norm",
+        normalisation(*shape, **present),
+        config,
+        constants=STATISTICS,
+    )
+    for name, shape, present, config in (
+        ("train", (3, 5, 7, 4), {}, {"training": True, "momentum": 0.3}),
+        ("eval", (3, 5, 7, 4), {}, {}),
+        ("rows", (13, 5), {}, {"training": True, "eps": 1e-3}),
+        ("plain", (3, 5, 13), {"affine": False, "statistics": False}, {"training": True}),
+    )
+]
+CASES += [
+    ParityCase(name, f"layers.{name.split('-')[0]}", f"torch.nn.{name.split('-')[0]}", inputs, config)
+    for name, inputs, config in LAYERS
+]
+CASES += [
+    ParityCase(
+        name, "models.CNN", "models.CNN", images(4, 3, 13, 17), {"in_channels": 3, "image_size": [13, 17], "classes": 7} | config
+    )
+    for name, config in (
+        ("CNN", {"channels": [5, 6], "hidden": 11}),
+        ("CNN-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),
+    )
+]

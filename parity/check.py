@@ -1,0 +1,89 @@
+"""From a case to its verdict."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from parity.case import ParityCase
+from parity.locate import locate
+from parity.tolerance import Calibration, calibrate
+from parity.twins import Build, Problem, builders, pose_case, run_reference, run_scratch
+from parity.verdict import Verdict, compare
+
+DTYPES = ("float64", "float32")
+
+
+def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0) -> Verdict:
+    """Judge the NumPy twin, or on another device than the CPU the PyTorch twin there, against PyTorch in float64."""
+    verdict = Verdict(case.name, case.family, dtype, device, seed)
+    with one_thread():
+        try:
+            problem, calibration = _posed(case, seed)
+        except Exception as error:
+            verdict.verdict, verdict.message = "error", f"the reference did not run: {describe(error)}"
+            return verdict
+        return judge(verdict, *builders(case), problem, calibration)
+
+
+def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration) -> Verdict:
+    """Fill a verdict in: run the side under judgement, compare, and where it differs look for the culprit."""
+    dtype, device = verdict.dtype, verdict.device
+    unfit = calibration.ill_conditioned()
+    if unfit:
+        name = max(unfit, key=unfit.__getitem__)
+        verdict.verdict = "invalid"
+        verdict.message = (
+            f"one rounding of the inputs changes {name} by {unfit[name]:.1g} of its scale, so agreement would mean nothing; "
+            "choose inputs of better condition"
+        )
+        return verdict
+    try:
+        run = (
+            run_scratch(build_scratch, problem, dtype)
+            if device == "cpu"
+            else run_reference(build_reference, problem, dtype, device)
+        )
+    except Exception as error:
+        verdict.verdict, verdict.message = "error", describe(error)
+        return verdict
+    verdict.findings, verdict.headroom = compare(run, calibration, dtype)
+    verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
+    if verdict.findings:
+        verdict.verdict = "mismatch"
+        if device == "cpu":
+            verdict.culprits, verdict.inherited = locate(build_scratch, build_reference, problem, dtype, verdict.findings)
+    return verdict
+
+
+@lru_cache(maxsize=4)
+def _posed(case: ParityCase, seed: int) -> tuple[Problem, Calibration]:
+    """A case's problem and calibration, which serve every dtype and device."""
+    _, build_reference = builders(case)
+    problem = pose_case(case, build_reference, seed)
+    return problem, calibrate(lambda posed, dtype: run_reference(build_reference, posed, dtype).tensors, problem)
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line, with the place that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread in both backends: the number of threads changes the last digits of float32 sums."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,100 @@
+"""Verdicts for people and for programs: one explanation, the terminal's table, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from parity.verdict import Culprit, Verdict
+
+MARKS = {"ok": "green", "mismatch": "bold red", "invalid": "yellow", "error": "bold magenta"}
+SHOWN = 6  # findings in an explanation
+
+
+def explain(verdict: Verdict) -> str:
+    """Why a verdict is what it is: the culprit, where it is written, and the tensors that differ, worst first."""
+    lines = [f"{verdict.name}  {verdict.dtype}  {verdict.device}  seed {verdict.seed}  {verdict.verdict}"]
+    for culprit in verdict.culprits:
+        lines.append(f"  culprit   {_describe(culprit)}")
+        lines.append(f"  look at   {culprit.source}")
+    if verdict.inherited:
+        lines.append(f"  inherited {verdict.inherited} other modules are right on their own and only inherit the error")
+    lines += [f"  {'differs' if i == 0 else '':9} {finding.message}" for i, finding in enumerate(verdict.findings[:SHOWN])]
+    if len(verdict.findings) > SHOWN:
+        lines.append(f"            ... and {len(verdict.findings) - SHOWN} more of {verdict.tensors} tensors")
+    if verdict.message:
+        lines.append(f"  {verdict.message}")
+    return "\n".join(lines)
+
+
+def _describe(culprit: Culprit) -> str:
+    where = f"{culprit.path} ({culprit.kind})" if culprit.path else culprit.kind
+    error = f"error {culprit.ratio:.2g} x tolerance" if culprit.ratio < float("inf") else "not comparable"
+    return f"{where}, {culprit.phase}: {error}"
+
+
+def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for several seeds of the same case, dtype and device: the worst, with the tensors of all."""
+    worst = max(verdicts, key=lambda v: (not v.ok, v.headroom))
+    worst.tensors = sum(verdict.tensors for verdict in verdicts)
+    worst.headroom = max(verdict.headroom for verdict in verdicts)
+    return worst
+
+
+def print_table(verdicts: Iterable[Verdict], console: Console) -> None:
+    """A row for each case, a column for each dtype and device, then every failure explained."""
+    rows: dict[str, dict[str, Verdict]] = {}
+    for verdict in verdicts:
+        rows.setdefault(verdict.name, {})[f"{verdict.dtype} {verdict.device}"] = verdict
+    legs = list(dict.fromkeys(leg for row in rows.values() for leg in row))
+    table = Table(title="error / tolerance, the largest over all tensors (agreement is at most 1)", title_justify="left")
+    table.add_column("family", style="dim")
+    table.add_column("case")
+    table.add_column("tensors", justify="right")
+    for leg in legs:
+        table.add_column(leg, justify="right")
+    family = ""
+    for name, row in rows.items():
+        first = next(iter(row.values()))
+        if family and first.family != family:
+            table.add_section()
+        cells = [_cell(row[leg]) if leg in row else Text("") for leg in legs]
+        table.add_row(first.family if first.family != family else "", name, str(first.tensors), *cells)
+        family = first.family
+    console.print(table)
+    for row in rows.values():
+        for verdict in row.values():
+            if not verdict.ok:
+                console.print(
+                    explain(verdict), style=MARKS[verdict.verdict].split()[-1], highlight=False, markup=False, soft_wrap=True
+                )
+
+
+def _cell(verdict: Verdict) -> Text:
+    return Text(f"{verdict.headroom:.4f}" if verdict.ok else verdict.verdict, style=MARKS[verdict.verdict])
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """How it went, in one line."""
+    failed = [verdict for verdict in verdicts if not verdict.ok]
+    tensors = sum(verdict.tensors for verdict in verdicts)
+    if failed:
+        kinds = ", ".join(
+            f"{sum(v.verdict == kind for v in failed)} {kind}" for kind in MARKS if any(v.verdict == kind for v in failed)
+        )
+        return f"{len(failed)} of {len(verdicts)} comparisons failed: {kinds}"
+    worst = max(verdicts, key=lambda verdict: verdict.headroom)
+    return (
+        f"{len({v.name for v in verdicts})} cases verified in {len(verdicts)} comparisons of {tensors} tensors; "
+        f"the largest error is {worst.headroom:.2g} of its tolerance ({worst.name}, {worst.dtype}, {worst.device})"
+    )
+
+
+def as_json(verdicts: Sequence[Verdict], environment: dict[str, Any]) -> str:
+    """An object with `environment` and `cases`, one object for each verdict."""
+    return json.dumps({"environment": environment, "cases": [verdict.as_json() for verdict in verdicts]}, indent=2)

@@ -1,0 +1,68 @@
+"""One unit of honest error for every tensor, measured on the reference alone.
+
+    unit(T) = max( eps32 * max|ref64|,                                 nothing can be better than rounding
+                   max|ref32 - ref64|,                                 the reference's own float32 error
+                   max over 3 probes of max|ref64(jittered) - ref64| ) what one rounding of the inputs does
+
+A tensor of dtype dt agrees where max|T - ref64| <= K * unit(T) * eps(dt) / eps32, with K = 64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from parity.inputs import EPS32, jittered
+from parity.twins import Problem, Tensors
+from scratch.module import Array
+
+K = 64
+PROBES = 3
+ILL_CONDITIONED = 8e-3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The truth, float64 on the CPU, and each floating-point tensor's unit of error."""
+
+    truth: Tensors
+    unit: dict[str, float]
+
+    def tolerance(self, name: str, dtype: str) -> float:
+        """How far a tensor of this dtype may be from the truth."""
+        return K * self.unit[name] * float(np.finfo(dtype).eps) / EPS32
+
+    def ill_conditioned(self) -> dict[str, float]:
+        """Tensors that a rounding of the inputs changes so much that agreement would mean nothing: name to relative change."""
+        scale = max((largest(self.truth[name]) for name in self.unit), default=0.0)
+        return {name: unit / scale for name, unit in self.unit.items() if unit > ILL_CONDITIONED * scale}
+
+
+def calibrate(run: Callable[[Problem, str], Tensors], problem: Problem) -> Calibration:
+    """Measure the units with five runs of the reference, given as a function of a problem and a dtype."""
+    truth = run(problem, "float64")
+    others = [run(problem, "float32")]
+    others += [run(problem.map(partial(jittered, probe=probe)), "float64") for probe in range(1, PROBES + 1)]
+    unit = {
+        name: max(EPS32 * largest(array), *(deviation(other[name], array) for other in others))
+        for name, array in truth.items()
+        if np.issubdtype(array.dtype, np.floating)
+    }
+    return Calibration(truth, unit)
+
+
+def largest(array: Array) -> float:
+    """The largest finite magnitude."""
+    return float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0))
+
+
+def deviation(array: Array, truth: Array) -> float:
+    """The largest distance from the truth; infinite where non-finite numbers are not in the same places with the same values."""
+    finite = np.isfinite(truth)
+    if not np.array_equal(array[~finite], truth[~finite], equal_nan=True):
+        return float("inf")
+    difference = np.abs(array[finite].astype(np.float64) - truth[finite])
+    return float("inf") if np.isnan(difference).any() else float(np.max(difference, initial=0.0))

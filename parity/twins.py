@@ -1,0 +1,203 @@
+"""Runs one side of a comparison: the outputs, every gradient and every buffer, as NumPy arrays by name.
+
+The names are `y` (`y.0`, `y.1` for several outputs), `grad x` for an input, `grad layers.0.weight` for a parameter and
+`buffer layers.1.running_mean`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity import tree
+from parity.case import ParityCase, resolve
+from parity.inputs import Draw
+from parity.trace import Trace, to_numpy, watch_reference, watch_scratch
+from parity.weights import set_state
+from scratch.module import Array, Module
+
+Tensors = dict[str, Array]
+Build = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What both sides are given: everything a run depends on, but for the implementation, dtype and device."""
+
+    inputs: Mapping[str, Any]
+    state: Mapping[str, Array]
+    cotangents: tuple[Array, ...]
+    constants: tuple[str, ...] = ()
+    noise: Callable[[], Trace] = Trace
+
+    def map(self, function: Callable[[Any], Any]) -> Problem:
+        """The problem with a function applied to every array."""
+        inputs, state, cotangents = (
+            tree.map_leaves(function, part) for part in (dict(self.inputs), dict(self.state), self.cotangents)
+        )
+        return replace(self, inputs=inputs, state=state, cotangents=cotangents)
+
+
+@dataclass
+class Run:
+    """What came out of one run, what its submodules met, and in which ways it broke the contract."""
+
+    tensors: Tensors
+    trace: Trace
+    broken: list[str] = field(default_factory=list)
+
+
+def builders(case: ParityCase) -> tuple[Build, Build]:
+    """How to make the case's two sides: a fresh module, or the function with its options."""
+    as_tensors = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in case.config.items()}
+    return (
+        _builder(resolve(case.scratch, "scratch"), case.config, case.training),
+        _builder(resolve(case.reference, "reference"), as_tensors, case.training),
+    )
+
+
+def _builder(target: Any, options: Mapping[str, Any], training: bool) -> Build:
+    if isinstance(target, type):
+        return lambda: target(**options).train(training)
+    return lambda: partial(target, **options)
+
+
+def pose_case(case: ParityCase, build_reference: Build, seed: int) -> Problem:
+    """Draw a case's inputs, and its weights where it brings none."""
+    draw = Draw(seed, 0)
+    inputs = case.inputs(draw)
+    subject = build_reference()
+    state = case.state
+    if state is None and isinstance(subject, torch.nn.Module):
+        buffers = {name: to_numpy(buffer) for name, buffer in subject.named_buffers()}
+        state = draw.state({name: tuple(tensor.shape) for name, tensor in subject.state_dict().items()}, buffers)
+    return pose(build_reference, inputs, state or {}, case.constants, seed)
+
+
+def pose(
+    build_reference: Build, inputs: Mapping[str, Any], state: Mapping[str, Array], constants: tuple[str, ...], seed: int
+) -> Problem:
+    """The problem with these inputs and weights: a random cotangent for each output that has a gradient."""
+    problem = Problem(inputs, state, (), constants, partial(Trace, seed))
+    draw = Draw(seed, 1)
+    outputs = run_reference(build_reference, problem, "float64", backward=False).tensors
+    return replace(problem, cotangents=tuple(draw.normal(*y.shape) for y in outputs.values()))
+
+
+def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu", backward: bool = True) -> Run:
+    """Run the PyTorch side; without the backward, only the outputs that have a gradient come back."""
+    to_dtype = getattr(torch, dtype)
+
+    def as_tensor(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        tensor = torch.from_numpy(np.ascontiguousarray(value).reshape(value.shape)).to(device, copy=True)
+        return tensor.to(to_dtype) if tensor.is_floating_point() else tensor
+
+    subject, parameters, buffers = build(), {}, {}
+    if isinstance(subject, torch.nn.Module):
+        subject = subject.to(device, to_dtype)
+        subject.load_state_dict({name: as_tensor(array) for name, array in problem.state.items()})
+        parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
+        for parameter in parameters.values():
+            parameter.grad = None
+    inputs = {name: tree.map_leaves(as_tensor, value) for name, value in problem.inputs.items()}
+    wanted = {
+        leaf_name: leaf.requires_grad_()
+        for name, value in inputs.items()
+        for leaf_name, leaf in tree.leaves(name, value)
+        if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and name not in problem.constants
+    }
+    trace = problem.noise()
+    with watch_reference(subject, trace):
+        outputs = dict(tree.leaves("y", subject(*inputs.values())))
+        differentiable = {name: y for name, y in outputs.items() if y.requires_grad}
+        if not backward:
+            return Run({name: to_numpy(y) for name, y in differentiable.items()}, trace)
+        if differentiable:
+            torch.autograd.backward(list(differentiable.values()), [as_tensor(dy) for dy in problem.cotangents])
+    tensors = outputs | {f"grad {name}": x.grad for name, x in (wanted | parameters).items() if x.grad is not None}
+    tensors |= {f"buffer {name}": buffer for name, buffer in buffers.items()}
+    return Run({name: to_numpy(tensor) for name, tensor in tensors.items()}, trace)
+
+
+def run_scratch(build: Build, problem: Problem, dtype: str) -> Run:
+    """Run the NumPy side, as inconveniently as its contract allows.
+
+    The cotangents are not contiguous, and the subject is called once more, on other inputs, before the first call's
+    backward runs. Inputs, cotangents and parameters that have changed afterwards are named in `broken`.
+    """
+
+    def as_array(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        return np.array(value, dtype=dtype if np.issubdtype(value.dtype, np.floating) else None, order="C")
+
+    problem = problem.map(as_array)
+    subject, parameters, buffers = build(), {}, {}
+    if isinstance(subject, Module):
+        set_state(subject.astype(dtype), problem.state)
+        subject.zero_grad()
+        parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
+    inputs = tree.map_leaves(np.copy, dict(problem.inputs))
+    cotangents = tuple(_strided(dy) for dy in problem.cotangents)
+    trace = problem.noise()
+    broken: list[str] = []
+
+    def note_changes(during: str) -> None:
+        expected = dict(tree.leaves("input", problem.inputs)) | dict(tree.leaves("gradient of y", problem.cotangents))
+        expected |= {f"parameter {name}": problem.state[name] for name in parameters}
+        found = dict(tree.leaves("input", inputs)) | dict(tree.leaves("gradient of y", cotangents))
+        found |= {f"parameter {name}": parameter.data for name, parameter in parameters.items()}
+        broken.extend(
+            f"the {during} changes its {name.replace('.', ' ', 1)} in place"
+            for name, array in expected.items()
+            if isinstance(array, np.ndarray) and not np.array_equal(array, found[name], equal_nan=array.dtype.kind == "f")
+        )
+
+    with watch_scratch(subject, trace):
+        y, backward = subject(*inputs.values())
+    outputs = {name: np.array(leaf) for name, leaf in tree.leaves("y", y)}
+    held = {f"buffer {name}": buffer.data.copy() for name, buffer in buffers.items()}
+    note_changes("forward")
+    if not broken:
+        others = tree.map_leaves(_other, dict(problem.inputs))
+        subject(*others.values())
+    gradients = backward(*cotangents) if cotangents else tuple(None for _ in inputs)
+    if not broken:
+        note_changes("backward")
+    if len(inputs) == 1:
+        gradients = (gradients,)
+    while isinstance(gradients, tuple | list) and len(gradients) > len(inputs) and gradients[-1] is None:
+        gradients = gradients[:-1]  # of an optional input that was not given
+    if not isinstance(gradients, tuple | list) or len(gradients) != len(inputs):
+        came = len(gradients) if isinstance(gradients, tuple | list) else f"one {type(gradients).__name__}"
+        raise ValueError(
+            f"backward returned {came} for {len(inputs)} inputs ({', '.join(inputs)}); expected a gradient or None for each"
+        )
+    tensors = outputs | {
+        f"grad {leaf_name}": np.asarray(leaf)
+        for name, gradient in zip(inputs, gradients, strict=True)
+        for leaf_name, leaf in tree.leaves(name, gradient)
+    }
+    tensors |= {f"grad {name}": parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
+    return Run(tensors | held, trace, broken)
+
+
+def _strided(array: Array) -> Array:
+    """The same numbers in memory that is not contiguous."""
+    if array.ndim == 0:
+        return array.copy()
+    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
+
+
+def _other(value: Any) -> Any:
+    """Other numbers of the same kind: a float array turned round along its first axis."""
+    return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f" else value

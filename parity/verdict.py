@@ -1,0 +1,112 @@
+"""Compares a run with its calibration."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from parity.tolerance import Calibration, deviation
+from parity.twins import Run, Tensors
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and for a number how far it is over its tolerance."""
+
+    tensor: str
+    message: str
+    ratio: float = float("inf")
+
+    @property
+    def phase(self) -> str:
+        """Whether the forward or the backward pass computes this tensor."""
+        return "backward" if self.tensor.startswith("grad ") else "forward"
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """A module that is wrong on its own: given the reference's inputs and upstream gradients, it still differs."""
+
+    path: str
+    kind: str
+    phase: str
+    ratio: float
+    source: str
+
+
+@dataclass
+class Verdict:
+    """How a case came out: "ok", "mismatch", "invalid" (the case cannot tell) or "error" (a side did not run)."""
+
+    name: str
+    family: str
+    dtype: str
+    device: str
+    seed: int
+    verdict: str = "ok"
+    tensors: int = 0
+    headroom: float = 0.0  # the largest error / tolerance
+    findings: list[Finding] = field(default_factory=list)
+    culprits: list[Culprit] = field(default_factory=list)
+    inherited: int = 0  # modules that differ only because of a culprit
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == "ok"
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; an infinite ratio is null, as JSON has no number for it."""
+        plain = asdict(self)
+        for part in (plain, *plain["findings"], *plain["culprits"]):
+            part.update({key: None for key, value in part.items() if isinstance(value, float) and not np.isfinite(value)})
+        return plain
+
+
+def compare(run: Run, calibration: Calibration, dtype: str) -> tuple[list[Finding], float]:
+    """Everything in which the run differs from the truth, worst first, and the largest error / tolerance."""
+    findings = [Finding("", message) for message in run.broken]
+    findings += _different_names(run.tensors, calibration.truth)
+    headroom = 0.0
+    for name in calibration.truth.keys() & run.tensors.keys():
+        finding, ratio = _compare_tensor(name, run.tensors, calibration, dtype)
+        headroom = max(headroom, ratio)
+        if finding:
+            findings.append(finding)
+    return sorted(findings, key=lambda finding: (-finding.ratio, finding.tensor)), headroom
+
+
+def _different_names(tensors: Tensors, truth: Tensors) -> list[Finding]:
+    missing = [
+        Finding(name, f"{name} is missing: the reference has one of shape {truth[name].shape}")
+        for name in truth.keys() - tensors.keys()
+    ]
+    extra = [
+        Finding(name, f"{name} of shape {tensors[name].shape} is not expected: the reference has none")
+        for name in tensors.keys() - truth.keys()
+    ]
+    return missing + extra
+
+
+def _compare_tensor(name: str, tensors: Tensors, calibration: Calibration, dtype: str) -> tuple[Finding | None, float]:
+    array, truth = tensors[name], calibration.truth[name]
+    expected_dtype = np.dtype(dtype) if name in calibration.unit else truth.dtype
+    if array.shape != truth.shape:
+        return Finding(name, f"{name} has shape {array.shape}, expected {truth.shape}"), 0.0
+    if array.dtype != expected_dtype:
+        return Finding(name, f"{name} is {array.dtype}, expected {expected_dtype}"), 0.0
+    if name not in calibration.unit:
+        wrong = int(np.sum(array != truth))
+        return (Finding(name, f"{name} differs in {wrong} of {truth.size} values") if wrong else None), 0.0
+    error, tolerance = deviation(array, truth), calibration.tolerance(name, dtype)
+    ratio = error / tolerance if tolerance else (0.0 if error == 0 else float("inf"))
+    if ratio <= 1:
+        return None, ratio
+    if not np.array_equal(np.isfinite(array), np.isfinite(truth)):
+        count = int(np.sum(~np.isfinite(array)))
+        return Finding(
+            name, f"{name} has {count} values that are NaN or infinite, expected {int(np.sum(~np.isfinite(truth)))}"
+        ), ratio
+    return Finding(name, f"{name} is off by {error:.2g}, {ratio:.2g} x its tolerance of {tolerance:.2g}", ratio), ratio
