@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from parity import tree
-from parity.check import DTYPES, judge, one_thread
+from parity.check import DTYPES, judge
+from parity.device import reproducible
 from parity.inputs import float32_representable
 from parity.report import explain
 from parity.tolerance import calibrate
@@ -49,7 +50,7 @@ def assert_parity(
     if unknown:
         raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
     build_mine, build_theirs = _builder(mine, options), _builder(theirs, options)
-    with one_thread():
+    with reproducible():
         state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
         problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
         calibration = calibrate(lambda posed, dtype: run_reference(build_theirs, posed, dtype).tensors, problem)

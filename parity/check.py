@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from parity.case import ParityCase
+from parity.device import reproducible
 from parity.locate import locate
 from parity.tolerance import Calibration, calibrate
 from parity.twins import Build, Problem, builders, pose_case, run_reference, run_scratch
@@ -23,7 +19,7 @@ DTYPES = ("float64", "float32")
 def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0) -> Verdict:
     """Judge the NumPy twin, or on another device than the CPU the PyTorch twin there, against PyTorch in float64."""
     verdict = Verdict(case.name, case.family, dtype, device, seed)
-    with one_thread():
+    with reproducible():
         try:
             problem, calibration = _posed(case, seed)
         except Exception as error:
@@ -75,15 +71,3 @@ def describe(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread in both backends: the number of threads changes the last digits of float32 sums."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -52,20 +53,19 @@ def print_table(verdicts: Iterable[Verdict], console: Console) -> None:
     for verdict in verdicts:
         rows.setdefault(verdict.name, {})[f"{verdict.dtype} {verdict.device}"] = verdict
     legs = list(dict.fromkeys(leg for row in rows.values() for leg in row))
-    table = Table(title="error / tolerance, the largest over all tensors (agreement is at most 1)", title_justify="left")
-    table.add_column("family", style="dim")
-    table.add_column("case")
+    table = Table(box=box.SIMPLE_HEAD, title="largest error / tolerance; up to 1 agrees", title_justify="left")
+    table.add_column("case", no_wrap=True)
     table.add_column("tensors", justify="right")
     for leg in legs:
         table.add_column(leg, justify="right")
     family = ""
     for name, row in rows.items():
         first = next(iter(row.values()))
-        if family and first.family != family:
-            table.add_section()
+        if first.family != family:
+            family = first.family
+            table.add_row(Text(family, style="bold"), *[""] * (1 + len(legs)))
         cells = [_cell(row[leg]) if leg in row else Text("") for leg in legs]
-        table.add_row(first.family if first.family != family else "", name, str(first.tensors), *cells)
-        family = first.family
+        table.add_row(f"  {name}", str(first.tensors), *cells)
     console.print(table)
     for row in rows.values():
         for verdict in row.values():

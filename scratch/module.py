@@ -52,7 +52,8 @@ def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: An
         gradients = []
         for operand, gradient in zip(operands, op_backward(dy, needs), strict=True):
             if isinstance(operand, Parameter):
-                operand.accumulate(gradient)
+                if gradient is not None:
+                    operand.accumulate(gradient)
             elif operand is not None:
                 gradients.append(gradient)
         return gradients[0] if len(gradients) == 1 else tuple(gradients)

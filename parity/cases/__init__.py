@@ -4,6 +4,7 @@ A new twin is a row in one of these tables, and a new table is a line here.
 """
 
 from dataclasses import replace
+from difflib import get_close_matches
 
 from parity.case import ParityCase
 from parity.cases import activations, basics, convolutional, losses
@@ -20,8 +21,10 @@ CASES = _all()
 
 
 def matching(pattern: str) -> list[ParityCase]:
-    """The cases whose name or family contains the pattern; ValueError where there is none."""
-    found = [case for case in CASES if pattern in case.name or pattern == case.family]
+    """The cases whose name or family contains the pattern, in any case of letters; ValueError where there is none."""
+    found = [case for case in CASES if pattern.lower() in f"{case.family} {case.name}".lower()]
     if not found:
-        raise ValueError(f"no case is called anything like {pattern!r}; `parity list` names all {len(CASES)}")
+        close = get_close_matches(pattern, [case.name for case in CASES], n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ";"
+        raise ValueError(f"no case is called anything like {pattern!r}{hint} `parity list` names all {len(CASES)}")
     return found

@@ -143,7 +143,7 @@ CASES += [
         name, "models.CNN", "models.CNN", images(4, 3, 13, 17), {"in_channels": 3, "image_size": [13, 17], "classes": 7} | config
     )
     for name, config in (
-        ("CNN", {"channels": [5, 6], "hidden": 11}),
-        ("CNN-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),
+        ("cnn", {"channels": [5, 6], "hidden": 11}),
+        ("cnn-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),
     )
 ]

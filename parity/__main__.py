@@ -1,0 +1,161 @@
+"""The command line: `parity list` and `parity check`.
+
+Exit status: 0 where every comparison agrees, 1 where one does not, 2 where the command cannot be carried out as it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from parity.case import ParityCase
+from parity.cases import CASES, matching
+from parity.check import DTYPES, check
+from parity.device import checked_device, environment
+from parity.report import as_json, print_table, summary, worst_of
+from parity.twins import builders
+from parity.verdict import Verdict
+from parity.weights import load_arrays, load_config
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ValueError as error:
+        print(f"parity: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("parity: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parity", description="NumPy networks written by hand, verified against their PyTorch twins."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="name every case and its two sides")
+    listing.set_defaults(run=list_cases)
+
+    checking = commands.add_parser("check", help="verify twins: outputs, every gradient, every buffer")
+    checking.add_argument(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="where the twin is judged: cpu (the NumPy twin, default), or the PyTorch twin on cuda or mps",
+    )
+    checking.add_argument("--dtype", choices=DTYPES, action="append", help="only this dtype; may be given twice (default: both)")
+    checking.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds for every case (default 1)")
+    checking.add_argument(
+        "--weights", type=Path, metavar="DIR", help="verify a saved model at its own weights, on the samples saved with it"
+    )
+    checking.set_defaults(run=check_cases)
+
+    for command in (listing, checking):
+        command.add_argument(
+            "pattern", nargs="?", default="", metavar="PATTERN", help="part of a case's name, or a family (default: all)"
+        )
+        command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def list_cases(options: argparse.Namespace) -> int:
+    """Print every case: its family, its two sides, its parameters."""
+    cases = matching(options.pattern)
+    if options.json:
+        rows = [
+            {"name": c.name, "family": c.family, "scratch": c.scratch, "reference": c.reference, "parameters": _parameters(c)}
+            for c in cases
+        ]
+        print(json.dumps({"cases": rows}, indent=2))
+        return 0
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(CASES)} cases", title_justify="left")
+    for heading in ("case", "NumPy twin", "PyTorch twin"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("parameters", justify="right")
+    family = ""
+    for case in cases:
+        if case.family != family:
+            family = case.family
+            table.add_row(Text(family, style="bold"), "", "", "")
+        count = _parameters(case)
+        reference = case.reference if case.reference.startswith("torch.") else f"reference.{case.reference}"
+        table.add_row(f"  {case.name}", f"scratch.{case.scratch}", reference, f"{count:,}" if count else "")
+    _console().print(table)
+    return 0
+
+
+def check_cases(options: argparse.Namespace) -> int:
+    """Judge the cases and print the table or JSON."""
+    device = checked_device(options.device)
+    cases = matching(options.pattern) if options.weights is None else [_saved_model(options.weights, options.pattern)]
+    dtypes = dict.fromkeys(options.dtype or DTYPES)
+    verdicts: list[Verdict] = []
+    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=len(cases))
+        for case in cases:
+            progress.update(task, description=case.name)
+            by_seed = [[check(case, dtype, device, seed) for dtype in dtypes] for seed in range(options.seeds)]
+            verdicts += [worst_of(leg) for leg in zip(*by_seed, strict=True)]
+            progress.advance(task)
+    if options.json:
+        print(as_json(verdicts, environment()))
+    else:
+        console = _console()
+        print_table(verdicts, console)
+        versions = ", ".join(f"{name} {version}" for name, version in environment().items())
+        console.print(f"{summary(verdicts)} ({versions})", highlight=False, soft_wrap=True)
+    return 0 if all(verdict.ok for verdict in verdicts) else 1
+
+
+def _saved_model(directory: Path, pattern: str) -> ParityCase:
+    """The comparison of a saved model's twins at its weights, on the inputs in samples.safetensors."""
+    model, config = load_config(directory)
+    rows = [case for case in CASES if case.scratch == f"models.{model}" and case.training]
+    if not rows:
+        raise ValueError(
+            f"{directory}: config.json names the model {model!r}, which has no case; `parity list` names those that have"
+        )
+    if pattern and pattern.lower() not in model.lower():
+        raise ValueError(
+            f"{directory} holds a {model}, and PATTERN asks for {pattern!r}; leave PATTERN out, or name the directory of another model"
+        )
+    samples = load_arrays(directory / "samples.safetensors")
+    state = load_arrays(directory / "model.safetensors")
+    inputs = {name: array.astype("float64") if array.dtype.kind == "f" else array for name, array in samples.items()}
+    return replace(rows[0], name=f"{model.lower()}-saved", config=config, inputs=lambda draw: inputs, state=state, training=False)
+
+
+def _console() -> Console:
+    """The terminal at its own width; a pipe or a file gets wide lines rather than cut ones."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def _parameters(case: ParityCase) -> int:
+    subject = builders(case)[1]()
+    return sum(parameter.numel() for parameter in subject.parameters()) if isinstance(subject, torch.nn.Module) else 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
