@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("parity: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,9 +136,7 @@ def _saved_model(directory: Path, pattern: str) -> ParityCase:
             f"{directory}: config.json names the model {model!r}, which has no case; `parity list` names those that have"
         )
     if pattern and pattern.lower() not in model.lower():
-        raise ValueError(
-            f"{directory} holds a {model}, and PATTERN asks for {pattern!r}; leave PATTERN out, or name the directory of another model"
-        )
+        raise ValueError(f"{directory} holds a {model}, not {pattern!r}; leave PATTERN out or name another directory")
     samples = load_arrays(directory / "samples.safetensors")
     state = load_arrays(directory / "model.safetensors")
     inputs = {name: array.astype("float64") if array.dtype.kind == "f" else array for name, array in samples.items()}

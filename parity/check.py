@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from functools import lru_cache
-from pathlib import Path
 
 from parity.case import ParityCase
 from parity.device import reproducible
 from parity.locate import locate
 from parity.tolerance import Calibration, calibrate
 from parity.twins import Build, Problem, builders, pose_case, run_reference, run_scratch
-from parity.verdict import Verdict, compare
+from parity.verdict import Verdict, compare, describe
 
 DTYPES = ("float64", "float32")
 
@@ -46,15 +44,13 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
             if device == "cpu"
             else run_reference(build_reference, problem, dtype, device)
         )
+        verdict.findings, verdict.headroom = compare(run, calibration, dtype)
+        verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
+        verdict.verdict = "mismatch" if verdict.findings else "ok"
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
-        return verdict
-    verdict.findings, verdict.headroom = compare(run, calibration, dtype)
-    verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
-    if verdict.findings:
-        verdict.verdict = "mismatch"
-        if device == "cpu":
-            verdict.culprits, verdict.inherited = locate(build_scratch, build_reference, problem, dtype, verdict.findings)
+    if not verdict.ok and device == "cpu":
+        verdict.culprits, verdict.inherited = locate(build_scratch, build_reference, problem, dtype, verdict.findings)
     return verdict
 
 
@@ -64,10 +60,3 @@ def _posed(case: ParityCase, seed: int) -> tuple[Problem, Calibration]:
     _, build_reference = builders(case)
     problem = pose_case(case, build_reference, seed)
     return problem, calibrate(lambda posed, dtype: run_reference(build_reference, posed, dtype).tensors, problem)
-
-
-def describe(error: Exception) -> str:
-    """An exception in one line, with the place that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -18,7 +18,7 @@ import torch
 from parity.tolerance import calibrate
 from parity.trace import Call, Trace
 from parity.twins import Build, Problem, Run, Tensors, run_reference, run_scratch
-from parity.verdict import Culprit, Finding, compare
+from parity.verdict import Culprit, Finding, compare, describe
 from parity.weights import set_state
 from scratch.module import Module
 
@@ -32,7 +32,7 @@ def locate(
     """
     scratch_root = build_scratch()
     if not isinstance(scratch_root, Module) or not isinstance(build_reference(), torch.nn.Module):
-        return [_culprit("", scratch_root, findings)], 0
+        return [_culprit("", scratch_root, findings)] if findings else [], 0
     paths = {path for path, _ in scratch_root.named_modules()}
     truth = run_reference(build_reference, problem, "float64")
     calls = [call for call in truth.trace.calls if call.path in paths]
@@ -86,7 +86,10 @@ def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, probl
     )
     calibration = calibrate(lambda posed, leg: run_reference(part_of(build_reference), posed, leg).tensors, alone)
     subject = part_of(build_scratch)()
-    findings, _ = compare(run_scratch(part_of(build_scratch), alone, dtype), calibration, dtype)
+    try:
+        findings, _ = compare(run_scratch(part_of(build_scratch), alone, dtype), calibration, dtype)
+    except Exception as error:
+        findings = [Finding("", describe(error))]
     return _culprit(call.name, subject, findings) if findings else None
 
 
@@ -99,7 +102,10 @@ def _culprit(path: str, subject: Any, findings: list[Finding]) -> Culprit:
 def _differing(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> set[str]:
     """The paths whose outputs or upstream gradients differ when the whole model runs."""
     calibration = calibrate(lambda posed, leg: _taps(run_reference(build_reference, posed, leg)), problem)
-    run = run_scratch(build_scratch, problem, dtype)
+    try:
+        run = run_scratch(build_scratch, problem, dtype)
+    except Exception:  # the verdict has told it; what lies behind the place that raised has nothing to compare
+        return set()
     taps = {name: np.asarray(array) for name, array in _taps(run).items() if name in calibration.truth}
     findings, _ = compare(Run(taps, run.trace), calibration, dtype)
     return {finding.tensor.split(" ")[1].split("#")[0] for finding in findings}

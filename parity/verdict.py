@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,3 +112,10 @@ def _compare_tensor(name: str, tensors: Tensors, calibration: Calibration, dtype
             name, f"{name} has {count} values that are NaN or infinite, expected {int(np.sum(~np.isfinite(truth)))}"
         ), ratio
     return Finding(name, f"{name} is off by {error:.2g}, {ratio:.2g} x its tolerance of {tolerance:.2g}", ratio), ratio
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line, with the place that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -1,0 +1,396 @@
+"""The harness under test: each planted fault must get the right verdict and the right culprit."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from parity.case import ParityCase
+from parity.cases import CASES
+from parity.check import check, describe, judge
+from parity.inputs import EPS32, Draw, jittered
+from parity.report import as_json, explain, summary, worst_of
+from parity.tolerance import K, calibrate, deviation
+from parity.twins import Problem, builders, pose_case, run_reference, run_scratch
+from parity.verdict import Verdict
+from scratch.layers import Linear
+from scratch.module import Module, Parameter
+
+BY_NAME = {case.name: case for case in CASES}
+
+
+def judged(name, plant, dtype="float64", seed=0):
+    """The verdict on a case whose scratch side `plant` has changed."""
+    case = BY_NAME[name]
+    build_scratch, build_reference = builders(case)
+    problem = pose_case(case, build_reference, seed)
+    calibration = calibrate(lambda posed, leg: run_reference(build_reference, posed, leg).tensors, problem)
+
+    def build():
+        subject = build_scratch()
+        return plant(subject) or subject
+
+    return judge(Verdict(name, case.family, dtype, "cpu", seed), build, build_reference, problem, calibration)
+
+
+def submodule(path, wrong):
+    """A plant that wraps the forward of one submodule: wrong(forward) is the new forward."""
+
+    def plant(model):
+        module = dict(model.named_modules())[path]
+        module.forward = wrong(module.forward)
+
+    return plant
+
+
+def changed_value(change):
+    """A forward whose value goes through `change`."""
+
+    def wrong(forward):
+        def changed(*inputs):
+            y, backward = forward(*inputs)
+            return change(y), backward
+
+        return changed
+
+    return wrong
+
+
+def changed_gradient(change):
+    """A backward whose first gradient goes through `change`."""
+
+    def wrong(forward):
+        def changed(*inputs):
+            y, backward = forward(*inputs)
+            return y, lambda dy: change(backward(dy))
+
+        return changed
+
+    return wrong
+
+
+def test_nothing_planted_nothing_found():
+    verdict = judged("mlp-deep", lambda model: None)
+    assert verdict.ok
+    assert verdict.culprits == []
+    assert 0 < verdict.headroom < 1
+    assert verdict.tensors == 16  # y, the gradient of x, and those of seven weights and seven biases
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_wrong_backward_is_located_in_the_one_layer(dtype):
+    verdict = judged("mlp-deep", submodule("layers.6", changed_gradient(lambda dx: dx * 1.01)), dtype)
+    assert verdict.verdict == "mismatch"
+    assert [(c.path, c.kind, c.phase) for c in verdict.culprits] == [("layers.6", "Linear", "backward")]
+    # the six layers below inherit it through the gradient that reaches their outputs; those above are untouched
+    assert verdict.inherited == 6
+    assert all(finding.tensor.startswith("grad ") for finding in verdict.findings)
+
+
+def test_wrong_forward_is_located_in_the_one_layer():
+    verdict = judged("mlp-deep", submodule("layers.6", changed_value(lambda y: y + 1e-7)))
+    assert [(c.path, c.phase) for c in verdict.culprits] == [("layers.6", "forward")]
+    assert verdict.inherited == 12  # all others: those above by its value, those below by the gradient
+
+
+def test_two_culprits_are_both_named():
+    def plant(model):
+        submodule("layers.2", changed_gradient(lambda dx: -dx))(model)
+        submodule("layers.9", changed_value(lambda y: y[::-1].copy()))(model)
+
+    assert [(c.path, c.phase) for c in judged("mlp-deep", plant).culprits] == [("layers.2", "backward"), ("layers.9", "forward")]
+
+
+def test_fault_of_the_container_itself():
+    def plant(model):
+        forward = model.forward
+        model.forward = lambda x: (forward(x)[0], lambda dy: forward(x)[1](2 * dy))
+
+    verdict = judged("mlp", plant)
+    assert [(c.path, c.kind, c.phase) for c in verdict.culprits] == [("", "MLP", "backward")]
+    assert "MLP, backward" in explain(verdict)
+
+
+def test_missing_parameter_gradient():
+    def forgetful(forward):
+        def changed(x):
+            y, backward = forward(x)
+
+            def forget(dy, layer=forward.__self__):
+                dx = backward(dy)
+                layer.bias.grad = None
+                return dx
+
+            return y, forget
+
+        return changed
+
+    verdict = judged("mlp", submodule("layers.2", forgetful))
+    assert [finding.message for finding in verdict.findings] == [
+        "grad layers.2.bias is missing: the reference has one of shape (9,)"
+    ]
+    assert [(c.path, c.phase) for c in verdict.culprits] == [("layers.2", "backward")]
+
+
+def test_missing_input_gradient():
+    verdict = judged("linear", lambda op: lambda x, w, b: (op(x, w, b)[0], lambda dy: (None, *op(x, w, b)[1](dy)[1:])))
+    assert verdict.findings[0].message.startswith("grad x is missing")
+    assert verdict.culprits[0].phase == "backward"
+
+
+def test_unexpected_gradient():
+    verdict = judged(
+        "cross_entropy-mean", lambda op: lambda x, t: (op(x, t)[0], lambda dy: (op(x, t)[1](dy)[0], np.zeros(t.shape)))
+    )
+    assert verdict.findings[0].message.startswith("grad target of shape (13,) is not expected")
+
+
+def test_wrong_dtype():
+    plant = submodule("layers.3", changed_value(lambda y: y.astype(np.float64)))
+    assert judged("mlp-deep", plant).ok
+    verdict = judged("mlp-deep", plant, "float32")
+    assert verdict.verdict == "error"  # the next layer takes no float64 beside its float32 weights
+    assert "linear: expected one floating-point dtype, got x float64, weight float32" in verdict.message
+    assert [(c.path, c.kind) for c in verdict.culprits] == [("layers.3", "Tanh")]
+    verdict = judged("relu", lambda op: lambda x: (op(x)[0].astype(np.float64), op(x)[1]), "float32")
+    assert [finding.message for finding in verdict.findings] == ["y is float64, expected float32"]
+
+
+def test_wrong_shape():
+    verdict = judged("relu", lambda op: lambda x: (op(x)[0][..., None], lambda dy: op(x)[1](dy[..., 0])))
+    assert verdict.verdict in ("mismatch", "error")
+    verdict = judged("relu", lambda op: lambda x: (op(x)[0][:-1], op(x)[1]))
+    assert verdict.findings[0].message == "y has shape (4, 7, 3), expected (5, 7, 3)"
+
+
+def test_nan():
+    def poison(y):
+        y = y.copy()
+        y.flat[3] = np.nan
+        return y
+
+    verdict = judged("mlp-deep", submodule("layers.4", changed_value(poison)))
+    assert verdict.culprits[0].path == "layers.4"
+    assert any("NaN or infinite" in finding.message for finding in verdict.findings)
+    assert verdict.headroom == float("inf")
+    assert json.loads(as_json([verdict], {}))["cases"][0]["headroom"] is None  # JSON has no infinity
+
+
+def test_swapped_axis():
+    verdict = judged("softmax-axis1", lambda op: partial(op.func, dim=2))
+    assert verdict.verdict == "mismatch"
+    assert (verdict.culprits[0].kind, verdict.culprits[0].phase) == ("softmax", "forward")
+    assert verdict.culprits[0].source == "scratch/ops/softmax.py, softmax"
+
+
+def test_wrong_buffer():
+    def biased(forward):
+        def changed(x):
+            out = forward(x)
+            norm = forward.__self__
+            norm.running_var.data = norm.running_var.data * 0.99
+            return out
+
+        return changed
+
+    verdict = judged("cnn-deep", submodule("features.1", biased))
+    assert [(c.path, c.kind, c.phase) for c in verdict.culprits] == [("features.1", "BatchNorm2d", "forward")]
+    assert [finding.tensor for finding in verdict.findings] == ["buffer features.1.running_var"]
+
+
+def test_culprit_among_dropouts_sees_the_same_mask():
+    verdict = judged("mlp-dropout-batch-norm", submodule("layers.3", changed_value(lambda y: y * 0.999)))
+    assert [(c.path, c.kind) for c in verdict.culprits] == [("layers.3", "Dropout")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda x: (x.__imul__(2), lambda dy: 2 * dy), "the forward changes its input x in place"),
+        (lambda x: (np.maximum(x, 0), lambda dy: dy.__imul__(x > 0)), "the backward changes its gradient of y"),
+    ],
+)
+def test_changing_what_was_given(wrong, message):
+    verdict = judged("relu", lambda op: wrong)
+    assert message in " ".join(finding.message for finding in verdict.findings)
+
+
+class Caching(Linear):
+    """The classic mistake: what the backward needs is kept on the layer, where the next call overwrites it."""
+
+    def forward(self, x):
+        self.x = x
+        y = x @ self.weight.data.T + self.bias.data
+
+        def backward(dy):
+            self.weight.accumulate(np.tensordot(dy, self.x, axes=((0, 1), (0, 1))))
+            self.bias.accumulate(dy.sum((0, 1)))
+            return dy @ self.weight.data
+
+        return y, backward
+
+
+def test_state_kept_on_the_layer_between_calls():
+    verdict = judged("Linear", lambda layer: Caching(7, 11))
+    assert {finding.tensor for finding in verdict.findings} == {"grad weight"}
+
+
+def test_gradient_of_a_contiguous_copy_only():
+    def assumes_contiguous(op):
+        return lambda x, w, b: (op(x, w, b)[0], lambda dy: op(x, w, b)[1](np.lib.stride_tricks.as_strided(dy, dy.shape, (88, 8))))
+
+    assert judged("linear", assumes_contiguous).verdict == "mismatch"
+
+
+def raises(*inputs):
+    raise KeyError("weights")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (raises, "KeyError: 'weights' (test_harness.py"),
+        (lambda x: (np.maximum(x, 0), raises), "KeyError"),
+        (lambda x: None, "TypeError"),
+        (lambda x: (np.maximum(x, 0), lambda dy: (dy, dy)), "backward returned"),
+    ],
+    ids=["forward raises", "backward raises", "returns None", "wrong arity"],
+)
+def test_a_side_that_does_not_run_is_an_error_and_no_crash(wrong, message):
+    verdict = judged("relu", lambda op: wrong)
+    assert verdict.verdict in ("error", "mismatch")
+    assert message in explain(verdict) or "not expected" in explain(verdict)
+
+
+def cancelling(x):
+    return (x + 1e6) ** 2 - 1e12 - 2e6 * x
+
+
+def test_an_ill_conditioned_case_is_invalid_and_no_pass(monkeypatch):
+    import reference.functional
+
+    monkeypatch.setattr(reference.functional, "cancelling", cancelling, raising=False)
+    case = ParityCase("cancelling", "ops.relu", "functional.cancelling", lambda draw: {"x": draw.normal(5, 7, scale=1e-3)})
+    verdict = check(case)
+    assert verdict.verdict == "invalid"
+    assert "choose inputs of better condition" in verdict.message
+
+
+def test_a_reference_that_does_not_run_is_an_error():
+    case = ParityCase("broken", "ops.relu", "torch.relu", lambda draw: {"x": draw.integers(0, 2, 3).astype(object)})
+    verdict = check(case)
+    assert (verdict.verdict, verdict.ok) == ("error", False)
+    assert "the reference did not run" in explain(verdict)
+
+
+def test_unit_is_the_largest_of_its_three_parts():
+    problem = Problem({"x": np.float64([1.0, 2.0])}, {}, (np.float64([1.0, 1.0]),))
+    truth = {"y": np.float64([1.0, -4.0])}
+
+    def run(error32, sensitivity):
+        def tensors(posed, dtype):
+            moved = not np.array_equal(posed.inputs["x"], problem.inputs["x"])
+            return {"y": truth["y"] + (error32 if dtype == "float32" else sensitivity if moved else 0)}
+
+        return calibrate(tensors, problem).unit["y"]
+
+    assert run(0, 0) == EPS32 * 4
+    assert run(1e-3, 0) == pytest.approx(1e-3)
+    assert run(1e-3, 1e-2) == pytest.approx(1e-2)
+
+
+def test_tolerance_scales_with_the_dtype():
+    problem = Problem({"x": np.float64([1.0])}, {}, ())
+    calibration = calibrate(lambda posed, dtype: {"y": np.float64([2.0])}, problem)
+    assert calibration.tolerance("y", "float32") == pytest.approx(K * EPS32 * 2)
+    assert calibration.tolerance("y", "float64") == pytest.approx(K * np.finfo(np.float64).eps * 2)
+
+
+def test_probes_keep_ties_and_zeros_and_move_the_rest():
+    x = Draw(0).grid(7, 9)
+    x[0] = Draw(1).normal(9)
+    x[0, 0], x[0, 1] = x[0, 2], -0.0
+    moved = [jittered(x, probe) for probe in (1, 2, 3)]
+    for y in moved:
+        assert np.array_equal(y == 0, x == 0)
+        assert all(len(set(y[x == value])) == 1 for value in set(x.flat))
+        relative = (y - x)[x != 0] / x[x != 0]
+        assert 0.2 * EPS32 < np.abs(relative).max() <= EPS32 * (1 + 1e-6)
+    assert not np.array_equal(moved[0], moved[1])
+    labels = np.arange(3)
+    assert jittered(labels, 1) is labels
+
+
+def test_deviation_of_non_finite_numbers():
+    truth = np.array([1.0, np.inf, np.nan])
+    assert deviation(truth.copy(), truth) == 0
+    assert deviation(np.array([1.5, np.inf, np.nan]), truth) == 0.5
+    assert deviation(np.array([1.0, -np.inf, np.nan]), truth) == np.inf
+    assert deviation(np.array([np.nan, np.inf, np.nan]), truth) == np.inf
+
+
+def test_a_run_leaves_both_sides_as_they_were():
+    build_scratch, build_reference = builders(BY_NAME["cnn-deep"])
+    problem = pose_case(BY_NAME["cnn-deep"], build_reference, 0)
+    first, second = run_scratch(build_scratch, problem, "float64"), run_scratch(build_scratch, problem, "float64")
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(np.array_equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+    assert torch.nn.functional.dropout.__module__ == "torch.nn.functional"  # no longer the trace's
+
+
+def test_the_worst_seed_speaks_for_all():
+    verdicts = [
+        Verdict("a", "", "float64", "cpu", 0, tensors=3, headroom=0.1),
+        Verdict("a", "", "float64", "cpu", 1, tensors=3, headroom=0.4),
+    ]
+    worst = worst_of(verdicts)
+    assert (worst.seed, worst.tensors, worst.headroom) == (1, 6, 0.4)
+    failed = Verdict("b", "", "float64", "cpu", 0, verdict="mismatch")
+    assert summary([*verdicts, failed]) == "1 of 3 comparisons failed: 1 mismatch"
+
+
+def test_describe_is_one_line_with_a_place():
+    with pytest.raises(ValueError, match="first") as caught:
+        raise ValueError("first\n  second")
+    assert describe(caught.value).startswith("ValueError: first second (test_harness.py:")
+
+
+def test_shared_layer_is_compared_call_by_call():
+    """One module applied twice before either backward runs, as DETR's norm is."""
+
+    class Twice(Module):
+        def __init__(self):
+            self.inner = Linear(7, 7)
+
+        def forward(self, x):
+            h, first = self.inner(x)
+            y, second = self.inner(h)
+            return y, lambda dy: first(second(dy))
+
+    class TorchTwice(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = torch.nn.Linear(7, 7)
+
+        def forward(self, x):
+            return self.inner(self.inner(x))
+
+    draw = Draw(0)
+    state = {"inner.weight": draw.normal(7, 7), "inner.bias": draw.normal(7)}
+    problem = Problem({"x": draw.normal(5, 7)}, state, (draw.normal(5, 7),))
+    calibration = calibrate(lambda posed, leg: run_reference(TorchTwice, posed, leg).tensors, problem)
+    assert judge(Verdict("twice", "", "float64", "cpu", 0), Twice, TorchTwice, problem, calibration).ok
+
+    class Overwriting(Parameter):
+        def accumulate(self, gradient):
+            self.grad = gradient
+
+    def build():
+        model = Twice()
+        model.inner.weight = Overwriting(model.inner.weight.data)
+        return model
+
+    verdict = judge(Verdict("twice", "", "float64", "cpu", 0), build, TorchTwice, problem, calibration)
+    assert [finding.tensor for finding in verdict.findings] == ["grad inner.weight"]
