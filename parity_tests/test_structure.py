@@ -1,0 +1,152 @@
+"""What holds the house together: import walls, twins of one shape, a case for everything, initial weights as torch's."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import reference.models
+import scratch.layers
+import scratch.models
+import scratch.ops
+from parity.cases import CASES, FAMILIES
+from parity.twins import builders
+from scratch.random import manual_seed
+
+ROOT = Path(__file__).parents[1]
+OURS = {"scratch", "reference", "parity", "parity_tests", "benchmarks", "examples"}
+MAY_IMPORT = {
+    "scratch": {"scratch", "numpy", "scipy"},
+    "reference": {"reference", "torch"},
+}
+MODULE_CASES = [case for case in CASES if not case.scratch.startswith("ops.") and case.training]
+
+
+def imports(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield (node.module or "").split(".")[0]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_import_walls(package):
+    import sys
+
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert files
+    foreign = {
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in files
+        for name in imports(file)
+        if name not in MAY_IMPORT[package] and name not in sys.stdlib_module_names
+    }
+    assert foreign == set()
+
+
+def test_harness_does_not_import_its_users():
+    for file in (ROOT / "parity").rglob("*.py"):
+        assert not set(imports(file)) & {"parity_tests", "benchmarks", "examples"}, file
+
+
+def test_case_names_are_unique():
+    names = [case.name for case in CASES]
+    assert len(names) == len(set(names))
+    assert {case.family for case in CASES} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("kind", ["ops", "layers", "models"])
+def test_everything_public_has_a_case(kind):
+    package = {"ops": scratch.ops, "layers": scratch.layers, "models": scratch.models}[kind]
+    covered = {case.scratch for case in CASES}
+    inside_models = {"Sequential", "activation_named"}  # compared as part of every model; a lookup
+    assert {f"{kind}.{name}" for name in package.__all__ if name not in inside_models} <= covered
+
+
+def test_models_are_twins_by_name():
+    assert scratch.models.__all__ == reference.models.__all__
+    for folder in ("models", "layers"):
+        ours = {file.name for file in (ROOT / "scratch" / folder).glob("*.py")}
+        theirs = {file.name for file in (ROOT / "reference" / folder).glob("*.py")}
+        assert theirs <= ours
+        assert folder == "layers" or ours == theirs
+
+
+@pytest.mark.parametrize("name", scratch.models.__all__)
+def test_models_have_one_signature(name):
+    assert inspect.signature(getattr(scratch.models, name)) == inspect.signature(getattr(reference.models, name))
+
+
+@pytest.mark.parametrize("name", [name for name in scratch.layers.__all__ if hasattr(torch.nn, name) and name != "Sequential"])
+def test_layers_take_torchs_arguments(name):
+    theirs = inspect.signature(getattr(torch.nn, name)).parameters
+    for argument, ours in inspect.signature(getattr(scratch.layers, name)).parameters.items():
+        assert argument in theirs
+        if ours.default is not ours.empty:  # torch lets softmax guess its axis; we ask for it
+            assert theirs[argument].default == ours.default, f"{name}({argument})"
+
+
+@pytest.mark.parametrize("name", scratch.ops.__all__)
+def test_ops_take_torchs_arguments(name):
+    theirs = getattr(torch.nn.functional, name, None) or getattr(torch, name)
+    try:
+        signature = inspect.signature(theirs).parameters
+    except ValueError:  # a builtin, whose arguments only its cases can show
+        return
+    if "args" in signature:  # a dispatcher, likewise
+        return
+    ours = inspect.signature(getattr(scratch.ops, name)).parameters
+    renamed = {"x", "keep", "training"}  # x for input; a mask in place of a draw; batch_norm and dropout pass the mode
+    assert set(ours) - renamed <= set(signature)
+
+
+@pytest.mark.parametrize("case", MODULE_CASES, ids=lambda case: case.name)
+def test_state_dicts_are_the_same(case):
+    ours, theirs = (build().state_dict() for build in builders(case))
+    assert list(ours) == list(theirs)
+    for name, tensor in theirs.items():
+        assert ours[name].shape == tuple(tensor.shape), name
+        assert ours[name].dtype == tensor.numpy().dtype, name
+
+
+@pytest.mark.parametrize("case", MODULE_CASES, ids=lambda case: case.name)
+def test_submodules_have_the_same_paths(case):
+    ours, theirs = (build() for build in builders(case))
+    assert [path for path, _ in ours.named_modules()] == [path for path, _ in theirs.named_modules()]
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("Linear", {"in_features": 37, "out_features": 501}),
+        ("Conv2d", {"in_channels": 6, "out_channels": 120, "kernel_size": (3, 5), "groups": 2}),
+        ("BatchNorm2d", {"num_features": 7}),
+    ],
+)
+def test_initial_weights_have_torchs_distribution(name, config):
+    manual_seed(0)
+    torch.manual_seed(0)
+    ours = [getattr(scratch.layers, name)(**config).state_dict() for _ in range(20)]
+    theirs = [getattr(torch.nn, name)(**config).state_dict() for _ in range(20)]
+    for key in theirs[0]:
+        a = np.concatenate([state[key].ravel() for state in ours])
+        b = np.concatenate([state[key].numpy().ravel() for state in theirs])
+        quantiles = np.linspace(0, 1, 11)
+        spread = b.std() or 1.0
+        assert np.abs(np.quantile(a, quantiles) - np.quantile(b, quantiles)).max() < 0.1 * spread, key
+
+
+def test_models_are_built_from_the_seed():
+    config = {"in_features": 3, "hidden": [5], "out_features": 2}
+    manual_seed(7)
+    first = scratch.models.MLP(**config).state_dict()
+    other = scratch.models.MLP(**config).state_dict()
+    manual_seed(7)
+    again = scratch.models.MLP(**config).state_dict()
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["layers.0.weight"], other["layers.0.weight"])

@@ -1,0 +1,174 @@
+"""Weights between backends and on disk: strict, whole, and the same numbers whatever the arrays' memory looks like."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+
+import reference.models
+import scratch.models
+from parity.weights import get_state, load_arrays, load_config, load_model, replace_file, save_arrays, save_model, set_state
+from scratch.module import Module, Parameter
+
+CONFIG = {"in_channels": 1, "image_size": [8, 9], "classes": 3, "channels": [4, 5], "hidden": 6, "batch_norm": True}
+BACKENDS = {"numpy": scratch.models, "torch": reference.models}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+
+
+def outputs(model, x):
+    model.eval()
+    return model(x)[0] if isinstance(model, Module) else model(torch.from_numpy(x)).detach().numpy()
+
+
+@pytest.mark.parametrize("writer", BACKENDS)
+@pytest.mark.parametrize("reader", BACKENDS)
+def test_a_saved_model_is_the_same_in_either_backend(tmp_path, writer, reader):
+    saved = BACKENDS[writer].CNN(**CONFIG)
+    save_model(tmp_path, saved, CONFIG)
+    loaded = load_model(tmp_path, BACKENDS[reader])
+    assert type(loaded) is BACKENDS[reader].CNN
+    assert same(get_state(loaded), get_state(saved))
+    x = np.random.default_rng(0).normal(size=(4, 1, 8, 9)).astype(np.float32)
+    assert np.abs(outputs(loaded, x) - outputs(saved, x)).max() < 1e-5
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("model", [scratch.models.CNN(**CONFIG), reference.models.CNN(**CONFIG)], ids=["numpy", "torch"])
+def test_states_are_copied_in_and_out(model):
+    state = get_state(model)
+    before = {name: array.copy() for name, array in state.items()}
+    for array in state.values():
+        array += 1
+    assert same(get_state(model), before)
+    set_state(model, state)
+    state["features.0.weight"] += 1
+    assert not np.array_equal(get_state(model)["features.0.weight"], state["features.0.weight"])
+
+
+@pytest.mark.parametrize("model", [scratch.models.CNN(**CONFIG), reference.models.CNN(**CONFIG)], ids=["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("features.0.bias"), "missing features.0.bias"),
+        (lambda state: state.update(other=np.zeros(3)), "unexpected other"),
+        (
+            lambda state: state.update({"classifier.1.weight": state["classifier.1.weight"].T}),
+            r"classifier.1.weight has shape \(20, 6\), expected \(6, 20\); its transpose would fit",
+        ),
+        (lambda state: state.update({"features.0.bias": np.zeros(7)}), r"features.0.bias has shape \(7,\), expected \(4,\)$"),
+    ],
+    ids=["missing", "unexpected", "transposed", "shape"],
+)
+def test_a_state_that_does_not_fit_changes_nothing(model, change, message):
+    before = get_state(model)
+    state = {name: array + 1 for name, array in get_state(model).items()}
+    change(state)
+    with pytest.raises(ValueError, match=message):
+        set_state(model, state)
+    assert same(get_state(model), before)
+
+
+def test_arrays_come_back_whatever_their_memory_order(tmp_path):
+    a = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    arrays = {
+        "plain": a,
+        "transposed": a.T,
+        "strided": a[::2, 1::3],
+        "reversed": a[::-1],
+        "scalar": np.array(3, dtype=np.int64),
+        "empty": np.zeros((0, 4)),
+        "double": a.astype(np.float64),
+        "flags": a > 0,
+    }
+    save_arrays(tmp_path / "x.safetensors", arrays)
+    assert same(load_arrays(tmp_path / "x.safetensors"), arrays)
+
+
+def test_tied_arrays_are_stored_once(tmp_path):
+    a = np.random.default_rng(0).normal(size=(100, 100))
+    save_arrays(tmp_path / "one.safetensors", {"a": a})
+    save_arrays(tmp_path / "tied.safetensors", {"a": a, "b": a, "c": a.T})
+    assert same(load_arrays(tmp_path / "tied.safetensors"), {"a": a, "b": a, "c": a.T})
+    assert (tmp_path / "tied.safetensors").stat().st_size < 2.1 * (tmp_path / "one.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_tied_weights_of_a_model_are_stored_once(tmp_path, backend):
+    if backend == "numpy":
+        model = scratch.models.MLP(6, [6], 6)
+        model.layers.__dict__["2"].weight = model.layers.__dict__["0"].weight
+        assert isinstance(model.layers.__dict__["2"].weight, Parameter)
+    else:
+        model = reference.models.MLP(6, [6], 6)
+        model.layers[2].weight = model.layers[0].weight
+    save_model(tmp_path, model, {"in_features": 6, "hidden": [6], "out_features": 6})
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / "model.safetensors", framework="numpy") as file:
+        assert set(file.keys()) == {"layers.0.weight", "layers.0.bias", "layers.2.bias"}
+    assert same(get_state(load_model(tmp_path, scratch.models)), get_state(model))
+
+
+def damage(path, kind):
+    content = path.read_bytes()
+    path.write_bytes({"truncated": content[:-7], "foreign": b"PK\x03\x04" + content, "empty": b"", "text": b"hello"}[kind])
+
+
+@pytest.mark.parametrize("kind", ["truncated", "foreign", "empty", "text"])
+def test_a_damaged_file_is_refused_in_one_line(tmp_path, kind):
+    save_model(tmp_path, scratch.models.CNN(**CONFIG), CONFIG)
+    damage(tmp_path / "model.safetensors", kind)
+    with pytest.raises(ValueError, match="expected a safetensors file, but it is truncated or of another format") as caught:
+        load_model(tmp_path, scratch.models)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "expected a model's directory with config.json and model.safetensors"),
+        ("{", 'expected {"model": CLASS'),
+        ("[]", 'expected {"model": CLASS'),
+        (json.dumps({"model": "Nothing", "config": {}}), "names the model 'Nothing', which scratch.models does not have"),
+        (json.dumps({"model": "CNN", "config": {"depth": 3}}), "the arguments in config.json do not fit CNN"),
+        (json.dumps({"model": "CNN", "config": CONFIG | {"hidden": 9}}), "the state does not fit CNN"),
+    ],
+    ids=["absent", "no json", "no object", "unknown model", "unknown argument", "other size"],
+)
+def test_a_wrong_config_is_refused_in_one_line(tmp_path, content, message):
+    save_model(tmp_path, scratch.models.CNN(**CONFIG), CONFIG)
+    config = tmp_path / "config.json"
+    config.unlink() if content is None else config.write_text(content)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
+        load_model(tmp_path, scratch.models)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.safetensors: there is no such file"):
+        load_arrays(tmp_path / "nowhere.safetensors")
+
+
+def test_config_is_readable(tmp_path):
+    save_model(tmp_path, scratch.models.CNN(**CONFIG), CONFIG)
+    assert load_config(tmp_path) == ("CNN", CONFIG)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
