@@ -42,6 +42,11 @@ def one_sample(draw: Draw) -> dict[str, Array]:
     return {"input": draw.normal(7), "target": draw.integers(0, 7)}
 
 
+def all_ignored(draw: Draw) -> dict[str, Array]:
+    """Rows of logits of which none has a label that counts: the mean is nan, its gradient zero."""
+    return {"input": draw.normal(5, 7), "target": np.full(5, IGNORED)}
+
+
 def soft(*rest: int) -> Inputs:
     """Logits with probabilities as targets, and class weights."""
     return lambda draw: {
@@ -106,6 +111,7 @@ CASES = [
     ),
     *reductions("cross_entropy-soft-pixels", "ops.cross_entropy", f"{F}.cross_entropy", soft(3, 2), constants=WEIGHT),
     ParityCase("cross_entropy-one-sample", "ops.cross_entropy", f"{F}.cross_entropy", one_sample, {"label_smoothing": 0.1}),
+    ParityCase("cross_entropy-nothing-counted", "ops.cross_entropy", f"{F}.cross_entropy", all_ignored, {"ignore_index": IGNORED}),
     *reductions("nll_loss", "ops.nll_loss", f"{F}.nll_loss", log_probabilities, {"ignore_index": IGNORED}, constants=WEIGHT),
     *reductions("mse_loss", "ops.mse_loss", f"{F}.mse_loss", numbers),
     *reductions("l1_loss", "ops.l1_loss", f"{F}.l1_loss", numbers),

@@ -27,7 +27,7 @@ def one_of(op: str, name: str, value: str, choices: tuple[str, ...]) -> None:
 
 def pair(op: str, name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
     """An option for height and width: one int serves both. Raises ValueError below the minimum."""
-    both = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or any(not isinstance(v, int | np.integer) or v < minimum for v in both):
         raise ValueError(f"{op}: {name} is {value!r}, expected an int or a pair of ints, each at least {minimum}")
     return int(both[0]), int(both[1])

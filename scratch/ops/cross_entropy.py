@@ -129,8 +129,7 @@ def _reduce(loss: Array, reduction: str, divisor: Array, input: Array) -> Array:
 
 
 def _row_scale(dy: Array, reduction: str, divisor: Array, rows: int) -> Array:
-    """The gradient of the reduced loss with respect to each row's loss."""
+    """The gradient of the reduced loss with respect to each row's loss; 0 where no row counts, as in torch."""
     if reduction == "none":
         return dy.reshape(rows)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.broadcast_to(dy / divisor if reduction == "mean" else dy, rows)
+    return np.broadcast_to(dy / (divisor or 1) if reduction == "mean" else dy, rows)

@@ -1,0 +1,137 @@
+"""What ops and layers say when they are given something wrong: what came and what was expected, in one line."""
+
+import numpy as np
+import pytest
+
+from scratch import layers, models, ops
+
+X = np.zeros((3, 5, 8, 9), np.float32)
+ROWS = np.zeros((4, 7), np.float32)
+LABELS = np.arange(4)
+
+
+def f32(*shape):
+    return np.zeros(shape, np.float32)
+
+
+BAD = {
+    "linear widths": (
+        lambda: ops.linear(ROWS, f32(3, 6)),
+        "linear: expected x (..., in) and weight (out, in), got (4, 7) and (3, 6)",
+    ),
+    "linear bias": (lambda: ops.linear(ROWS, f32(3, 7), f32(4)), "linear: expected bias of shape (3,), got (4,)"),
+    "linear dtypes": (
+        lambda: ops.linear(ROWS, np.zeros((3, 7))),
+        "linear: expected one floating-point dtype, got x float32, weight float64",
+    ),
+    "relu of integers": (lambda: ops.relu(LABELS), "relu: expected one floating-point dtype, got x int64"),
+    "gelu approximation": (lambda: ops.gelu(ROWS, "erf"), "gelu: approximate is 'erf', expected one of none, tanh"),
+    "softmax of integers": (lambda: ops.softmax(LABELS), "softmax: expected one floating-point dtype"),
+    "flatten backwards": (lambda: ops.flatten(X, 2, 1), "flatten: start_dim 2 comes after end_dim 1"),
+    "dropout mask": (lambda: ops.dropout(ROWS, np.ones((4, 6), bool), 0.3), "dropout: expected keep of shape (4, 7), got (4, 6)"),
+    "conv of one image": (lambda: ops.conv2d(X[0], f32(4, 5, 3, 3)), "conv2d: expected x (N, C, H, W)"),
+    "conv channels": (
+        lambda: ops.conv2d(X, f32(4, 3, 3, 3)),
+        "conv2d: x has 5 channels; a weight of shape (4, 3, 3, 3) in 1 groups takes 3",
+    ),
+    "conv groups": (lambda: ops.conv2d(X, f32(4, 1, 3, 3), groups=5), "needs its first axis divisible by groups"),
+    "conv bias": (lambda: ops.conv2d(X, f32(4, 5, 3, 3), f32(5)), "conv2d: expected bias of shape (4,), got (5,)"),
+    "conv kernel too large": (
+        lambda: ops.conv2d(X, f32(4, 5, 3, 12), padding=1),
+        "conv2d: a kernel of (3, 12) with dilation (1, 1) does not fit images of (8, 9) padded by (1, 1)",
+    ),
+    "conv stride": (
+        lambda: ops.conv2d(X, f32(4, 5, 3, 3), stride=0),
+        "conv2d: stride is 0, expected an int or a pair of ints, each at least 1",
+    ),
+    "conv padding": (lambda: ops.conv2d(X, f32(4, 5, 3, 3), padding=(1, -1)), "conv2d: padding is (1, -1), expected"),
+    "conv dilation": (lambda: ops.conv2d(X, f32(4, 5, 3, 3), dilation=1.5), "conv2d: dilation is 1.5, expected"),
+    "pool of rows": (lambda: ops.max_pool2d(ROWS, 2), "max_pool2d: expected x (N, C, H, W) or (C, H, W), got (4, 7)"),
+    "pool too large": (lambda: ops.avg_pool2d(X, 10), "avg_pool2d: a kernel of (10, 10)"),
+    "pool padding": (lambda: ops.max_pool2d(X, 2, padding=2), "max_pool2d: padding (2, 2) is more than half of kernel_size (2, 2)"),
+    "adaptive size": (lambda: ops.adaptive_avg_pool2d(X, 0), "adaptive_avg_pool2d: output_size is 0"),
+    "batch norm of one value": (
+        lambda: ops.batch_norm(f32(1, 5), training=True),
+        "batch_norm: expected more than one value a channel",
+    ),
+    "batch norm without statistics": (
+        lambda: ops.batch_norm(ROWS),
+        "batch_norm: running_mean and running_var are needed when not training",
+    ),
+    "batch norm weight": (
+        lambda: ops.batch_norm(ROWS, f32(6), training=True),
+        "batch_norm: expected weight of shape (7,), got (6,)",
+    ),
+    "label too large": (
+        lambda: ops.cross_entropy(ROWS, np.array([0, 7, 2, 1])),
+        "cross_entropy: label 7 is out of range: expected 0 to 6, or ignore_index -100",
+    ),
+    "label negative": (lambda: ops.nll_loss(ROWS, np.array([0, -1, 2, 1])), "nll_loss: label -1 is out of range: expected 0 to 6"),
+    "labels of another batch": (
+        lambda: ops.cross_entropy(ROWS, LABELS[:3]),
+        "cross_entropy: expected target of shape (4,), got (3,)",
+    ),
+    "class weights": (lambda: ops.cross_entropy(ROWS, LABELS, f32(6)), "cross_entropy: expected weight of shape (7,), got (6,)"),
+    "label smoothing": (
+        lambda: ops.cross_entropy(ROWS, LABELS, label_smoothing=1.5),
+        "cross_entropy: label_smoothing is 1.5, expected 0 to 1",
+    ),
+    "reduction": (
+        lambda: ops.cross_entropy(ROWS, LABELS, reduction="avg"),
+        "cross_entropy: reduction is 'avg', expected one of mean, sum, none",
+    ),
+    "loss reduction": (lambda: ops.mse_loss(ROWS, ROWS, reduction="avg"), "mse_loss: reduction is 'avg'"),
+    "loss shapes": (lambda: ops.mse_loss(ROWS, f32(4, 1)), "mse_loss: expected target of shape (4, 7), got (4, 1)"),
+    "loss dtypes": (lambda: ops.l1_loss(ROWS, np.zeros((4, 7))), "l1_loss: expected one floating-point dtype"),
+    "smooth l1 beta": (
+        lambda: ops.smooth_l1_loss(ROWS, ROWS, beta=0),
+        "smooth_l1_loss: beta is 0, expected more than 0; for 0 use l1_loss",
+    ),
+    "bce target": (
+        lambda: ops.binary_cross_entropy_with_logits(ROWS, f32(4)),
+        "binary_cross_entropy_with_logits: expected target of shape (4, 7), got (4,)",
+    ),
+    "Linear width": (lambda: layers.Linear(0, 3), "Linear: expected positive widths, got in_features 0"),
+    "Conv2d groups": (
+        lambda: layers.Conv2d(5, 4, 3, groups=2),
+        "Conv2d: expected positive channels that groups divides, got in_channels 5",
+    ),
+    "Conv2d kernel": (lambda: layers.Conv2d(5, 4, (3, 3, 3)), "Conv2d: kernel_size is (3, 3, 3)"),
+    "BatchNorm width": (lambda: layers.BatchNorm2d(0), "BatchNorm2d: expected a positive num_features, got 0"),
+    "BatchNorm1d of images": (
+        lambda: layers.BatchNorm1d(5)(X),
+        "BatchNorm1d: expected an input of 2 or 3 dimensions, got shape (3, 5, 8, 9)",
+    ),
+    "BatchNorm2d of rows": (
+        lambda: layers.BatchNorm2d(7)(ROWS),
+        "BatchNorm2d: expected an input of 4 dimensions, got shape (4, 7)",
+    ),
+    "Dropout probability": (lambda: layers.Dropout(1.5), "Dropout: p is 1.5, expected a probability, 0 to 1"),
+    "MLP activation": (lambda: models.MLP(3, [4], 2, activation="relo"), "activation is 'relo', expected one of relu, leaky_relu"),
+    "CNN image": (lambda: models.CNN(1, (3, 8), 10), "CNN: images of 3x8 are too small for 2 blocks, each of which halves them"),
+    "CNN of another size": (
+        lambda: models.CNN(5, (12, 12), 10)(X),
+        "linear: expected x (..., in) and weight (out, in), got (3, 256)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_said_in_one_line(what):
+    call, message = BAD[what]
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
+        call()
+    assert str(caught.value).startswith(message) or message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_may_be_ignored_out_of_range():
+    loss, backward = ops.cross_entropy(ROWS, np.array([0, -100, 2, -100]))
+    assert np.isclose(loss, np.log(7))
+    assert (backward(np.float32(1))[0][[1, 3]] == 0).all()
+
+
+def test_nothing_to_count_is_nan_as_in_torch():
+    loss, backward = ops.cross_entropy(ROWS, np.full(4, -100))
+    assert np.isnan(loss)
+    backward(np.float32(1))
