@@ -1,0 +1,132 @@
+"""Plants a fault in a function that is already imported, and takes it out again.
+
+The function object stays and is given other code, so that everybody who imported it, under whatever name, runs the fault.
+A method is planted as well as a function, and the functions inside it, such as an op's backward, are part of its code.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+
+def functions_of(module: ModuleType) -> dict[str, FunctionType]:
+    """The functions and methods that the module's source defines, by qualified name; functions inside functions are not listed."""
+    found = {}
+
+    def visit(body: list[ast.stmt], owner: Any, prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef) and node.name in vars(owner):
+                found[prefix + node.name] = plain_function(vars(owner)[node.name])
+            elif isinstance(node, ast.ClassDef) and node.name in vars(owner):
+                visit(node.body, vars(owner)[node.name], f"{prefix}{node.name}.")
+
+    visit(ast.parse(inspect.getsource(module)).body, module, "")
+    return found
+
+
+def plain_function(found: Any) -> FunctionType:
+    """The function as it was written, behind a method, a property or a decorator that says what it wraps."""
+    if isinstance(found, property):
+        found = found.fget
+    found = inspect.unwrap(getattr(found, "__func__", found))
+    if not isinstance(found, FunctionType):
+        raise ValueError(f"expected a function written in Python, got {found!r}")
+    return found
+
+
+def function_tree(function: Any) -> ast.FunctionDef:
+    """The function's definition as a syntax tree of its own, with the line numbers of its file."""
+    function = plain_function(function)
+    return _definition(ast.parse(_module_source(function)), function)
+
+
+@contextmanager
+def replaced_code(function: Any, definition: ast.FunctionDef) -> Iterator[None]:
+    """Inside the block, the function has the body and the defaults of another definition of the same name and arguments."""
+    function = plain_function(function)
+    tree = ast.parse(_module_source(function))
+    old = _definition(tree, function)
+    owner = next(node for node in ast.walk(tree) if old in getattr(node, "body", []))
+    owner.body[owner.body.index(old)] = definition  # type: ignore[attr-defined]
+    with _recompiled(function, ast.fix_missing_locations(tree)):
+        yield
+
+
+@contextmanager
+def planted(function: Any, old: str, new: str) -> Iterator[None]:
+    """Inside the block, the function is what its source says with `new` in place of `old`.
+
+    Raises ValueError unless `old` occurs exactly once in the source of the function.
+    """
+    function = plain_function(function)
+    lines = _module_source(function).splitlines(keepends=True)
+    node = _definition(ast.parse("".join(lines)), function)
+    first, last = function.__code__.co_firstlineno - 1, node.end_lineno
+    source = "".join(lines[first:last])
+    count = source.count(old)
+    if count != 1:
+        raise ValueError(f"{function.__qualname__}: {old!r} occurs {count} times in its source, expected once")
+    changed = ast.parse("".join([*lines[:first], source.replace(old, new), *lines[last:]]))
+    with _recompiled(function, changed):
+        yield
+
+
+@contextmanager
+def _recompiled(function: FunctionType, tree: ast.Module) -> Iterator[None]:
+    """Inside the block, the function is what another version of its module defines; the module itself is not run again."""
+    if _code_of(function, ast.parse(_module_source(function))) != function.__code__:
+        raise ValueError(
+            f"{function.__qualname__} is not what its source says: either something is planted in it already, "
+            "or its file has changed since it was imported"
+        )
+    arguments = _definition(tree, function).args
+    code = _code_of(function, tree)
+    defaults = tuple(_value(node, function) for node in arguments.defaults) or None
+    kwdefaults = {
+        argument.arg: _value(node, function)
+        for argument, node in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if node is not None
+    } or None
+    before = function.__code__, function.__defaults__, function.__kwdefaults__
+    try:
+        function.__code__, function.__defaults__, function.__kwdefaults__ = code, defaults, kwdefaults
+        yield
+    finally:
+        function.__code__, function.__defaults__, function.__kwdefaults__ = before
+
+
+def _module_source(function: FunctionType) -> str:
+    return inspect.getsource(inspect.getmodule(function) or function)
+
+
+def _definition(tree: ast.Module, function: FunctionType) -> ast.FunctionDef:
+    """The node that defines the function: the one of its name at its first line, which may be a decorator's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if first == function.__code__.co_firstlineno:
+                return node
+    raise ValueError(f"the source of {function.__qualname__} has no definition at line {function.__code__.co_firstlineno}")
+
+
+def _code_of(function: FunctionType, tree: ast.Module) -> CodeType:
+    """The function's code as compiled with its whole module, which gives it the right scopes: super(), mangled names."""
+    remaining = [compile(tree, function.__code__.co_filename, "exec", dont_inherit=True)]
+    place = function.__code__.co_name, function.__code__.co_firstlineno
+    while remaining:
+        code = remaining.pop()
+        if (code.co_name, code.co_firstlineno) == place:
+            return code
+        remaining += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    raise ValueError(f"{function.__qualname__} is no longer defined at line {place[1]}")
+
+
+def _value(node: ast.expr, function: FunctionType) -> Any:
+    """A default as the module would work it out."""
+    expression = compile(ast.Expression(node), function.__code__.co_filename, "eval", dont_inherit=True)
+    return eval(expression, function.__globals__)
