@@ -1,0 +1,111 @@
+"""Adam and AdamW."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from scratch.module import Array, Parameter
+from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, blocks
+
+
+class Adam(Optimizer):
+    """Steps of about lr in every direction, from running means of the gradient g and of its square (Kingma & Ba 2015).
+
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g²
+        p = p - lr * m̂ / (√v̂ + eps)      m̂ = m / (1 - beta1^t),  v̂ = v / (1 - beta2^t) at step t
+
+    This is algorithm 1; g is negated where it is to `maximize`. Weight decay adds weight_decay * p to g, or, decoupled
+    (Loshchilov & Hutter 2019, algorithm 2, where AdamW starts), subtracts lr * weight_decay * p from p instead. With
+    amsgrad v̂ comes from the largest v there has been (Reddi, Kale & Kumar 2018).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter] | Iterable[Group],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+    ):
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                betas=betas,
+                eps=eps,
+                weight_decay=weight_decay,
+                amsgrad=amsgrad,
+                maximize=maximize,
+                decoupled_weight_decay=decoupled_weight_decay,
+            ),
+        )
+
+    def check(self, group: Group) -> None:
+        at_least_zero(self._name, group, "lr", "eps", "weight_decay")
+        if not all(0 <= beta < 1 for beta in group["betas"]):
+            raise ValueError(f"{self._name}: betas are {group['betas']!r}, expected each at least 0 and below 1")
+
+    def state_names(self, group: Group) -> tuple[str, ...]:
+        return ("step", "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * group["amsgrad"])
+
+    def update(self, data: Array, grad: Array, state: State, group: Group) -> None:
+        lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+        beta1, beta2 = group["betas"]
+        _, *moments = self.state_names(group)
+        if not state:
+            state["step"] = np.zeros((), np.float32)
+            state.update({name: np.zeros_like(data) for name in moments})
+        state["step"] += 1
+        t = float(state["step"])
+        # lr * m̂ / (√v̂ + eps) with the corrections taken out of the arrays, as at the end of the paper's section 2
+        root = math.sqrt(1 - beta2**t)
+        corrected_lr, corrected_eps = lr * root / (1 - beta1**t), eps * root
+
+        for p, g, m, v, *v_max, temporary, spare in blocks(data, grad, *(state[name] for name in moments), temporaries=2):
+            if group["maximize"]:
+                g = np.negative(g, out=spare)
+            if weight_decay and group["decoupled_weight_decay"]:
+                p *= 1 - lr * weight_decay
+            elif weight_decay:
+                g = np.add(g, np.multiply(p, weight_decay, out=temporary), out=spare)
+            m *= beta1
+            m += np.multiply(g, 1 - beta1, out=temporary)
+            v *= beta2
+            square = np.multiply(g, g, out=temporary)
+            square *= 1 - beta2
+            v += square
+            if group["amsgrad"]:
+                v = np.maximum(v, v_max[0], out=v_max[0])
+            step = np.sqrt(v, out=temporary)
+            step += corrected_eps
+            np.divide(m, step, out=step)
+            step *= corrected_lr
+            p -= step
+
+
+class AdamW(Adam):
+    """Adam whose weight decay is decoupled from the gradient: p shrinks by lr * weight_decay * p at every step."""
+
+    def __init__(
+        self,
+        params: Iterable[Parameter] | Iterable[Group],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+
+    def check(self, group: Group) -> None:
+        super().check(group)
+        if not group["decoupled_weight_decay"]:
+            raise ValueError("AdamW: decoupled_weight_decay is False in a group, expected True; use Adam")
