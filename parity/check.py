@@ -6,10 +6,11 @@ from functools import lru_cache
 
 from parity.case import ParityCase
 from parity.device import reproducible
-from parity.locate import locate
+from parity.explain import explain
+from parity.locate import Evidence, can_be_located, locate, source_of
 from parity.tolerance import Calibration, calibrate
-from parity.twins import Build, Problem, builders, pose_case, run_reference, run_scratch
-from parity.verdict import Verdict, compare, describe
+from parity.twins import Build, Problem, Tensors, builders, pose_case, run_reference, run_scratch
+from parity.verdict import Culprit, Verdict, compare, describe
 
 DTYPES = ("float64", "float32")
 
@@ -38,19 +39,24 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
             "choose inputs of better condition"
         )
         return verdict
+    tensors: Tensors = {}
     try:
-        run = (
-            run_scratch(build_scratch, problem, dtype)
-            if device == "cpu"
-            else run_reference(build_reference, problem, dtype, device)
-        )
+        on_cpu = device == "cpu"
+        run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(build_reference, problem, dtype, device)
+        tensors = run.tensors
         verdict.findings, verdict.headroom = compare(run, calibration, dtype)
-        verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
+        verdict.tensors = len(calibration.truth.keys() | tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
-    if not verdict.ok and device == "cpu":
-        verdict.culprits, verdict.inherited = locate(build_scratch, build_reference, problem, dtype, verdict.findings)
+    if verdict.ok or device != "cpu":
+        return verdict
+    if can_be_located(build_scratch, build_reference):
+        suspects, verdict.inherited = locate(build_scratch, build_reference, problem, dtype)
+    else:
+        whole = Evidence("", build_scratch(), build_reference, problem, calibration, tensors, verdict.findings, dtype)
+        suspects = [whole] if verdict.findings else []
+    verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
     return verdict
 
 

@@ -8,63 +8,122 @@ there. Only the culprit fails on its own; the others merely inherit its error.
 from __future__ import annotations
 
 import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 
-from parity.tolerance import calibrate
+from parity.tolerance import Calibration, calibrate
 from parity.trace import Call, Trace
 from parity.twins import Build, Problem, Run, Tensors, run_reference, run_scratch
-from parity.verdict import Culprit, Finding, compare, describe
+from parity.verdict import Finding, compare, describe
 from parity.weights import set_state
 from scratch.module import Module
 
 
-def locate(
-    build_scratch: Build, build_reference: Build, problem: Problem, dtype: str, findings: list[Finding]
-) -> tuple[list[Culprit], int]:
+@dataclass
+class Evidence:
+    """One subject judged on its own: what it was given, what came out, what should have, and what is wrong with it."""
+
+    path: str
+    subject: Any
+    build_reference: Build
+    problem: Problem
+    calibration: Calibration
+    tensors: Tensors  # empty where it did not run
+    findings: list[Finding]
+    dtype: str
+
+    @property
+    def kind(self) -> str:
+        """The name of the function or class."""
+        return str(target_of(self.subject).__name__)
+
+    @property
+    def worst(self) -> Finding:
+        """The worst finding of the forward pass, or of the backward where the forward is right."""
+        return next((finding for finding in self.findings if finding.phase == "forward"), self.findings[0])
+
+
+def locate(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> tuple[list[Evidence], int]:
     """The culprits in the order of the forward pass, and how many other modules only inherit their error.
 
     A module that fails on its own is a culprit unless a module inside it fails too.
     """
-    scratch_root = build_scratch()
-    if not isinstance(scratch_root, Module) or not isinstance(build_reference(), torch.nn.Module):
-        return [_culprit("", scratch_root, findings)] if findings else [], 0
-    paths = {path for path, _ in scratch_root.named_modules()}
+    paths = {path for path, _ in build_scratch().named_modules()}
     truth = run_reference(build_reference, problem, "float64")
-    calls = [call for call in truth.trace.calls if call.path in paths]
-    failed: dict[str, Culprit] = {}
-    for call in calls:
-        culprit = _judge_alone(call, build_scratch, build_reference, problem, dtype)
-        if culprit:
-            failed.setdefault(call.path, culprit)
-    culprits = [culprit for path, culprit in failed.items() if not any(_inside(other, path) for other in failed)]
+    failed: dict[str, Evidence] = {}
+    for call in truth.trace.calls:
+        if call.path in paths and call.path not in failed:
+            evidence = _judge_alone(call, build_scratch, build_reference, problem, dtype)
+            if evidence.findings:
+                failed[call.path] = evidence
+    culprits = [evidence for path, evidence in failed.items() if not any(_inside(other, path) for other in failed)]
     differing = _differing(build_scratch, build_reference, problem, dtype)
     return culprits, len(differing - failed.keys())
 
 
-def source_of(target: Any) -> str:
-    """Where a class or function is written: `scratch/ops/norm.py, batch_norm`."""
-    target = _target(target)
-    try:
-        file = Path(inspect.getsourcefile(target) or "")
-    except TypeError:
-        return getattr(target, "__qualname__", repr(target))
-    package = target.__module__.split(".")[0]
-    parts = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
-    return f"{'/'.join(parts)}, {target.__qualname__}"
+def can_be_located(build_scratch: Build, build_reference: Build) -> bool:
+    """Whether both sides are modules, whose submodules can be judged one by one."""
+    return isinstance(build_scratch(), Module) and isinstance(build_reference(), torch.nn.Module)
 
 
-def _target(subject: Any) -> Any:
+def target_of(subject: Any) -> Any:
     """The function or class that a subject is made of."""
     subject = subject.func if isinstance(subject, partial) else subject
     return subject if inspect.isroutine(subject) or isinstance(subject, type) else type(subject)
 
 
-def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> Culprit | None:
+def source_of(evidence: Evidence) -> str:
+    """Where to look: the ops that a layer is made of, or else the subject itself: `scratch/ops/norm.py, batch_norm`."""
+    subject = evidence.subject
+    ops = _ops_called(subject, evidence.problem) if isinstance(subject, Module) else []
+    return "; ".join(_place(target) for target in ops or [target_of(subject)])
+
+
+def _place(target: Any) -> str:
+    try:
+        file = Path(inspect.getsourcefile(target) or "")
+    except TypeError:
+        return str(getattr(target, "__qualname__", repr(target)))
+    package = target.__module__.split(".")[0]
+    parts = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
+    return f"{'/'.join(parts)}, {target.__qualname__}"
+
+
+def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
+    """The functions of the ops package that a layer calls itself, found by watching it run."""
+    if any(True for _ in subject.named_children()):
+        return []
+    package = f"{type(subject).__module__.split('.')[0]}.ops."
+    found: dict[str, Any] = {}
+
+    def watch(frame: FrameType, event: str, argument: Any) -> None:
+        module = sys.modules.get(frame.f_globals.get("__name__", ""))
+        caller = frame.f_back.f_globals.get("__name__", "") if frame.f_back else ""
+        if event == "call" and module and module.__name__.startswith(package) and not caller.startswith(package):
+            function = getattr(module, frame.f_code.co_name, None)
+            if inspect.isfunction(function) and not module.__name__.endswith(".checks"):
+                found.setdefault(function.__qualname__, function)
+
+    profile = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        subject(*problem.inputs.values())
+    except Exception:
+        return list(found.values())
+    finally:
+        sys.setprofile(profile)
+    return list(found.values())
+
+
+def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> Evidence:
     """Run one submodule on what the reference's met there."""
 
     def part_of(build: Build) -> Build:
@@ -85,18 +144,15 @@ def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, probl
         noise=partial(Trace, problem.noise().seed, call.path, call.draws),
     )
     calibration = calibrate(lambda posed, leg: run_reference(part_of(build_reference), posed, leg).tensors, alone)
-    subject = part_of(build_scratch)()
+    tensors: Tensors = {}
     try:
-        findings, _ = compare(run_scratch(part_of(build_scratch), alone, dtype), calibration, dtype)
+        run = run_scratch(part_of(build_scratch), alone, dtype)
+        tensors = run.tensors
+        findings, _ = compare(run, calibration, dtype)
     except Exception as error:
         findings = [Finding("", describe(error))]
-    return _culprit(call.name, subject, findings) if findings else None
-
-
-def _culprit(path: str, subject: Any, findings: list[Finding]) -> Culprit:
-    forward = [finding for finding in findings if finding.phase == "forward"]
-    worst = (forward or findings)[0]
-    return Culprit(path, _target(subject).__name__, worst.phase, worst.ratio, source_of(subject))
+    subject = part_of(build_scratch)()
+    return Evidence(call.name, subject, part_of(build_reference), alone, calibration, tensors, findings, dtype)
 
 
 def _differing(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> set[str]:

@@ -22,6 +22,8 @@ def explain(verdict: Verdict) -> str:
     lines = [f"{verdict.name}  {verdict.dtype}  {verdict.device}  seed {verdict.seed}  {verdict.verdict}"]
     for culprit in verdict.culprits:
         lines.append(f"  culprit   {_describe(culprit)}")
+        if culprit.cause:
+            lines.append(f"  cause     {culprit.cause}")
         lines.append(f"  look at   {culprit.source}")
     if verdict.inherited:
         lines.append(f"  inherited {verdict.inherited} other modules are right on their own and only inherit the error")

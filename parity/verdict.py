@@ -36,6 +36,7 @@ class Culprit:
     phase: str
     ratio: float
     source: str
+    cause: str = ""  # why, where a repair that makes the tensors match has been found
 
 
 @dataclass
