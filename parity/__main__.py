@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase
 from parity.cases import CASES, matching
 from parity.check import DTYPES, check
@@ -69,10 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.set_defaults(run=check_cases)
 
-    for command in (listing, checking):
+    calibrating = commands.add_parser("calibrate", help="count false alarms and vacuous comparisons over many seeds of every case")
+    calibrating.add_argument("--seeds", type=_positive, default=200, metavar="N", help="seeds for every case (default 200)")
+    calibrating.set_defaults(run=calibrate)
+
+    for command in (listing, checking, calibrating):
         command.add_argument(
             "pattern", nargs="?", default="", metavar="PATTERN", help="part of a case's name, or a family (default: all)"
         )
+    for command in (listing, checking):
         command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser
 
@@ -109,8 +115,7 @@ def check_cases(options: argparse.Namespace) -> int:
     cases = matching(options.pattern) if options.weights is None else [_saved_model(options.weights, options.pattern)]
     dtypes = dict.fromkeys(options.dtype or DTYPES)
     verdicts: list[Verdict] = []
-    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+    with _progress() as progress:
         task = progress.add_task("", total=len(cases))
         for case in cases:
             progress.update(task, description=case.name)
@@ -127,6 +132,19 @@ def check_cases(options: argparse.Namespace) -> int:
     return 0 if all(verdict.ok for verdict in verdicts) else 1
 
 
+def calibrate(options: argparse.Namespace) -> int:
+    """Print how error / tolerance is distributed, every false alarm and every vacuous comparison."""
+    cases = matching(options.pattern)
+    records = []
+    with _progress() as progress:
+        task = progress.add_task("", total=len(cases))
+        for record in calibrate_cases(cases, options.seeds):
+            records.append(record)
+            progress.update(task, description=record.name, advance=1)
+    print(f"{options.seeds} seeds of {describe_records(records)}")
+    return 1 if any(record.alarms or record.vacuous for record in records) else 0
+
+
 def _saved_model(directory: Path, pattern: str) -> ParityCase:
     """The comparison of a saved model's twins at its weights, on the inputs in samples.safetensors."""
     model, config = load_config(directory)
@@ -141,6 +159,11 @@ def _saved_model(directory: Path, pattern: str) -> ParityCase:
     state = load_arrays(directory / "model.safetensors")
     inputs = {name: array.astype("float64") if array.dtype.kind == "f" else array for name, array in samples.items()}
     return replace(rows[0], name=f"{model.lower()}-saved", config=config, inputs=lambda draw: inputs, state=state, training=False)
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 def _console() -> Console:

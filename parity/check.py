@@ -20,7 +20,7 @@ def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: i
     verdict = Verdict(case.name, case.family, dtype, device, seed)
     with reproducible():
         try:
-            problem, calibration = _posed(case, seed)
+            problem, calibration = posed(case, seed)
         except Exception as error:
             verdict.verdict, verdict.message = "error", f"the reference did not run: {describe(error)}"
             return verdict
@@ -61,7 +61,7 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
 
 
 @lru_cache(maxsize=4)
-def _posed(case: ParityCase, seed: int) -> tuple[Problem, Calibration]:
+def posed(case: ParityCase, seed: int) -> tuple[Problem, Calibration]:
     """A case's problem and calibration, which serve every dtype and device."""
     _, build_reference = builders(case)
     problem = pose_case(case, build_reference, seed)

@@ -1,0 +1,105 @@
+"""How often the harness is right: false alarms and vacuous comparisons over many seeds of every case."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from parity.case import ParityCase
+from parity.check import DTYPES, check, posed
+from parity.device import reproducible
+from parity.tolerance import Calibration, deviation, largest
+from parity.verdict import Verdict
+from scratch.module import Array
+
+SCALE = 1.01
+BY_NATURE_ZERO = 1e-12  # of the case's scale: what is left of a gradient that is zero in exact arithmetic
+
+
+@dataclass
+class Record:
+    """What one case showed over all its seeds."""
+
+    name: str
+    headrooms: dict[str, list[float]] = field(default_factory=lambda: {dtype: [] for dtype in DTYPES})
+    tensors: int = 0
+    alarms: list[Verdict] = field(default_factory=list)
+    vacuous: list[str] = field(default_factory=list)
+
+
+def calibrate_cases(cases: Sequence[ParityCase], seeds: int) -> Iterator[Record]:
+    """Check each case over all seeds and dtypes, on all cores."""
+    workers = min(os.cpu_count() or 1, len(cases))
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(partial(_calibrate_case, seeds=seeds), [case.name for case in cases])
+
+
+def _calibrate_case(name: str, seeds: int) -> Record:
+    from parity.cases import CASES  # by name, because a case's functions do not travel between processes
+
+    case = next(case for case in CASES if case.name == name)
+    record = Record(name)
+    for seed, dtype in itertools.product(range(seeds), DTYPES):
+        verdict = check(case, dtype, "cpu", seed)
+        record.tensors += verdict.tensors
+        record.headrooms[dtype].append(verdict.headroom)
+        if not verdict.ok:
+            record.alarms.append(verdict)
+    with reproducible():
+        _, calibration = posed(case, 0)
+    record.vacuous = vacuous(calibration)
+    return record
+
+
+def vacuous(calibration: Calibration) -> list[str]:
+    """The tensors for which a wrong tensor would pass in float64: zero, scaled, shuffled or with its axes exchanged."""
+    scale = max((largest(array) for array in calibration.truth.values() if array.dtype.kind == "f"), default=0.0)
+    found = []
+    for name in calibration.unit:
+        truth = calibration.truth[name]
+        if largest(truth) <= BY_NATURE_ZERO * scale:
+            continue
+        for text, wrong in _wrong_versions(truth):
+            if deviation(wrong, truth) <= calibration.tolerance(name, "float64"):
+                found.append(f"{name}: {text} would pass")
+    return found
+
+
+def _wrong_versions(truth: Array) -> Iterator[tuple[str, Array]]:
+    """Tensors that are not the truth: a version that happens to equal it is left out."""
+    yield "a tensor of zeros", np.where(np.isfinite(truth), 0.0, truth)
+    yield f"{SCALE} times the tensor", SCALE * truth
+    shuffled = np.random.default_rng(0).permutation(truth.reshape(-1)).reshape(truth.shape)
+    if not np.array_equal(shuffled, truth, equal_nan=True):
+        yield "the tensor shuffled", shuffled
+    for first, second in itertools.combinations(range(truth.ndim), 2):
+        exchanged = truth.swapaxes(first, second)
+        if exchanged.shape == truth.shape and not np.array_equal(exchanged, truth, equal_nan=True):
+            yield f"the tensor with axes {first} and {second} exchanged", exchanged
+
+
+def describe_records(records: Sequence[Record]) -> str:
+    """The distribution of error / tolerance, and everything that is wrong."""
+    tensors = sum(record.tensors for record in records)
+    alarms = [alarm for record in records for alarm in record.alarms]
+    lines = [f"{len(records)} cases, {tensors:,} tensor verdicts"]
+    for dtype in DTYPES:
+        worst = sorted(((max(record.headrooms[dtype]), record.name) for record in records), reverse=True)
+        every = np.array([headroom for record in records for headroom in record.headrooms[dtype]])
+        quantiles = ", ".join(
+            f"{label} {np.quantile(every, q):.3g}" for label, q in (("median", 0.5), ("99%", 0.99), ("99.9%", 0.999))
+        )
+        lines.append(f"{dtype}: error / tolerance {quantiles}, largest {worst[0][0]:.3g} ({worst[0][1]})")
+        lines.append("         next " + ", ".join(f"{headroom:.3g} ({name})" for headroom, name in worst[1:5]))
+    lines.append(f"{len(alarms)} false alarms")
+    lines += [f"  {alarm.name} {alarm.dtype} seed {alarm.seed}: {alarm.verdict} {alarm.message}" for alarm in alarms[:50]]
+    hollow = [(record.name, text) for record in records for text in record.vacuous]
+    lines.append(f"{len(hollow)} vacuous comparisons")
+    lines += [f"  {name}: {text}" for name, text in hollow[:50]]
+    return "\n".join(lines)
