@@ -2,8 +2,10 @@
 
 import numpy as np
 
+import scratch.ops.memory  # noqa: F401  for its effect
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.im2col import conv2d_by_columns
 from scratch.ops.window import Size, Window, window
 
 
@@ -25,7 +27,8 @@ def conv2d(
             "and needs its first axis divisible by groups"
         )
     has_shape("conv2d", "bias", bias, (O,))
-    return conv2d_by_taps(x, weight, bias, window("conv2d", x, weight.shape[2:], stride, padding, dilation), groups)
+    win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)
+    return conv2d_by_columns(x, weight, bias, win) if groups == 1 else conv2d_by_taps(x, weight, bias, win, groups)
 
 
 def conv2d_by_taps(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, pair
+from scratch.ops.threads import Part, in_blocks
 from scratch.ops.window import Size, Window, window
 
 
@@ -13,18 +14,33 @@ def max_pool2d(
     """The maximum of each window; of several equal maxima the first in row-major order gets the gradient."""
     win = _pooling_window("max_pool2d", x, kernel_size, stride, padding, dilation)
     padded = win.pad(x, -np.inf)
-    taps = (tap for _, _, tap in win.taps(padded))
-    y = next(taps).copy(order="K")
-    for tap in taps:
-        np.maximum(y, tap, out=y)
+    shape = padded.shape
+    y = np.empty_like(padded, shape=(*x.shape[:-2], *win.out))
+    winner = np.zeros_like(y, dtype=np.min_scalar_type(win.kernel[0] * win.kernel[1]))  # which tap is the maximum
+
+    def forward(part: Part) -> None:
+        top, its_tap = y[part], winner[part]
+        for t, (_, _, tap) in enumerate(win.taps(padded[part])):
+            if t == 0:
+                top[...] = tap
+            else:
+                np.maximum(its_tap, (tap > top) * winner.dtype.type(t), out=its_tap)
+                np.maximum(top, tap, out=top)
+
+    in_blocks(forward, padded)
 
     def backward(dy: Array) -> Array:
-        dpadded = np.zeros_like(padded)
-        unclaimed = np.ones_like(y, dtype=bool)
-        for (_, _, tap), (_, _, dtap) in zip(win.taps(padded), win.taps(dpadded), strict=True):
-            first = (tap == y) & unclaimed
-            unclaimed ^= first
-            dtap += dy * first
+        dy = _in_layout_of(winner, dy)
+        dpadded = np.zeros_like(winner, dtype=dy.dtype, shape=shape)
+
+        def spread(part: Part) -> None:
+            for t, (_, _, dtap) in enumerate(win.taps(dpadded[part])):
+                if win.overlaps:
+                    dtap += dy[part] * (winner[part] == t)
+                else:
+                    np.multiply(dy[part], winner[part] == t, out=dtap)
+
+        in_blocks(spread, dpadded)
         return win.crop(dpadded)
 
     return y, backward
@@ -57,6 +73,15 @@ def adaptive_avg_pool2d(x: Array, output_size: Size) -> tuple[Array, Backward]:
     out_h, out_w = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
     rows, columns = _region_means(x.shape[-2], out_h, x.dtype), _region_means(x.shape[-1], out_w, x.dtype)
     return rows @ x @ columns.T, lambda dy: rows.T @ dy @ columns
+
+
+def _in_layout_of(template: Array, dy: Array) -> Array:
+    """dy with its axes in the same order in memory as the template's, since walking two orders at once is slow."""
+    aligned = np.empty_like(template, dtype=dy.dtype)
+    if dy.strides == aligned.strides:
+        return dy
+    aligned[...] = dy
+    return aligned
 
 
 def _region_means(size: int, regions: int, dtype: np.dtype) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from scratch.module import Array
 from scratch.ops.checks import pair
@@ -21,14 +22,22 @@ class Window:
     dilation: tuple[int, int]
     out: tuple[int, int]  # positions the window takes: the size of the output
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether two positions of the window may see the same pixel."""
+        return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))
+
     def pad(self, x: Array, value: float = 0.0) -> Array:
         """A padded copy of x in its memory layout, or x itself where there is no padding."""
-        (ph, pw), (H, W) = self.padding, x.shape[-2:]
-        if ph == pw == 0:
+        if self.padding == (0, 0):
             return x
-        padded = np.full_like(x, value, shape=(*x.shape[:-2], H + 2 * ph, W + 2 * pw))
-        padded[..., ph : ph + H, pw : pw + W] = x
+        padded = np.full_like(x, value, shape=(*x.shape[:-2], *self.padded_size(*x.shape[-2:])))
+        self.crop(padded)[...] = x
         return padded
+
+    def padded_size(self, H: int, W: int) -> tuple[int, int]:
+        """The height and width of an image with its padding."""
+        return H + 2 * self.padding[0], W + 2 * self.padding[1]
 
     def crop(self, padded: Array) -> Array:
         """The view that pad() filled with x."""
@@ -42,6 +51,12 @@ class Window:
             for j in range(kw):
                 top, left = i * dh, j * dw
                 yield i, j, padded[..., top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
+
+    def view(self, padded: Array) -> Array:
+        """What every window sees, without a copy: (..., *out, *kernel)."""
+        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
+        windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))
+        return windows[..., ::sh, ::sw, ::dh, ::dw]
 
 
 def window(op: str, x: Array, kernel: Size, stride: Size, padding: Size, dilation: Size) -> Window:

@@ -1,0 +1,101 @@
+"""Convolution as matrix products with the windows of the images, laid out as rows (Chellapilla, Puri & Simard 2006)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.reduce import channel_sums
+from scratch.ops.window import Window
+
+BLOCK = 1 << 18  # elements gathered at a time: more falls out of the cache, fewer starve the matrix product
+FEW = 8  # channels; below that, windows are copied along the rows of the images rather than along the channels
+
+
+def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) -> tuple[Array, Backward]:
+    """Convolution in one group, for any window.
+
+    The value and dx lie in memory as (N, H, W, C), so that what follows runs along the channels. The columns are gathered
+    a block at a time, and again in the backward, since all of them together are KH * KW times the images.
+    """
+    (N, _, H, W), (O, C, KH, KW), (OH, OW) = x.shape, weight.shape, win.out
+    y = np.empty((N, OH, OW, O), x.dtype)
+    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, O)  # (KH * KW * C, O)
+    bias_row = None if bias is None else np.tile(bias, OW)
+    for block, rows in columns(x, win):
+        np.matmul(rows, matrix, out=y[block].reshape(-1, O))
+        if bias_row is not None:
+            y[block].reshape(-1, OW * O)[...] += bias_row
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        dbias = None if bias is None else channel_sums(dy)
+        (ph, pw), (dh, dw) = win.padding, win.dilation
+        full = (KH - 1) * dh - ph, (KW - 1) * dw - pw  # the padding of dy that brings every window back to its pixel
+        if needs[0] and win.stride == (1, 1) and min(full) >= 0:
+            dx, dweight = _gradients_from_dy(x, weight, dy, replace(win, padding=full, out=(H, W)))
+            return dx, dweight, dbias
+        dmatrix = np.zeros_like(matrix)
+        for block, rows in columns(x, win):
+            dmatrix += rows.T @ _pixels(dy, block)
+        input_gradient = _input_gradient(x.shape, weight, dy, win) if needs[0] else None
+        return input_gradient, dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1), dbias
+
+    return y.transpose(0, 3, 1, 2), backward
+
+
+def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]]:
+    """Block by block of the output, its place (images, rows) and the windows that it sees (pixels, KH * KW * C).
+
+    A block is several images or several rows of one. The next block overwrites its windows.
+    """
+    (N, C, H, W), (KH, KW), (OH, OW) = x.shape, win.kernel, win.out
+    if win.kernel == win.stride == (1, 1) and win.padding == (0, 0):
+        yield (slice(None), slice(None)), _pixels(x)
+        return
+    pixels = BLOCK // (KH * KW * C)
+    images = min(max(pixels // (OH * OW), 1), N)
+    step = min(max(pixels // OW, 1), OH)  # rows of the output
+    if C < FEW:
+        padded = np.zeros((images, C, *win.padded_size(H, W)), x.dtype)
+        gathered = np.empty((KH * KW * C, images * step * OW), x.dtype).T
+    else:
+        padded = np.zeros((images, *win.padded_size(H, W), C), x.dtype).transpose(0, 3, 1, 2)
+        gathered = np.empty((images * step * OW, KH * KW * C), x.dtype)
+    windows = win.view(padded).transpose(0, 2, 3, 4, 5, 1)  # (images, OH, OW, KH, KW, C)
+    for n in range(0, N, images):
+        some = x[n : n + images]
+        win.crop(padded)[: len(some)] = some
+        for row in range(0, OH, step):
+            seen = windows[: len(some), row : row + step]
+            rows = gathered[: seen.size // gathered.shape[1]]
+            np.copyto(rows.reshape(seen.shape), seen)
+            yield (slice(n, n + images), slice(row, row + step)), rows
+
+
+def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window) -> tuple[Array, Array]:
+    """At stride 1 dx is the convolution of dy with the flipped kernel, and the same columns of dy give dweight."""
+    (N, C, H, W), (O, _, KH, KW) = x.shape, weight.shape
+    dx = np.empty((N, H, W, C), x.dtype)
+    flipped = weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1).reshape(-1, C)  # (KH * KW * O, C)
+    dflipped = np.zeros_like(flipped)
+    for block, rows in columns(dy, win):
+        np.matmul(rows, flipped, out=dx[block].reshape(-1, C))
+        dflipped += rows.T @ _pixels(x, block)
+    dweight = dflipped.reshape(KH, KW, O, C)[::-1, ::-1].transpose(2, 3, 0, 1)
+    return dx.transpose(0, 3, 1, 2), dweight
+
+
+def _input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window) -> Array:
+    """Each pixel of dy spread over the window that it saw, tap by tap."""
+    N, C, H, W = shape
+    dpadded = np.zeros((N, *win.padded_size(H, W), C), dy.dtype).transpose(0, 3, 1, 2)
+    dy_pixels = _pixels(dy)
+    for i, j, dtap in win.taps(dpadded):
+        dtap += (dy_pixels @ weight[:, :, i, j]).reshape(N, *win.out, C).transpose(0, 3, 1, 2)
+    return win.crop(dpadded)
+
+
+def _pixels(x: Array, block: tuple[slice, slice] = (slice(None), slice(None))) -> Array:
+    """A block of images as rows of channels (pixels, C)."""
+    return x.transpose(0, 2, 3, 1)[block].reshape(-1, x.shape[1])
