@@ -1,0 +1,32 @@
+"""References that are wrong on purpose: the mistakes that people make, each in a line or two of torch.
+
+A table a file; each maps the name of a torch function to its mistakes. If a scratch twin equals one of them to rounding,
+then that is what it computes. A mistake stands in for the function while the reference runs again, so that it serves the
+function itself and every layer built on it. A new mistake is a row in one of these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from parity.counterfactuals import activation, convolution, loss, normalisation, pooling
+from parity.counterfactuals.options import other_options
+
+Wrong = Callable[..., Tensor]
+
+TABLE: dict[str, list[tuple[str, Wrong]]] = {
+    **activation.TABLE,
+    **convolution.TABLE,
+    **loss.TABLE,
+    **normalisation.TABLE,
+    **pooling.TABLE,
+}
+
+
+def counterfactuals(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Iterator[tuple[str, Wrong]]:
+    """What may be wrong with a call of the torch function of this name, and the functions that are wrong in this way."""
+    yield from TABLE.get(name, ())
+    yield from other_options(name, arguments, options)

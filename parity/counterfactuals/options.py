@@ -1,0 +1,87 @@
+"""A function called with another option than the one it was given: left out, swapped, or a popular other value."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+OTHER_VALUES: dict[str, tuple[float, ...]] = {
+    "eps": (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3),
+    "negative_slope": (0.0, 0.02, 0.1, 0.2, 0.3),
+    "dim": (0, 1, 2, 3),
+}
+
+# What torch's own signatures tell of its Python functions, told of its built-in ones.
+SIGNATURES: dict[str, Callable[..., Any]] = {
+    "adaptive_avg_pool2d": lambda input, output_size: None,
+    "avg_pool2d": lambda input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True: None,
+    "conv2d": lambda input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1: None,
+    "flatten": lambda input, start_dim=0, end_dim=-1: None,
+    "gelu": lambda input, approximate="none": None,
+    "linear": lambda input, weight, bias=None: None,
+    "max_pool2d": lambda input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False: None,
+}
+NOT_TOLD = {"inplace", "size_average", "reduce", "divisor_override", "ceil_mode", "dtype", "_stacklevel", "return_indices"}
+
+
+def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Iterator[tuple[str, Callable[..., Tensor]]]:
+    """The same function with one option changed, and what that says of the culprit."""
+    function = getattr(F, name, None)
+    signature = _signature(name)
+    if function is None or signature is None:
+        return
+    bound = signature.bind(*arguments, **options)
+    bound.apply_defaults()
+    for key, parameter in signature.parameters.items():
+        value, default = bound.arguments[key], parameter.default
+        if key in NOT_TOLD or (default is inspect.Parameter.empty and key not in OTHER_VALUES):
+            continue
+        if isinstance(value, Tensor):
+            if default is None:
+                yield f"leaves {key} out", _calling(function, signature, key, None)
+            continue
+        tried = {repr(value)}
+        if isinstance(value, tuple) and len(set(value)) > 1:
+            tried.add(repr(value[::-1]))
+            yield f"swaps the height and the width of {key}, {value}", _calling(function, signature, key, value[::-1])
+        for other in (default, *OTHER_VALUES.get(key, ())):
+            if other is inspect.Parameter.empty or other is None or repr(other) in tried or _same(value, other):
+                continue
+            tried.add(repr(other))
+            text = (
+                f"ignores {key} = {value!r}: takes the default, {other!r}"
+                if other == default
+                else (
+                    f"takes {key} = {other:g} for {value:g}"
+                    if isinstance(value, float)
+                    else f"takes {key} = {other!r} for {value!r}"
+                )
+            )
+            yield text, _calling(function, signature, key, other)
+
+
+def _signature(name: str) -> inspect.Signature | None:
+    if name in SIGNATURES:
+        return inspect.signature(SIGNATURES[name])
+    try:
+        return inspect.signature(getattr(F, name))
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _calling(function: Callable[..., Any], signature: inspect.Signature, key: str, value: Any) -> Callable[..., Tensor]:
+    def changed(*arguments: Any, **options: Any) -> Tensor:
+        bound = signature.bind(*arguments, **options)
+        bound.arguments[key] = value
+        return function(*bound.args, **bound.kwargs)
+
+    return changed
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two ways to write an option mean the same: 1 and (1, 1)."""
+    return value == other or (isinstance(value, tuple) and all(v == other for v in value))

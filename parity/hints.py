@@ -1,0 +1,254 @@
+"""What a wrong array says about itself: hypotheses, each with the repair that would put the array right.
+
+A hypothesis becomes a hint only if its repair makes the array match the truth. Where no repair is found, the hint says
+where the wrong numbers sit, if that is a place with a name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from parity import tree
+from parity.locate import Evidence
+from parity.tolerance import deviation
+from scratch.module import Array
+
+Repair = tuple[str, Array]
+
+FEWEST = 4  # numbers below which one free factor is no evidence
+NAMES = 3  # of one number, in a hint
+
+
+def hint(evidence: Evidence, name: str) -> str:
+    """What is wrong with one tensor of a culprit, or "" where nothing is certain."""
+    if name not in evidence.calibration.unit or name not in evidence.tensors:
+        return ""
+    array, truth = evidence.tensors[name], evidence.calibration.truth[name]
+    if array.dtype.kind != "f" or not np.isfinite(truth).all():
+        return ""
+    if array.shape == truth.shape and not np.isfinite(array).all():
+        return f"is NaN or infinite in {int((~np.isfinite(array)).sum())} of {array.size} values"
+    exact = array.astype(np.float64)
+    sources = [_whole(evidence, array, truth), _precision(evidence, array, truth), _reshaped(exact, truth)]
+    if array.shape == truth.shape:
+        sources += [_factors(evidence, exact, truth), _moved(exact), _terms(evidence, exact, truth)]
+    for text, repaired in itertools.chain(*sources):
+        if matches(evidence, name, repaired, truth):
+            return text
+    return _where(evidence, name, array, truth) if array.shape == truth.shape else ""
+
+
+def matches(evidence: Evidence, name: str, array: Array, target: Array) -> bool:
+    """Whether two arrays are equal by the tolerance of the tensor of this name."""
+    if array.shape != target.shape:
+        return False
+    if name not in evidence.calibration.unit:
+        return bool(np.array_equal(array, target))
+    return deviation(array.astype(np.float64), target.astype(np.float64)) <= evidence.calibration.tolerance(name, evidence.dtype)
+
+
+def _whole(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+    """The array as a whole: zeros, or the right numbers in another dtype."""
+    if array.dtype != evidence.dtype:
+        yield f"is {array.dtype} in {evidence.dtype}, its numbers are right: something of that dtype enters the computation", array
+    if not array.any() and truth.any():
+        yield "is zero everywhere", truth
+
+
+def _precision(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+    """Numbers that have passed through a dtype of fewer digits."""
+    if array.shape != truth.shape or not truth.any():
+        return
+    error = deviation(array.astype(np.float64), truth) / float(np.abs(truth).max())
+    for dtype in ("float32", "float16"):
+        rounded = array.astype(dtype).astype(array.dtype)
+        if (
+            np.finfo(dtype).eps > np.finfo(evidence.dtype).eps
+            and error < 4 * np.finfo(dtype).eps
+            and np.array_equal(rounded, array)
+        ):
+            yield f"holds numbers of {dtype} precision in {evidence.dtype}", truth
+
+
+def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
+    """The same numbers in another shape or with axes in another order, or numbers not yet summed."""
+    if array.ndim == truth.ndim <= 5:
+        for axes in itertools.permutations(range(array.ndim)):
+            if axes != tuple(range(array.ndim)) and tuple(array.shape[axis] for axis in axes) == truth.shape:
+                yield f"has its axes in another order: .transpose{axes} puts them right", array.transpose(axes)
+    if array.shape == truth.shape:
+        return
+    if array.size == truth.size:
+        yield f"has shape {array.shape}; .reshape{truth.shape} puts it right", array.reshape(truth.shape)
+    for n in range(1, array.ndim + 1):
+        for axes in itertools.combinations(range(array.ndim), n):
+            total = array.sum(axis=axes)
+            if total.size == truth.size:
+                yield f"is not summed over the broadcast {'axis' if n == 1 else 'axes'} {_listed(axes)}", total.reshape(truth.shape)
+
+
+def _factors(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+    """One factor for all numbers, called by what it equals in this case, or a known array as a factor."""
+    scale = float(np.vdot(array, array))
+    factor = float(np.vdot(array, truth)) / scale if scale else 0.0
+    if factor:
+        named = _named(evidence, abs(factor))
+        sign = "-" if factor < 0 else ""
+        if factor < 0 and math.isclose(factor, -1, rel_tol=_close(evidence)):
+            yield "has the wrong sign", -array
+        elif named or array.size >= FEWEST:
+            yield f"needs the factor {sign}{named or f'{abs(factor):.6g}'}", array * factor
+    for text, known in _known(evidence, truth.shape).items():
+        with np.errstate(all="ignore"):
+            yield f"lacks the factor {text}", array * known
+            yield f"has the factor {text} too many", np.where(known == 0, truth, array / known)
+
+
+def _moved(array: Array) -> Iterator[Repair]:
+    """The same numbers turned round or shifted along axes."""
+    for axis in range(array.ndim):
+        if array.shape[axis] > 2:
+            yield f"is reversed along axis {axis}", np.flip(array, axis)
+            for step in (1, -1):
+                yield f"is shifted by {-step} along axis {axis}", np.roll(array, step, axis)
+    if array.ndim > 2:
+        yield "is reversed along both of the last axes", np.flip(array, (-2, -1))
+
+
+def _terms(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+    """A missing term: a known array, with a factor, or with one for each index of all axes but one."""
+    missing = truth - array
+    known = _known(evidence, truth.shape)
+    if truth.size < FEWEST:
+        return
+    for text, term in known.items():
+        scale = float(np.vdot(term, term))
+        factor = float(np.vdot(term, missing)) / scale if scale else 0.0
+        if factor:
+            sign = "-" if factor < 0 else "+"
+            times = (
+                ""
+                if math.isclose(abs(factor), 1, rel_tol=_close(evidence))
+                else f"{_named(evidence, abs(factor)) or f'{abs(factor):.6g}'} x "
+            )
+            yield f"lacks the term {sign} {times}{text}", array + factor * term
+    for text, term in ({"": np.ones_like(truth)} | known).items():
+        square = term * term
+        for axis in range(truth.ndim):
+            if truth.shape[axis] >= FEWEST:
+                with np.errstate(all="ignore"):
+                    level = (term * missing).sum(axis, keepdims=True) / square.sum(axis, keepdims=True)
+                    level = np.nan_to_num(level, posinf=0, neginf=0)
+                times = f"{text} x " if text else ""
+                constant = f"something constant along axis {axis}, such as a sum or mean over it"
+                yield f"lacks the term {times}({constant})", array + term * level
+
+
+def _named(evidence: Evidence, number: float) -> str:
+    """What a number equals in this case: a small number, a size, an option, or what is made of one; "" where nothing."""
+    bases: dict[float, list[str]] = {2.0: [], 3.0: []}
+    arrays = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in tree.leaves(key, value))
+    for key, array in (arrays | dict(evidence.problem.state)).items():
+        if isinstance(array, np.ndarray) and array.ndim:
+            sizes = {f"{key}.shape[{axis}]": n for axis, n in enumerate(array.shape)} | {f"{key}.size": array.size}
+            if array.ndim > 1:
+                sizes |= {f"{key}.size / {key}.shape[{axis}]": array.size // array.shape[axis] for axis in (1, array.ndim - 1)}
+            for text, n in sizes.items():
+                bases.setdefault(float(n), []).append(text)
+    for key, value in _options(evidence.subject).items():
+        bases.setdefault(value, []).append(key)
+    for base, names in bases.items():
+        n = f"{base:g}"
+        made = {
+            n: base,
+            f"1/{n}": 1 / base if base else 0.0,
+            f"√{n}": math.sqrt(abs(base)),
+            f"1/√{n}": 1 / math.sqrt(abs(base)) if base else 0.0,
+            f"(1 - {n})": 1 - base,
+            f"1/(1 - {n})": 1 / (1 - base) if base != 1 else 0.0,
+            f"{n}/({n} - 1)": base / (base - 1) if base > 1 else 0.0,
+            f"({n} - 1)/{n}": (base - 1) / base if base > 1 else 0.0,
+        }
+        for text, value in made.items():
+            if value > 0 and value != 1 and math.isclose(number, value, rel_tol=_close(evidence)):
+                return " = ".join([f"{text}, {n}" if names and text != n else text, *names[:NAMES]])
+    return ""
+
+
+def _close(evidence: Evidence) -> float:
+    return 1e-6 if evidence.dtype == "float32" else 1e-11
+
+
+def _options(subject: Any) -> dict[str, float]:
+    """The numbers that a function was given or a layer was made with."""
+    found = dict(subject.keywords) if isinstance(subject, partial) else dict(getattr(subject, "__dict__", {}))
+    return {name: float(value) for name, value in found.items() if isinstance(value, float)}
+
+
+def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
+    """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs."""
+    problem = evidence.problem
+    found: dict[str, Any] = dict(leaf for key, value in problem.inputs.items() for leaf in tree.leaves(key, value))
+    found |= dict(problem.state)
+    found |= {"dy" if len(problem.cotangents) == 1 else f"dy[{i}]": dy for i, dy in enumerate(problem.cotangents)}
+    found |= {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
+    arrays = {}
+    for key, value in found.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fb":
+            channels = value.ndim == 1 and len(shape) > 1 and value.size == shape[1]
+            with suppress(ValueError):
+                array = value.reshape(-1, *[1] * (len(shape) - 2)) if channels else value
+                arrays[key] = np.broadcast_to(array, shape).astype(np.float64)
+    return {key: array for key, array in arrays.items() if np.isfinite(array).all()}
+
+
+def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
+    """Where the differences sit, if that is a place with a name."""
+    wrong = np.abs(array.astype(np.float64) - truth) > evidence.calibration.tolerance(name, evidence.dtype)
+    count = f"{int(wrong.sum())} of {wrong.size} values"
+    if wrong.all() or not wrong.any() or truth.ndim == 0:
+        return ""
+    for text, place in _places(evidence, truth.shape):
+        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum():
+            return f"differs only where {text} ({count})"
+    for axis in range(truth.ndim):
+        hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))
+        n = truth.shape[axis]
+        if n > 2 and len(hit) == 1:
+            index = "first" if hit[0] == 0 else "last" if hit[0] == n - 1 else f"at index {hit[0]}"
+            return f"differs only {index} along axis {axis} ({count})"
+    if truth.ndim >= 3 and min(truth.shape[-2:]) > 2 and not wrong[..., 1:-1, 1:-1].any():
+        return f"differs only at the edges of the images ({count})"
+    return ""
+
+
+def _places(evidence: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """Places that the case's inputs and outputs mark in a tensor of this shape."""
+    inputs = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in tree.leaves(key, value))
+    options = evidence.subject.keywords if isinstance(evidence.subject, partial) else getattr(evidence.subject, "__dict__", {})
+    marks: list[tuple[str, Array]] = []
+    for key, value in (inputs | {"y": evidence.calibration.truth.get("y")}).items():
+        if not isinstance(value, np.ndarray) or not value.ndim:
+            continue
+        if value.dtype.kind == "b":
+            marks += [(f"{key} is false", ~value), (f"{key} is true", value)]
+        elif value.dtype.kind == "i" and "ignore_index" in options:
+            marks.append((f"{key} is ignore_index", value == options["ignore_index"]))
+        elif value.dtype.kind == "f":
+            marks += [(f"{key} is 0", value == 0), (f"{key} is negative", value < 0), (f"{key} is positive", value > 0)]
+    for text, mark in marks:
+        if mark.shape == shape:
+            yield text, mark
+        elif mark.ndim + 1 == len(shape) and mark.shape == shape[:1] + shape[2:]:  # a label for each row of classes
+            yield text, np.broadcast_to(np.expand_dims(mark, 1), shape)
+
+
+def _listed(axes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, axes))
