@@ -7,24 +7,49 @@ from functools import lru_cache
 from parity.case import ParityCase
 from parity.device import reproducible
 from parity.explain import explain
+from parity.inputs import Draw
 from parity.locate import Evidence, can_be_located, locate, source_of
+from parity.subject import BrokenImportError
 from parity.tolerance import Calibration, calibrate
-from parity.twins import Build, Problem, Tensors, builders, pose_case, run_reference, run_scratch
-from parity.verdict import Culprit, Verdict, compare, describe
+from parity.twins import (
+    Build,
+    Problem,
+    Tensors,
+    parameters_amiss,
+    pose_case,
+    reference_builder,
+    run_reference,
+    run_scratch,
+    scratch_builder,
+)
+from parity.verdict import Culprit, Finding, Verdict, compare, describe
 
 DTYPES = ("float64", "float32")
 
 
-def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0) -> Verdict:
-    """Judge the NumPy twin, or on another device than the CPU the PyTorch twin there, against PyTorch in float64."""
+def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0, package: str = "scratch") -> Verdict:
+    """Judge the NumPy twin, or on another device than the CPU the PyTorch twin there, against PyTorch in float64.
+
+    `package` has the NumPy twin. What someone's own does not have yet is "missing", which is found before any work is done.
+    """
     verdict = Verdict(case.name, case.family, dtype, device, seed)
     with reproducible():
+        try:
+            build_scratch = scratch_builder(case, package)
+            if package != "scratch":
+                _try_forward(build_scratch, case, seed)
+        except NotImplementedError as error:
+            verdict.verdict, verdict.findings = "missing", [Finding("", str(error))]
+            return verdict
+        except BrokenImportError as error:
+            verdict.verdict, verdict.message = "error", f"it does not import: {error}"
+            return verdict
         try:
             problem, calibration = posed(case, seed)
         except Exception as error:
             verdict.verdict, verdict.message = "error", f"the reference did not run: {describe(error)}"
             return verdict
-        return judge(verdict, *builders(case), problem, calibration)
+        return judge(verdict, build_scratch, reference_builder(case), problem, calibration)
 
 
 def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration) -> Verdict:
@@ -47,11 +72,15 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
         verdict.findings, verdict.headroom = compare(run, calibration, dtype)
         verdict.tensors = len(calibration.truth.keys() | tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
+    except NotImplementedError as error:
+        return _judge_forward(verdict, build_scratch, build_reference, problem, calibration, str(error))
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
     if verdict.ok or device != "cpu":
         return verdict
     if can_be_located(build_scratch, build_reference):
+        if parameters_amiss(build_scratch(), problem.state):
+            return verdict
         suspects, verdict.inherited = locate(build_scratch, build_reference, problem, dtype)
     else:
         whole = Evidence("", build_scratch(), build_reference, problem, calibration, tensors, verdict.findings, dtype)
@@ -60,9 +89,41 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
     return verdict
 
 
+def _judge_forward(
+    verdict: Verdict, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration, lacking: str
+) -> Verdict:
+    """Where the backward is not written, what can be said of the forward pass: it is wrong, or nothing but the rest is missing."""
+    truth = {name: array for name, array in calibration.truth.items() if not name.startswith("grad ")}
+    forward = Calibration(truth, {name: unit for name, unit in calibration.unit.items() if name in truth})
+    try:
+        run = run_scratch(build_scratch, problem, verdict.dtype, backward=False)
+    except NotImplementedError as error:
+        verdict.verdict, verdict.findings = "missing", [Finding("", str(error))]
+        return verdict
+    verdict.findings, verdict.headroom = compare(run, forward, verdict.dtype)
+    verdict.tensors = len(truth.keys() | run.tensors.keys())
+    if verdict.findings:
+        verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
+        e = Evidence("", build_scratch(), build_reference, problem, forward, run.tensors, verdict.findings, verdict.dtype)
+        verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e))]
+    else:
+        verdict.verdict, verdict.findings = "missing", [Finding("grad y", lacking)]
+    return verdict
+
+
+def _try_forward(build_scratch: Build, case: ParityCase, seed: int) -> None:
+    """Raise NotImplementedError where the forward pass does; what else it may raise is for the judgement to find."""
+    try:
+        build_scratch()(*case.inputs(Draw(seed, 0)).values())
+    except NotImplementedError:
+        raise
+    except Exception:
+        return
+
+
 @lru_cache(maxsize=4)
 def posed(case: ParityCase, seed: int) -> tuple[Problem, Calibration]:
     """A case's problem and calibration, which serve every dtype and device."""
-    _, build_reference = builders(case)
+    build_reference = reference_builder(case)
     problem = pose_case(case, build_reference, seed)
     return problem, calibrate(lambda posed, dtype: run_reference(build_reference, posed, dtype).tensors, problem)

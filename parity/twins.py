@@ -6,6 +6,7 @@ The names are `y` (`y.0`, `y.1` for several outputs), `grad x` for an input, `gr
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,9 +18,10 @@ import torch
 from parity import tree
 from parity.case import ParityCase, resolve
 from parity.inputs import Draw
+from parity.subject import find
 from parity.trace import Trace, to_numpy, watch_reference, watch_scratch
 from parity.weights import set_state
-from scratch.module import Array, Module
+from scratch.module import Array, Module, state_mismatch
 
 Tensors = dict[str, Array]
 Build = Callable[[], Any]
@@ -43,6 +45,10 @@ class Problem:
         return replace(self, inputs=inputs, state=state, cotangents=cotangents)
 
 
+class ContractError(ValueError):
+    """The subject cannot be called as its contract says; the message says how it differs."""
+
+
 @dataclass
 class Run:
     """What came out of one run, what its submodules met, and in which ways it broke the contract."""
@@ -52,18 +58,25 @@ class Run:
     broken: list[str] = field(default_factory=list)
 
 
-def builders(case: ParityCase) -> tuple[Build, Build]:
+def builders(case: ParityCase, package: str = "scratch") -> tuple[Build, Build]:
     """How to make the case's two sides: a fresh module, or the function with its options."""
-    as_tensors = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in case.config.items()}
-    return (
-        _builder(resolve(case.scratch, "scratch"), case.config, case.training),
-        _builder(resolve(case.reference, "reference"), as_tensors, case.training),
-    )
+    return scratch_builder(case, package), reference_builder(case)
 
 
-def _builder(target: Any, options: Mapping[str, Any], training: bool) -> Build:
+def scratch_builder(case: ParityCase, package: str = "scratch") -> Build:
+    """How to make the side under judgement; whatever makes layers will do for one: a class, or a function that adapts one."""
+    target = find(case.scratch, package)
+    if isinstance(resolve(case.reference, "reference"), type):
+        return lambda: target(**case.config).train(case.training)
+    return lambda: partial(target, **case.config)
+
+
+def reference_builder(case: ParityCase) -> Build:
+    """How to make the PyTorch side."""
+    target = resolve(case.reference, "reference")
+    options = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in case.config.items()}
     if isinstance(target, type):
-        return lambda: target(**options).train(training)
+        return lambda: target(**options).train(case.training)
     return lambda: partial(target, **options)
 
 
@@ -126,11 +139,17 @@ def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu
     return Run({name: to_numpy(tensor) for name, tensor in tensors.items()}, trace)
 
 
-def run_scratch(build: Build, problem: Problem, dtype: str) -> Run:
+def parameters_amiss(subject: Any, state: Mapping[str, Array]) -> str:
+    """In what a module's parameters and buffers are not those of the reference; "" where nothing."""
+    return state_mismatch({name: array.shape for name, array in state.items()}, subject.state_dict())
+
+
+def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = True) -> Run:
     """Run the NumPy side, as inconveniently as its contract allows.
 
     The cotangents are not contiguous, and the subject is called once more, on other inputs, before the first call's
-    backward runs. Inputs, cotangents and parameters that have changed afterwards are named in `broken`.
+    backward runs. Inputs, cotangents and parameters that have changed afterwards are named in `broken`. Without the
+    backward, only the outputs and the buffers come back.
     """
 
     def as_array(value: Any) -> Any:
@@ -141,6 +160,10 @@ def run_scratch(build: Build, problem: Problem, dtype: str) -> Run:
     problem = problem.map(as_array)
     subject, parameters, buffers = build(), {}, {}
     if isinstance(subject, Module):
+        if problems := parameters_amiss(subject, problem.state):
+            raise ContractError(
+                f"the parameters of {type(inspect.unwrap(subject)).__name__} are not those of PyTorch's: {problems}"
+            )
         set_state(subject.astype(dtype), problem.state)
         subject.zero_grad()
         parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
@@ -161,14 +184,23 @@ def run_scratch(build: Build, problem: Problem, dtype: str) -> Run:
         )
 
     with watch_scratch(subject, trace):
-        y, backward = subject(*inputs.values())
+        result = subject(*inputs.values())
+    if not isinstance(result, tuple | list) or len(result) != 2 or not (callable(result[1]) or result[1] is None):
+        raise ContractError(f"it returned {_kind(result)}, expected the pair (y, backward)")
+    y, run_backward = result
+    if y is None:
+        raise ContractError("it returned None as its value, expected an array")
     outputs = {name: np.array(leaf) for name, leaf in tree.leaves("y", y)}
     held = {f"buffer {name}": buffer.data.copy() for name, buffer in buffers.items()}
     note_changes("forward")
     if not broken:
         others = tree.map_leaves(_other, dict(problem.inputs))
         subject(*others.values())
-    gradients = backward(*cotangents) if cotangents else tuple(None for _ in inputs)
+    if not backward:
+        return Run(outputs | held, trace, broken)
+    if run_backward is None:
+        raise NotImplementedError("the backward is None")
+    gradients = run_backward(*cotangents) if cotangents else tuple(None for _ in inputs)
     if not broken:
         note_changes("backward")
     if len(inputs) == 1:
@@ -176,9 +208,9 @@ def run_scratch(build: Build, problem: Problem, dtype: str) -> Run:
     while isinstance(gradients, tuple | list) and len(gradients) > len(inputs) and gradients[-1] is None:
         gradients = gradients[:-1]  # of an optional input that was not given
     if not isinstance(gradients, tuple | list) or len(gradients) != len(inputs):
-        came = len(gradients) if isinstance(gradients, tuple | list) else f"one {type(gradients).__name__}"
-        raise ValueError(
-            f"backward returned {came} for {len(inputs)} inputs ({', '.join(inputs)}); expected a gradient or None for each"
+        raise ContractError(
+            f"its backward returned {_kind(gradients)} for {len(inputs)} inputs ({', '.join(inputs)}), "
+            "expected a gradient or None for each"
         )
     tensors = outputs | {
         f"grad {leaf_name}": np.asarray(leaf)
@@ -187,6 +219,13 @@ def run_scratch(build: Build, problem: Problem, dtype: str) -> Run:
     }
     tensors |= {f"grad {name}": parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
     return Run(tensors | held, trace, broken)
+
+
+def _kind(value: Any) -> str:
+    """What came back, in a word or two."""
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} ({', '.join(type(item).__name__ for item in value)})"
+    return "None" if value is None else f"one {type(value).__name__}"
 
 
 def _strided(array: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from parity.tolerance import Calibration, deviation
-from parity.twins import Run, Tensors
+from parity.twins import ContractError, Run, Tensors
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,10 @@ def _compare_tensor(name: str, tensors: Tensors, calibration: Calibration, dtype
 
 
 def describe(error: Exception) -> str:
-    """An exception in one line, with the place that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """An exception in one line, with the place that raised it: the last that is neither in a library nor in the harness."""
+    if isinstance(error, ContractError):
+        return str(error)
+    elsewhere = f"{Path(__file__).parent}{os.sep}", "site-packages"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not any(part in f.filename for part in elsewhere)]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
