@@ -1,0 +1,1 @@
+"""How long the NumPy twins take, as a ratio to PyTorch: `pytest benchmarks`, or `make bench`."""

@@ -1,0 +1,107 @@
+"""The backends that a case is timed in, and whether they agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from typing import Any
+
+from benchmarks.numpy_side import numpy_work
+from benchmarks.torch_side import torch_work
+from benchmarks.work import STEP, Work
+from parity.case import ParityCase
+from parity.check import describe
+from parity.inputs import EPS32, jittered
+from parity.tolerance import PROBES, Calibration, K, calibrate, deviation, largest
+from parity.trace import Trace
+from parity.twins import Problem, Run, Tensors, builders, pose_case
+from parity.verdict import compare
+
+LUCK = 4  # how much further from the truth the kinks that a run meets may take it than those that the probes met
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to run a case: PyTorch on a device, or NumPy where there is none."""
+
+    name: str
+    device: str | None = "cpu"
+    channels_last: bool = False
+    compiled: bool = False
+
+    def work(self, case: ParityCase, phase: str) -> Work:
+        """The phase of the case, in float32."""
+        if self.device is None:
+            return numpy_work(case, posed(case), phase, channels_last=self.channels_last)
+        return torch_work(case, posed(case), phase, "float32", self.device, self.channels_last, self.compiled)
+
+
+NUMPY = Backend("numpy", device=None)
+NUMPY_CHANNELS_LAST = Backend("numpy-channels_last", device=None, channels_last=True)
+TORCH = Backend("torch")
+
+
+def backends_for(case: ParityCase, device: str = "cpu", compiled: bool = False) -> list[Backend]:
+    """NumPy and PyTorch on the CPU; on another device too where one is named, and compiled where asked for."""
+    images = case.family == "images"
+    found = [NUMPY, NUMPY_CHANNELS_LAST] if images and case.scratch.startswith("ops.") else [NUMPY]
+    for place in dict.fromkeys(("cpu", device)):
+        name = "torch" if place == "cpu" else place
+        found.append(Backend(name, place))
+        if images:
+            found.append(Backend(f"{name}-channels_last", place, channels_last=True))
+        if compiled:
+            found.append(Backend(f"{name}-compiled", place, compiled=True))
+    return found
+
+
+@lru_cache(maxsize=1)
+def posed(case: ParityCase) -> Problem:
+    """The case's inputs, weights and cotangents."""
+    return pose_case(case, builders(case)[1], seed=0)
+
+
+@lru_cache(maxsize=1)
+def calibration(case: ParityCase, phase: str) -> Calibration:
+    """What the phase should give, by PyTorch in float64, and how far float32 may be from it.
+
+    Among the millions of activations of a training step some lie so near a kink that rounding carries them over it. One
+    probe may meet none of them and the next meets one, so there the unit comes from probes of K roundings, not of one.
+    """
+
+    def run(problem: Problem, dtype: str = "float64") -> Tensors:
+        return torch_work(case, problem, phase, dtype).results()
+
+    problem = posed(case)
+    if phase != STEP:
+        return calibrate(run, problem)
+    truth = run(problem)
+    shaken = [run(problem.map(partial(_shaken, probe=probe))) for probe in range(1, PROBES + 1)]
+    unit = {
+        name: max(EPS32 * largest(array), *(LUCK * deviation(other[name], array) / K for other in shaken))
+        for name, array in truth.items()
+    }
+    return Calibration(truth, unit)
+
+
+def _shaken(array: Any, probe: int) -> Any:
+    """K roundings at once."""
+    return array + K * (jittered(array, probe) - array)
+
+
+@cache
+def disagreement(case: ParityCase, phase: str, backend: Backend) -> str:
+    """In what the backend's results differ from the truth, in one line; "" where they agree.
+
+    What runs here is what is timed afterwards: the same function, sizes, layout and threads.
+    """
+    truth = calibration(case, phase)
+    unfit = truth.ill_conditioned()
+    if unfit:
+        return f"the inputs of {case.name} are of bad condition for {', '.join(unfit)}"
+    try:
+        results = backend.work(case, phase).results()
+    except Exception as error:
+        return f"{case.name} {phase} did not run in {backend.name}: {describe(error)}"
+    findings, _ = compare(Run(results, Trace()), truth, "float32")
+    return f"{case.name} {phase} in {backend.name}: {'; '.join(finding.message for finding in findings)}" if findings else ""

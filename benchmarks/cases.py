@@ -1,0 +1,109 @@
+"""What is timed: the ops at sizes at which networks meet them, and whole models.
+
+The `images` have a layout, so that PyTorch is timed in both of its own; `rows` have none. A new model is a row in MODELS.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from parity.case import ParityCase
+from parity.inputs import Draw
+
+Inputs = Callable[[Draw], dict[str, Any]]
+
+
+def normal(*shape: int) -> Inputs:
+    """One input of normal numbers."""
+    return lambda draw: {"x": draw.normal(*shape)}
+
+
+def affine(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
+    """An input, a weight at the scale of its fan-in, and a bias."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        scale = math.prod(weight[1:]) ** -0.5
+        return {"x": draw.normal(*x), "weight": draw.normal(*weight, scale=scale), "bias": draw.normal(weight[0])}
+
+    return draw_inputs
+
+
+def normalisation(*shape: int) -> Inputs:
+    """Images with the scale, the shift and the running statistics of each channel."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        C = shape[1]
+        return {
+            "x": draw.normal(*shape, offset=0.5),
+            "weight": draw.normal(C, scale=0.5, offset=1),
+            "bias": draw.normal(C),
+            "running_mean": draw.normal(C),
+            "running_var": draw.positive(C),
+        }
+
+    return draw_inputs
+
+
+def labelled(rows: int, classes: int) -> Inputs:
+    """Rows of logits with their labels."""
+    return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
+
+
+F = "torch.nn.functional"
+
+IMAGE_OPS = [
+    ParityCase(f"conv2d-{name}", "ops.conv2d", f"{F}.conv2d", affine(x, weight), config)
+    for name, x, weight, config in (
+        ("3x3", (32, 64, 28, 28), (64, 64, 3, 3), {"padding": 1}),
+        ("3x3-stride2", (32, 64, 28, 28), (128, 64, 3, 3), {"padding": 1, "stride": 2}),
+        ("3x3-grey", (64, 1, 28, 28), (32, 1, 3, 3), {"padding": 1}),
+        ("3x3-colour", (32, 3, 32, 32), (64, 3, 3, 3), {"padding": 1}),
+        ("1x1", (32, 64, 28, 28), (256, 64, 1, 1), {}),
+    )
+]
+IMAGE_OPS += [
+    ParityCase("max_pool2d-2x2", "ops.max_pool2d", f"{F}.max_pool2d", normal(32, 64, 28, 28), {"kernel_size": 2}),
+    ParityCase("avg_pool2d-2x2", "ops.avg_pool2d", f"{F}.avg_pool2d", normal(32, 64, 28, 28), {"kernel_size": 2}),
+    ParityCase(
+        "batch_norm",
+        "ops.batch_norm",
+        "functional.batch_norm",
+        normalisation(32, 64, 28, 28),
+        {"training": True},
+        constants=("running_mean", "running_var"),
+    ),
+]
+
+ROW_OPS = [
+    ParityCase("linear", "ops.linear", f"{F}.linear", affine((512, 1024), (1024, 1024))),
+    ParityCase("gelu", "ops.gelu", f"{F}.gelu", normal(2048, 1024)),
+    ParityCase("gelu-tanh", "ops.gelu", f"{F}.gelu", normal(2048, 1024), {"approximate": "tanh"}),
+    ParityCase("softmax", "ops.softmax", f"{F}.softmax", normal(4096, 1000), {"dim": -1}),
+    ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),
+    ParityCase("cross_entropy-50257", "ops.cross_entropy", f"{F}.cross_entropy", labelled(256, 50257)),
+]
+
+IMAGE_MODELS = [
+    ParityCase(
+        f"cnn-{batch}",
+        "models.CNN",
+        "models.CNN",
+        normal(batch, 1, 28, 28),
+        {"in_channels": 1, "image_size": (28, 28), "classes": 10},
+    )
+    for batch in (64, 128)
+]
+ROW_MODELS = [
+    ParityCase(
+        "mlp-512", "models.MLP", "models.MLP", normal(512, 784), {"in_features": 784, "hidden": [256, 256], "out_features": 10}
+    ),
+]
+
+
+def _in_families(**tables: list[ParityCase]) -> list[ParityCase]:
+    return [replace(case, family=family) for family, table in tables.items() for case in table]
+
+
+OPS = _in_families(images=IMAGE_OPS, rows=ROW_OPS)
+MODELS = _in_families(rows=ROW_MODELS, images=IMAGE_MODELS)

@@ -1,0 +1,117 @@
+"""The options, the conditions and the table of the benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from benchmarks.backends import backends_for
+from benchmarks.table import LEGEND, Memory, memory_table, rows, speed_table
+from benchmarks.timing import Block, Timing, time_block
+
+timings_key = pytest.StashKey[list[Timing]]()
+memories_key = pytest.StashKey[list[Memory]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    group = parser.getgroup("benchmarks", "NumPy's speed against PyTorch's")
+    group.addoption("--threads", type=int, default=cores, metavar="N", help="threads of each backend (default: every core)")
+    group.addoption("--blocks", type=int, default=5, metavar="N", help="blocks of every backend, in turn (default 5)")
+    group.addoption("--compile", action="store_true", help="time torch.compile as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for option in ("--threads", "--blocks"):
+        if config.getoption(option) < 1:
+            raise pytest.UsageError(f"{option} is {config.getoption(option)}, expected at least 1")
+    config.stash[timings_key], config.stash[memories_key] = [], []
+    config.option.benchmark_quiet = True  # the table is ours
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"benchmarks: {conditions(config)}", f"load: {os.getloadavg()[0]:.1f} (whatever else runs spoils the figures)"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "block" in metafunc.fixturenames:
+        option = metafunc.config.getoption
+        blocks = [
+            Block(case, phase, backend, number)
+            for case in metafunc.module.CASES
+            for phase in metafunc.module.PHASES
+            for number in range(option("--blocks"))
+            for backend in backends_for(case, option("--device", default="cpu"), option("--compile"))
+        ]
+        metafunc.parametrize("block", blocks, ids=str)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def equal_conditions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The same threads on both sides; on a GPU no TF32, and the fastest of cuDNN's algorithms."""
+    threads = request.config.getoption("--threads")
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    with threadpool_limits(threads):
+        yield
+
+
+@pytest.fixture
+def timed(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[[Block], None]:
+    """Verifies and times a block, and puts it in the table."""
+
+    def time_and_note(block: Block) -> None:
+        __tracebackhide__ = True
+        timing = time_block(block, benchmark)
+        if timing:
+            request.config.stash[timings_key].append(timing)
+
+    return time_and_note
+
+
+@pytest.fixture
+def note_memory(request: pytest.FixtureRequest) -> Callable[[Memory], None]:
+    """Puts a measurement of memory in the table."""
+    return request.config.stash[memories_key].append
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    output_json["conditions"] = conditions(config)
+    output_json["ratios"] = [row.as_json() for row in rows(config.stash[timings_key])]
+    output_json["memory"] = [asdict(memory) for memory in config.stash[memories_key]]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    found, memories = rows(config.stash[timings_key]), config.stash[memories_key]
+    if not found and not memories:
+        return
+    terminalreporter.section("benchmarks")
+    console = Console(width=None if terminalreporter.hasmarkup else 120, force_terminal=terminalreporter.hasmarkup)
+    with console.capture() as captured:
+        if found:
+            console.print(speed_table(found), LEGEND, highlight=False)
+        if memories:
+            console.print(memory_table(memories))
+    terminalreporter.write_line(f"{captured.get()}{conditions(config)}")
+
+
+def conditions(config: pytest.Config) -> str:
+    """Everything that the figures depend on but the machine, in one line."""
+    blas = next((f"{p['internal_api']} {p['version']}" for p in threadpool_info() if "numpy" in p["filepath"]), "unknown BLAS")
+    malloc = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("MALLOC_")]
+    return (
+        f"float32, {config.getoption('--threads')} threads; NumPy {np.__version__} ({blas}), PyTorch {torch.__version__}, "
+        f"Python {platform.python_version()}; {' '.join(malloc) or 'malloc as it is'}"
+    )

@@ -1,0 +1,120 @@
+"""From timings to ratios, and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from benchmarks.backends import NUMPY, TORCH, Backend
+from benchmarks.timing import Timing
+
+LEGEND = """\
+ratio      NumPy / PyTorch, each in its faster layout: median and spread of the blocks; below 1, NumPy is faster
+both NCHW  the same with both in that layout; a time with a * is in channels_last
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One phase of a case: the time of every block, by backend and number."""
+
+    case: str
+    phase: str
+    blocks: dict[Backend, dict[int, float]]
+
+    def seconds(self, backend: Backend) -> float:
+        """The median over the blocks."""
+        return median(self.blocks[backend].values())
+
+    def fastest(self, device: str | None = None, compiled: bool = False) -> Backend | None:
+        """NumPy, or PyTorch on a device, in the faster of its layouts; None where it was not timed."""
+        layouts = [b for b in self.blocks if (b.device, b.compiled) == (device, compiled)]
+        return min(layouts, key=self.seconds, default=None)
+
+    def ratios(self, numpy: Backend | None, torch: Backend | None) -> list[float]:
+        """How many times as long the first takes as the second, block by block."""
+        if numpy not in self.blocks or torch not in self.blocks:
+            return []
+        mine, theirs = self.blocks[numpy], self.blocks[torch]
+        return [mine[number] / theirs[number] for number in mine if number in theirs]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: the fastest layouts and their ratios."""
+        mine, theirs = self.fastest(), self.fastest("cpu")
+        return {
+            "case": self.case,
+            "phase": self.phase,
+            "numpy": mine and mine.name,
+            "torch": theirs and theirs.name,
+            "ratios": self.ratios(mine, theirs),
+        }
+
+
+@dataclass(frozen=True)
+class Memory:
+    """By how many bytes the training steps of a model raise each backend's memory."""
+
+    case: str
+    numpy: int
+    torch: int
+
+
+def rows(timings: list[Timing]) -> list[Row]:
+    """One row a case and phase, in the order in which they were timed."""
+    found: dict[tuple[str, str], Row] = {}
+    for t in timings:
+        row = found.setdefault((t.case, t.phase), Row(t.case, t.phase, {}))
+        row.blocks.setdefault(t.backend, {})[t.block] = t.seconds
+    return list(found.values())
+
+
+def speed_table(found: Sequence[Row]) -> Table:
+    """NumPy against PyTorch on the CPU; compiled and on another device where these were timed."""
+    extra = sorted({(b.device, b.compiled) for row in found for b in row.blocks if b.device} - {("cpu", False)})
+    headings = ["NumPy", "PyTorch", "ratio", "min – max", "both NCHW", *(f"{d} compiled" if c else f"{d}" for d, c in extra)]
+    table = Table(box=box.SIMPLE_HEAD, title="time in ms", title_justify="left")
+    table.add_column("case", no_wrap=True)
+    table.add_column("phase", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    previous = ""
+    for row in found:
+        mine, theirs = row.fastest(), row.fastest("cpu")
+        ratios = row.ratios(mine, theirs)
+        layouts = any(b.channels_last for b in row.blocks)
+        table.add_row(
+            "" if row.case == previous else row.case,
+            row.phase,
+            _milliseconds(row, mine),
+            _milliseconds(row, theirs),
+            _ratio(ratios),
+            f"{min(ratios):.2f} – {max(ratios):.2f}" if ratios else "",
+            _ratio(row.ratios(NUMPY, TORCH)) if layouts else "",
+            *(_milliseconds(row, row.fastest(*kind)) for kind in extra),
+        )
+        previous = row.case
+    return table
+
+
+def memory_table(memories: Sequence[Memory]) -> Table:
+    """What a training step takes on top of the model and the batch."""
+    table = Table(box=box.SIMPLE_HEAD, title="peak memory of a training step in MB", title_justify="left")
+    table.add_column("case")
+    for heading in ("NumPy", "PyTorch", "ratio"):
+        table.add_column(heading, justify="right")
+    for m in memories:
+        table.add_row(m.case, f"{m.numpy / 1e6:.0f}", f"{m.torch / 1e6:.0f}", f"{m.numpy / m.torch:.2f}")
+    return table
+
+
+def _milliseconds(row: Row, backend: Backend | None) -> str:
+    return f"{1e3 * row.seconds(backend):.2f}{'*' if backend.channels_last else ' '}" if backend else "– "
+
+
+def _ratio(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f}" if ratios else "–"

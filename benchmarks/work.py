@@ -1,0 +1,44 @@
+"""One phase of a case, ready to be timed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from parity import tree
+from parity.inputs import Draw
+from parity.trace import to_numpy
+from parity.twins import Tensors
+from scratch.module import Array
+
+FORWARD = "forward"  # the value alone, as inference wants it: PyTorch records nothing for a backward
+FORWARD_BACKWARD = "forward+backward"  # and the gradient of every input
+STEP = "step"  # forward, cross-entropy, backward and AdamW
+
+
+@dataclass(frozen=True)
+class Work:
+    """`run(*fresh())` does the work once; `fresh` makes its inputs and `run` alone is timed.
+
+    The results are arrays or tensors in a nest of dictionaries and tuples. Those of so many `rounds` are compared: a
+    step's second loss shows what its first round updated.
+    """
+
+    fresh: Callable[[], tuple[Any, ...]]
+    run: Callable[..., dict[str, Any]]
+    rounds: int = 1
+
+    def results(self) -> Tensors:
+        """Do the work: the results of its rounds as arrays, by name."""
+        results: Tensors = {}
+        for i in range(self.rounds):
+            nest = self.run(*self.fresh())
+            prefix = f"round {i + 1}: " if self.rounds > 1 else ""
+            results |= {f"{prefix}{name}": to_numpy(leaf) for key, value in nest.items() for name, leaf in tree.leaves(key, value)}
+        return results
+
+
+def labels_for(*shape: int) -> Array:
+    """A label for each row of logits of this shape, (..., classes)."""
+    *rows, classes = shape
+    return Draw(2).integers(0, classes, math.prod(rows))

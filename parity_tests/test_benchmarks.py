@@ -1,0 +1,138 @@
+"""The benchmarks: their arithmetic, that only pairs that agree are timed, and that every row fits both of its sides."""
+
+import inspect
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import scratch.ops
+from benchmarks import numpy_side
+from benchmarks.backends import NUMPY, NUMPY_CHANNELS_LAST, TORCH, Backend, backends_for, disagreement
+from benchmarks.cases import MODELS, OPS
+from benchmarks.table import Row, rows
+from benchmarks.timing import Block, Timing, time_block
+from benchmarks.work import FORWARD, FORWARD_BACKWARD, STEP
+from parity.case import ParityCase, resolve
+from parity.inputs import Draw
+from scratch.ops.linear import linear
+
+CHANNELS_LAST = Backend("torch-channels_last", channels_last=True)
+
+
+def timings(**milliseconds):
+    backends = {"numpy": NUMPY, "numpy_last": NUMPY_CHANNELS_LAST, "torch": TORCH, "torch_last": CHANNELS_LAST}
+    return [
+        Timing("conv", STEP, backends[name], block, ms / 1e3)
+        for name, blocks in milliseconds.items()
+        for block, ms in enumerate(blocks)
+    ]
+
+
+def ratios(row: Row):
+    return row.ratios(row.fastest(), row.fastest("cpu"))
+
+
+def test_a_ratio_is_formed_block_by_block():
+    (row,) = rows(timings(numpy=[2, 6, 3], torch=[1, 2, 3]))
+    assert ratios(row) == pytest.approx([2, 3, 1])
+    assert row.seconds(NUMPY) == pytest.approx(3e-3)
+
+
+def test_each_side_is_taken_in_its_faster_layout():
+    (row,) = rows(timings(numpy=[4, 4], numpy_last=[3, 9], torch=[2, 2], torch_last=[1, 2]))
+    assert (row.fastest(), row.fastest("cpu")) == (NUMPY, CHANNELS_LAST)
+    assert ratios(row) == pytest.approx([4, 2])
+    assert row.ratios(NUMPY, TORCH) == pytest.approx([2, 2])
+
+
+def test_a_side_that_was_not_timed_has_no_ratio():
+    (row,) = rows(timings(numpy=[2, 3]))
+    assert (row.fastest("cpu"), ratios(row)) == (None, [])
+
+
+def test_compiled_and_gpu_times_are_no_part_of_the_ratio():
+    fast = [Timing("conv", STEP, b, 0, 1e-4) for b in (Backend("torch-compiled", compiled=True), Backend("cuda", "cuda"))]
+    (row,) = rows(timings(numpy=[2], torch=[1]) + fast)
+    assert ratios(row) == pytest.approx([2])
+    assert row.fastest("cuda") == fast[1].backend
+
+
+class Stopwatch:
+    """Stands in for pytest-benchmark's fixture and notes whether it was started."""
+
+    def __init__(self):
+        self.started, self.group, self.extra_info = False, None, {}
+        self.stats = SimpleNamespace(stats=SimpleNamespace(median=1.0))
+
+    def pedantic(self, target, setup, rounds):
+        self.started = True
+        target(*setup()[0])
+
+
+def small_linear():
+    return ParityCase(
+        "linear",
+        "ops.linear",
+        "torch.nn.functional.linear",
+        lambda draw: {"x": draw.normal(5, 7), "weight": draw.normal(3, 7), "bias": draw.normal(3)},
+    )
+
+
+def small_mlp():
+    config = {"in_features": 7, "hidden": [5], "out_features": 3}
+    return ParityCase("mlp", "models.MLP", "models.MLP", lambda draw: {"x": draw.normal(13, 7)}, config)
+
+
+def wrong_value(*operands):
+    y, backward = linear(*operands)
+    return y * np.float32(1.001), backward
+
+
+def wrong_gradient(*operands):
+    y, backward = linear(*operands)
+    return y, lambda dy: tuple(gradient * np.float32(1.001) for gradient in backward(dy))
+
+
+@pytest.mark.parametrize("backend", [NUMPY, TORCH], ids=lambda backend: backend.name)
+@pytest.mark.parametrize(
+    ("phase", "wrong", "named"), [(FORWARD, wrong_value, "y is off"), (FORWARD_BACKWARD, wrong_gradient, "grad.weight is off")]
+)
+def test_a_pair_that_disagrees_is_not_timed(phase, wrong, named, backend, monkeypatch):
+    case, stopwatch = small_linear(), Stopwatch()
+    monkeypatch.setattr(scratch.ops, "linear", wrong)
+    with pytest.raises(pytest.fail.Exception, match=named):
+        time_block(Block(case, phase, backend, 0), stopwatch)
+    assert not stopwatch.started
+
+
+def test_the_update_of_a_step_is_verified(monkeypatch):
+    monkeypatch.setattr(numpy_side, "AdamW", lambda parameters: scratch.optim.AdamW(parameters, lr=2e-3))
+    assert "round 2: loss is off" in disagreement(small_mlp(), STEP, NUMPY)
+
+
+@pytest.mark.parametrize(("make", "phase"), [(small_linear, FORWARD), (small_linear, FORWARD_BACKWARD), (small_mlp, STEP)])
+def test_a_pair_that_agrees_is_timed(make, phase):
+    case, stopwatch = make(), Stopwatch()
+    timing = time_block(Block(case, phase, NUMPY, 3), stopwatch)
+    assert timing == Timing(case.name, phase, NUMPY, 3, 1.0)
+    assert stopwatch.started
+
+
+@pytest.mark.parametrize("case", OPS + MODELS, ids=lambda case: case.name)
+def test_every_row_fits_both_of_its_sides(case):
+    inputs = case.inputs(Draw(0))
+    target = resolve(case.scratch, "scratch")
+    if isinstance(target, type):
+        target(**case.config)
+    else:
+        inspect.signature(target).bind(*inputs.values(), **case.config)
+    with torch.device("meta"):  # shapes without numbers
+        reference = resolve(case.reference, "reference")
+        subject, options = (reference(**case.config), {}) if isinstance(reference, type) else (reference, case.config)
+        subject(
+            *(torch.empty(x.shape, dtype=torch.float32 if x.dtype.kind == "f" else torch.int64) for x in inputs.values()), **options
+        )
+    assert NUMPY in backends_for(case)
+    assert TORCH in backends_for(case)
