@@ -148,8 +148,9 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     """Run the NumPy side, as inconveniently as its contract allows.
 
     The cotangents are not contiguous, and the subject is called once more, on other inputs, before the first call's
-    backward runs. Inputs, cotangents and parameters that have changed afterwards are named in `broken`. Without the
-    backward, only the outputs and the buffers come back.
+    backward runs. Inputs, cotangents and parameters that have changed afterwards are named in `broken`, and so are
+    gradients that the second call's backward does not add to. Without the backward, only the outputs and the buffers
+    come back.
     """
 
     def as_array(value: Any) -> Any:
@@ -193,9 +194,9 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     outputs = {name: np.array(leaf) for name, leaf in tree.leaves("y", y)}
     held = {f"buffer {name}": buffer.data.copy() for name, buffer in buffers.items()}
     note_changes("forward")
+    later: Callable[..., Any] | None = None
     if not broken:
-        others = tree.map_leaves(_other, dict(problem.inputs))
-        subject(*others.values())
+        _, later = subject(*tree.map_leaves(other_numbers, dict(problem.inputs)).values())
     if not backward:
         return Run(outputs | held, trace, broken)
     if run_backward is None:
@@ -217,7 +218,14 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         for name, gradient in zip(inputs, gradients, strict=True)
         for leaf_name, leaf in tree.leaves(name, gradient)
     }
-    tensors |= {f"grad {name}": parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
+    tensors |= {f"grad {name}": parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
+    if parameters and later and not broken:  # a gradient of zero added to those that are there
+        later(*(np.zeros_like(dy) for dy in cotangents))
+        broken += [
+            f"the backward overwrites the gradient of {name}, expected it to be added"
+            for name, parameter in parameters.items()
+            if parameter.grad is not None and not parameter.grad.any() and tensors[f"grad {name}"].any()
+        ]
     return Run(tensors | held, trace, broken)
 
 
@@ -237,6 +245,6 @@ def _strided(array: Array) -> Array:
     return wide[..., ::2]
 
 
-def _other(value: Any) -> Any:
+def other_numbers(value: Any) -> Any:
     """Other numbers of the same kind: a float array turned round along its first axis."""
     return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f" else value

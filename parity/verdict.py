@@ -24,8 +24,8 @@ class Finding:
 
     @property
     def phase(self) -> str:
-        """Whether the forward or the backward pass computes this tensor."""
-        return "backward" if self.tensor.startswith("grad ") else "forward"
+        """Whether the forward or the backward pass is wrong."""
+        return "backward" if self.tensor.startswith("grad ") or self.message.startswith("the backward") else "forward"
 
 
 @dataclass(frozen=True)

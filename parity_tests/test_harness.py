@@ -393,4 +393,7 @@ def test_shared_layer_is_compared_call_by_call():
         return model
 
     verdict = judge(Verdict("twice", "", "float64", "cpu", 0), build, TorchTwice, problem, calibration)
-    assert [finding.tensor for finding in verdict.findings] == ["grad inner.weight"]
+    assert [finding.tensor for finding in verdict.findings] == ["", "grad inner.weight"]
+    assert [(c.path, c.phase, c.cause) for c in verdict.culprits] == [
+        ("inner", "backward", "the backward overwrites the gradient of weight, expected it to be added")
+    ]
