@@ -7,6 +7,8 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype, one_of
+from scratch.ops.softmax import log_softmax
+from scratch.ops.threads import Part, in_blocks
 
 
 def cross_entropy(
@@ -31,39 +33,31 @@ def cross_entropy(
     rows = _rows("cross_entropy", input, target, weight, reduction, by_labels)
     M, C = rows.shape
     class_weight = np.ones(C, input.dtype) if weight is None else weight
-    log_p = rows - rows.max(axis=1, keepdims=True)
-    p = np.exp(log_p)
-    total = p.sum(axis=1, keepdims=True)
-    log_p -= np.log(total)
-    p /= total
-
     if by_labels:
         labels, counted = _counted_labels("cross_entropy", target, C, ignore_index)
         label_weight = class_weight[labels] * counted
-        on_label, elsewhere = 1 - label_smoothing, label_smoothing / C
-        loss = -on_label * label_weight * log_p[np.arange(M), labels]
-        if label_smoothing:
-            loss -= elsewhere * counted * (log_p @ class_weight)
         divisor = label_weight.sum()
-    else:
-        soft = (1 - label_smoothing) * np.moveaxis(target, _class_axis(input), -1).reshape(M, C) + label_smoothing / C
-        loss = -((soft * log_p) @ class_weight)
-        divisor = input.dtype.type(M)
+        scale = 1 / float(divisor or 1) if reduction == "mean" else 1.0
+        loss, drows = _with_labels(rows, labels, label_weight, counted, class_weight, label_smoothing, scale)
 
-    def backward(dy: Array) -> tuple[Array, Array | None, None]:
-        scale = _row_scale(dy, reduction, divisor, M)
-        if by_labels:
-            mass = on_label * label_weight + elsewhere * class_weight.sum() * counted  # what each row's target weighs in all
-            drows = p * (mass * scale)[:, None]
-            drows[np.arange(M), labels] -= on_label * label_weight * scale
-            if label_smoothing:
-                drows -= elsewhere * class_weight * (counted * scale)[:, None]
+        def backward(dy: Array) -> tuple[Array, Array | None, None]:
+            if reduction == "none" or dy != 1:  # as a rule the loss is where the backward pass starts, and dy is 1
+                np.multiply(drows, dy.reshape(-1, 1), out=drows)
             return _unrows(drows, input), None, None
-        drows = (p * (soft @ class_weight)[:, None] - soft * class_weight) * scale[:, None]
-        dtarget = (label_smoothing - 1) * class_weight * log_p * scale[:, None]
+
+        return _reduce(loss, reduction, divisor, input), backward
+
+    soft = (1 - label_smoothing) * np.moveaxis(target, _class_axis(input), -1).reshape(M, C) + label_smoothing / C
+    log_p, _ = log_softmax(rows)
+    loss = -((soft * log_p) @ class_weight)
+
+    def backward_of_probabilities(dy: Array) -> tuple[Array, Array | None, None]:
+        scale = _row_scale(dy, reduction, input.dtype.type(M), M)[:, None]
+        drows = (np.exp(log_p) * (soft @ class_weight)[:, None] - soft * class_weight) * scale
+        dtarget = (label_smoothing - 1) * class_weight * log_p * scale
         return _unrows(drows, input), _unrows(dtarget, input), None
 
-    return _reduce(loss, reduction, divisor, input), backward
+    return _reduce(loss, reduction, input.dtype.type(M), input), backward_of_probabilities
 
 
 def nll_loss(
@@ -84,6 +78,35 @@ def nll_loss(
         return _unrows(drows, input), None, None
 
     return _reduce(loss, reduction, divisor, input), backward
+
+
+def _with_labels(
+    rows: Array, labels: Array, label_weight: Array, counted: Array, class_weight: Array, smoothing: float, scale: float
+) -> tuple[Array, Array]:
+    """The loss of each row, and its gradient times `scale`, block by block, so that memory is read once.
+
+    The loss is mass * log(sum(exp(z))) - target @ z, for z = row - max(row) and a target that weighs `mass` in all.
+    """
+    on_label, elsewhere = (1 - smoothing) * label_weight, smoothing / rows.shape[1] * counted.astype(rows.dtype)
+    mass = on_label + elsewhere * class_weight.sum()
+    loss, drows = np.empty_like(mass), np.empty(rows.shape, rows.dtype)
+
+    def block(part: Part) -> None:
+        z = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=drows[part])
+        label = np.arange(len(z)), labels[part]
+        on_target = on_label[part] * z[label]
+        if smoothing:
+            on_target += elsewhere[part] * (z @ class_weight)
+        exp = np.exp(z, out=z)
+        total = np.einsum("mc->m", exp)
+        loss[part] = mass[part] * np.log(total) - on_target
+        exp *= (scale * mass[part] / total)[:, None]
+        exp[label] -= scale * on_label[part]
+        if smoothing:
+            exp -= scale * elsewhere[part, None] * class_weight
+
+    in_blocks(block, drows)
+    return loss, drows
 
 
 def _class_axis(input: Array) -> int:
