@@ -58,6 +58,13 @@ def replaced_code(function: Any, definition: ast.FunctionDef) -> Iterator[None]:
 
 
 @contextmanager
+def replaced_source(function: Any, source: str) -> Iterator[None]:
+    """Inside the block, the function is as another version of its module's source defines it, at the same line."""
+    with _recompiled(plain_function(function), ast.parse(source)):
+        yield
+
+
+@contextmanager
 def planted(function: Any, old: str, new: str) -> Iterator[None]:
     """Inside the block, the function is what its source says with `new` in place of `old`.
 
@@ -71,8 +78,7 @@ def planted(function: Any, old: str, new: str) -> Iterator[None]:
     count = source.count(old)
     if count != 1:
         raise ValueError(f"{function.__qualname__}: {old!r} occurs {count} times in its source, expected once")
-    changed = ast.parse("".join([*lines[:first], source.replace(old, new), *lines[last:]]))
-    with _recompiled(function, changed):
+    with replaced_source(function, "".join([*lines[:first], source.replace(old, new), *lines[last:]])):
         yield
 
 

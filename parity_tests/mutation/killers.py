@@ -1,0 +1,112 @@
+"""What may notice a fault: every parity case in both dtypes, and every test that is about scratch rather than the harness."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+
+from parity.case import ParityCase
+from parity.cases import CASES
+from parity.check import DTYPES, posed
+from parity.twins import builders, run_scratch
+from parity.verdict import compare
+
+NUMERIC, CRASH = "numeric", "crash"  # a wrong result; an exception
+
+TESTS = Path(__file__).parents[1]
+NO_KILLERS = {  # and whatever imports from parity_tests, such as planting: two faults do not go into one function
+    "test_twins.py": "judges the cases, which are killers themselves",
+    "test_harness.py": "is about the harness, and wraps what it judges in faults of its own",
+    "test_explain.py": "is about the harness",
+    "test_command_line.py": "is about the harness",
+    "test_calibrate.py": "is about the harness",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Killer:
+    """A comparison or a test; run() says how it fails: NUMERIC, CRASH, or "" where it passes. Lower ranks come first."""
+
+    name: str
+    run: Callable[[], str]
+    rank: int
+
+
+calibrated = cache(posed.__wrapped__)  # the reference is the same for every mutant
+
+
+def case_killers() -> list[Killer]:
+    """Every case in float64, then in float32."""
+    return [
+        Killer(f"{case.name}-{dtype}", partial(judge, case, dtype), rank) for rank, dtype in enumerate(DTYPES) for case in CASES
+    ]
+
+
+def judge(case: ParityCase, dtype: str) -> str:
+    """How a case fails: the verdict of parity.check without its search for the culprit; a warning is an error, as in the tests."""
+    problem, calibration = calibrated(case, 0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            findings, _ = compare(run_scratch(builders(case)[0], problem, dtype), calibration, dtype)
+    except Exception:
+        return CRASH
+    return NUMERIC if findings else ""
+
+
+def with_tests(conduct: Callable[[list[Killer]], Any]) -> Any:
+    """Call a function with the tests as killers, inside the pytest session that has collected them, and return its result."""
+    campaign = _Campaign(conduct)
+    left_out = [
+        f"--ignore={file}" for file in TESTS.glob("test_*.py") if file.name in NO_KILLERS or "from parity_tests" in file.read_text()
+    ]
+    quiet = ["--capture=no", *(f"-pno:{name}" for name in ("terminal", "cacheprovider", "benchmark"))]
+    quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # the harness has long been imported
+    status = pytest.main([str(TESTS), "-m", "not slow", *quiet, *left_out], [campaign])
+    if not campaign.conducted:
+        raise RuntimeError(f"pytest did not come to run the tests: exit status {status!r}")
+    return campaign.result
+
+
+class _Campaign:
+    """A pytest plugin in whose session a function runs the collected tests as it sees fit."""
+
+    def __init__(self, conduct: Callable[[list[Killer]], Any]):
+        self.conduct = conduct
+        self.conducted = False
+        self.result: Any = None
+        self.failure = ""
+
+    def pytest_sessionstart(self) -> None:
+        once = settings(settings.get_profile("repeatable"), phases=[Phase.explicit, Phase.generate])  # the first failure is enough
+        settings.register_profile("mutation", once)
+        settings.load_profile("mutation")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            print(f"{report.nodeid} is left out, for it cannot be collected:\n{report.longreprtext}")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.result = self.conduct([Killer(item.nodeid, partial(self._run, item), len(DTYPES)) for item in session.items])
+        self.conducted = True
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.failed and call.excinfo is not None and not self.failure:
+            wrong = call.excinfo.errisinstance((AssertionError, pytest.fail.Exception))
+            self.failure = NUMERIC if wrong else CRASH
+        return report
+
+    def _run(self, item: pytest.Item) -> str:
+        self.failure = ""
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        return self.failure

@@ -1,0 +1,97 @@
+"""Planting: everybody who imported a function runs the fault, and afterwards nobody does."""
+
+import ast
+import sys
+
+import numpy as np
+import pytest
+
+import scratch.module
+from parity_tests.planting import function_tree, functions_of, planted, replaced_code
+from scratch.layers import BatchNorm1d, Linear, Softmax
+from scratch.module import Parameter, constant
+from scratch.ops import dropout, softmax
+from scratch.optim import SGD
+
+X = np.arange(6.0).reshape(2, 3)
+
+
+def test_whoever_imported_the_function_runs_the_fault():
+    right = softmax(X)[0]
+    with planted(softmax, "y /= y.sum(", "y /= y.max("):
+        assert not np.allclose(softmax(X)[0], right)
+        assert np.array_equal(sys.modules["scratch.ops.softmax"].softmax(X)[0], softmax(X)[0])
+        assert np.array_equal(Softmax(-1)(X)[0], softmax(X)[0])
+    assert np.array_equal(softmax(X)[0], right)
+
+
+def test_functions_inside_are_part_of_it():
+    _, backward = softmax(X)
+    with planted(softmax, "lambda dy: y * (dy - ", "lambda dy: y * (dy + "):
+        _, wrong = softmax(X)
+    dy = np.ones_like(X) * [1, 2, 3]
+    assert not np.allclose(wrong(dy), backward(dy))
+
+
+def test_methods_and_their_super_are_planted():
+    with planted(SGD.__init__, "momentum=momentum, dampening", "momentum=2 * momentum, dampening"):
+        assert SGD([Parameter(X)], momentum=0.25).param_groups[0]["momentum"] == 0.5
+    assert SGD([Parameter(X)], momentum=0.25).param_groups[0]["momentum"] == 0.25
+
+
+def test_methods_that_are_bound_and_wrapped_are_planted():
+    layer = Linear(3, 2).astype(np.float64)
+    with planted(layer.forward, "x, self.weight", "-x, self.weight"):
+        negative = layer(X)[0]
+    assert np.allclose(negative, layer(-X)[0])
+    with planted(constant, "+ arrays", ""), constant(X):
+        assert scratch.module._constants.get() == ()
+
+
+def test_defaults_are_part_of_it():
+    with planted(BatchNorm1d.__init__, "eps: float = 1e-5", "eps: float = 1e-3"):
+        assert BatchNorm1d(3).eps == 1e-3
+    assert BatchNorm1d(3).eps == 1e-5
+
+
+def test_it_is_taken_out_after_an_error():
+    code = softmax.__code__
+    with pytest.raises(KeyError), planted(softmax, "y /=", "y *="):
+        raise KeyError
+    assert softmax.__code__ is code
+
+
+@pytest.mark.parametrize(("old", "count"), [("no such text", 0), ("dim", 8)])
+def test_the_text_must_occur_once(old, count):
+    with pytest.raises(ValueError, match=f"softmax: '{old}' occurs {count} times"), planted(softmax, old, ""):
+        pass
+
+
+def test_two_faults_do_not_go_into_one_function():
+    with planted(softmax, "y /=", "y *="), pytest.raises(ValueError, match="something is planted in it already"):
+        planted(softmax, "y /=", "y -=").__enter__()
+
+
+def test_what_is_no_python_function_is_refused():
+    with pytest.raises(ValueError, match="expected a function written in Python, got <ufunc 'tanh'>"):
+        planted(np.tanh, "a", "b").__enter__()
+
+
+def test_a_definition_is_replaced():
+    definition = function_tree(dropout)
+    for node in ast.walk(definition):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            node.op = ast.Add()
+    keep = np.ones_like(X, bool)
+    with replaced_code(dropout, definition):
+        assert np.allclose(dropout(X, keep, 0.25)[0], X / 1.25)
+    assert np.allclose(dropout(X, keep, 0.25)[0], X / 0.75)
+
+
+def test_functions_are_listed_by_qualified_name():
+    found = functions_of(scratch.module)
+    assert {"apply", "constant", "Parameter.__init__", "Module.load_state_dict"} <= found.keys()
+    assert found["constant"].__name__ == "constant"
+    assert "apply.<locals>.backward" not in found
+    assert "np" not in found
+    assert all(function.__qualname__ == name for name, function in found.items())
