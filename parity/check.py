@@ -8,13 +8,12 @@ from parity.case import ParityCase
 from parity.device import reproducible
 from parity.explain import explain
 from parity.inputs import Draw
-from parity.locate import Evidence, can_be_located, locate, source_of
+from parity.locate import Evidence, can_be_located, examine, locate, source_of
 from parity.subject import BrokenImportError
 from parity.tolerance import Calibration, calibrate
 from parity.twins import (
     Build,
     Problem,
-    Tensors,
     parameters_amiss,
     pose_case,
     reference_builder,
@@ -64,13 +63,11 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
             "choose inputs of better condition"
         )
         return verdict
-    tensors: Tensors = {}
     try:
         on_cpu = device == "cpu"
         run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(build_reference, problem, dtype, device)
-        tensors = run.tensors
         verdict.findings, verdict.headroom = compare(run, calibration, dtype)
-        verdict.tensors = len(calibration.truth.keys() | tensors.keys())
+        verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
     except NotImplementedError as error:
         return _judge_forward(verdict, build_scratch, build_reference, problem, calibration, str(error))
@@ -83,8 +80,8 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
             return verdict
         suspects, verdict.inherited = locate(build_scratch, build_reference, problem, dtype)
     else:
-        whole = Evidence("", build_scratch(), build_reference, problem, calibration, tensors, verdict.findings, dtype)
-        suspects = [whole] if verdict.findings else []
+        whole = examine("", build_scratch, build_reference, problem, calibration, dtype)
+        suspects = [whole] if whole.findings else []
     verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
     return verdict
 
@@ -93,15 +90,14 @@ def _judge_forward(
     verdict: Verdict, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration, lacking: str
 ) -> Verdict:
     """Where the backward is not written, what can be said of the forward pass: it is wrong, or nothing but the rest is missing."""
-    truth = {name: array for name, array in calibration.truth.items() if not name.startswith("grad ")}
-    forward = Calibration(truth, {name: unit for name, unit in calibration.unit.items() if name in truth})
+    forward = calibration.of_forward()
     try:
         run = run_scratch(build_scratch, problem, verdict.dtype, backward=False)
     except NotImplementedError as error:
         verdict.verdict, verdict.findings = "missing", [Finding("", str(error))]
         return verdict
     verdict.findings, verdict.headroom = compare(run, forward, verdict.dtype)
-    verdict.tensors = len(truth.keys() | run.tensors.keys())
+    verdict.tensors = len(forward.truth.keys() | run.tensors.keys())
     if verdict.findings:
         verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
         e = Evidence("", build_scratch(), build_reference, problem, forward, run.tensors, verdict.findings, verdict.dtype)

@@ -9,53 +9,60 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from parity import tree
 from parity.counterfactuals import counterfactuals
 from parity.hints import hint, matches
 from parity.locate import Evidence
-from parity.twins import Tensors, run_reference
+from parity.twins import Tensors, other_numbers, run_reference
 
 ALTERNATIVES = 3  # causes that this case cannot tell apart and that are all given
 
 
 def explain(evidence: Evidence) -> str:
     """The cause in one line, or "" where none is certain."""
-    broken = [finding.message for finding in evidence.findings if not finding.tensor]
-    if broken:
-        return "; ".join(broken) if evidence.tensors else ""
+    if not evidence.worst.tensor:  # it breaks the contract, or does not run
+        return evidence.worst.message
     return _as_counterfactual(evidence) or _from_arrays(evidence)
 
 
 def _as_counterfactual(evidence: Evidence) -> str:
     """The known mistakes whose results the culprit's are: in every tensor, or else in every one of the failing phase."""
-    phase = evidence.worst.phase
-    whole, partly = [], []
-    for text, tensors in _wrong_runs(evidence):
-        equal = {
-            name
-            for name in tensors.keys() & evidence.tensors.keys()
-            if matches(evidence, name, evidence.tensors[name], tensors[name])
-        }
-        if equal == evidence.calibration.truth.keys():
-            whole.append(text)
-        elif equal >= {name for name in evidence.calibration.truth if _phase(name) == phase}:
-            partly.append(text)
+    truth, ours, phase = evidence.calibration.truth, evidence.tensors, evidence.worst.phase
+    failing = {name for name in truth if _phase(name) == phase}
+    whole: list[str] = []
+    partly: list[str] = []
+    for text, wrong in _wrong_runs(evidence):
+        equal = {name for name in wrong.keys() & ours.keys() if matches(evidence, name, ours[name], wrong[name])}
+        if failing <= equal and not all(matches(evidence, name, wrong[name], truth[name]) for name in failing):
+            whole += [text] * (equal == ours.keys())
+            partly.append(f"in the {phase} pass, {text}")
     return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])
 
 
 def _wrong_runs(evidence: Evidence) -> Iterator[tuple[str, Tensors]]:
-    """The reference's tensors with one function of torch replaced, for every mistake there is in the functions it calls."""
+    """The reference's tensors under every mistake there is: in its mode, in what it remembers, in the functions it calls."""
+    build, problem = evidence.build_reference, evidence.problem
     calls = _Calls()
     with calls:
-        run_reference(evidence.build_reference, evidence.problem, "float64", backward=False)
+        subject = build()
+        run_reference(lambda: subject, problem, "float64", backward=False)
+    if isinstance(subject, torch.nn.Module):
+        mode = "eval mode though in training" if subject.training else "training though in eval mode"
+        yield f"behaves as in {mode}", run_reference(lambda: build().train(not subject.training), problem, "float64").tensors
+    later = replace(problem, inputs=tree.map_leaves(other_numbers, dict(problem.inputs)))
+    text = "is that of a later call: what the backward needs is kept where the next call overwrites it"
+    with suppress(Exception):
+        yield text, run_reference(build, later, "float64").tensors
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):
             with suppress(Exception), _Instead(name, wrong):  # a mistake need not fit every call
-                yield text, run_reference(evidence.build_reference, evidence.problem, "float64").tensors
+                yield text, run_reference(build, problem, "float64").tensors
 
 
 class _Calls(TorchFunctionMode):

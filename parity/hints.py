@@ -17,18 +17,23 @@ import numpy as np
 
 from parity import tree
 from parity.locate import Evidence
-from parity.tolerance import deviation
+from parity.tolerance import deviation, largest
 from scratch.module import Array
 
 Repair = tuple[str, Array]
 
 FEWEST = 4  # numbers below which one free factor is no evidence
+FLOAT32_UNITS = 4  # of error that float32 makes in a float64 computation, in units of the reference's own
 NAMES = 3  # of one number, in a hint
 
 
 def hint(evidence: Evidence, name: str) -> str:
     """What is wrong with one tensor of a culprit, or "" where nothing is certain."""
-    if name not in evidence.calibration.unit or name not in evidence.tensors:
+    if name not in evidence.tensors:
+        return "is missing: it is neither returned nor accumulated"
+    if name not in evidence.calibration.truth:
+        return "is not expected: torch has none"
+    if name not in evidence.calibration.unit:
         return ""
     array, truth = evidence.tensors[name], evidence.calibration.truth[name]
     if array.dtype.kind != "f" or not np.isfinite(truth).all():
@@ -36,9 +41,9 @@ def hint(evidence: Evidence, name: str) -> str:
     if array.shape == truth.shape and not np.isfinite(array).all():
         return f"is NaN or infinite in {int((~np.isfinite(array)).sum())} of {array.size} values"
     exact = array.astype(np.float64)
-    sources = [_whole(evidence, array, truth), _precision(evidence, array, truth), _reshaped(exact, truth)]
+    sources = [_whole(evidence, array, truth), _precision(evidence, name, array, truth), _reshaped(exact, truth)]
     if array.shape == truth.shape:
-        sources += [_factors(evidence, exact, truth), _moved(exact), _terms(evidence, exact, truth)]
+        sources += [_factors(evidence, name, exact, truth), _moved(exact, truth), _terms(evidence, name, exact, truth)]
     for text, repaired in itertools.chain(*sources):
         if matches(evidence, name, repaired, truth):
             return text
@@ -46,12 +51,14 @@ def hint(evidence: Evidence, name: str) -> str:
 
 
 def matches(evidence: Evidence, name: str, array: Array, target: Array) -> bool:
-    """Whether two arrays are equal by the tolerance of the tensor of this name."""
+    """Whether two arrays are equal by the tolerance of the tensor of this name; larger numbers are allowed a larger error."""
     if array.shape != target.shape:
         return False
     if name not in evidence.calibration.unit:
         return bool(np.array_equal(array, target))
-    return deviation(array.astype(np.float64), target.astype(np.float64)) <= evidence.calibration.tolerance(name, evidence.dtype)
+    scale, expected = largest(target), largest(evidence.calibration.truth[name])
+    tolerance = evidence.calibration.tolerance(name, evidence.dtype) * max(1.0, scale / expected if expected else 1.0)
+    return deviation(array.astype(np.float64), target.astype(np.float64)) <= tolerance
 
 
 def _whole(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
@@ -62,19 +69,16 @@ def _whole(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
         yield "is zero everywhere", truth
 
 
-def _precision(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
     """Numbers that have passed through a dtype of fewer digits."""
     if array.shape != truth.shape or not truth.any():
         return
-    error = deviation(array.astype(np.float64), truth) / float(np.abs(truth).max())
-    for dtype in ("float32", "float16"):
-        rounded = array.astype(dtype).astype(array.dtype)
-        if (
-            np.finfo(dtype).eps > np.finfo(evidence.dtype).eps
-            and error < 4 * np.finfo(dtype).eps
-            and np.array_equal(rounded, array)
-        ):
-            yield f"holds numbers of {dtype} precision in {evidence.dtype}", truth
+    error = deviation(array.astype(np.float64), truth)
+    rounded = array.astype(np.float16).astype(array.dtype)
+    if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and np.array_equal(rounded, array):
+        yield f"holds numbers of float16 precision in {evidence.dtype}", truth
+    if evidence.dtype == "float64" and error <= FLOAT32_UNITS * evidence.calibration.unit[name]:
+        yield "is right to the precision of float32 only", truth
 
 
 def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
@@ -94,24 +98,30 @@ def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
                 yield f"is not summed over the broadcast {'axis' if n == 1 else 'axes'} {_listed(axes)}", total.reshape(truth.shape)
 
 
-def _factors(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
     """One factor for all numbers, called by what it equals in this case, or a known array as a factor."""
     scale = float(np.vdot(array, array))
     factor = float(np.vdot(array, truth)) / scale if scale else 0.0
-    if factor:
-        named = _named(evidence, abs(factor))
-        sign = "-" if factor < 0 else ""
-        if factor < 0 and math.isclose(factor, -1, rel_tol=_close(evidence)):
-            yield "has the wrong sign", -array
-        elif named or array.size >= FEWEST:
-            yield f"needs the factor {sign}{named or f'{abs(factor):.6g}'}", array * factor
+    if math.isclose(factor, -1, rel_tol=_close(evidence)):
+        yield "has the wrong sign", -array
+    if named := _named(evidence, abs(factor)):
+        yield f"needs the factor {'-' if factor < 0 else ''}{named}", array * factor
     for text, known in _known(evidence, truth.shape).items():
+        if text == name:
+            continue
         with np.errstate(all="ignore"):
             yield f"lacks the factor {text}", array * known
             yield f"has the factor {text} too many", np.where(known == 0, truth, array / known)
+    if array.size >= FEWEST:
+        yield f"needs the factor {factor:.6g}", array * factor
+    for axis in range(array.ndim):
+        if array.shape[axis] >= FEWEST:
+            with np.errstate(all="ignore"):
+                level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
+            yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
 
 
-def _moved(array: Array) -> Iterator[Repair]:
+def _moved(array: Array, truth: Array) -> Iterator[Repair]:
     """The same numbers turned round or shifted along axes."""
     for axis in range(array.ndim):
         if array.shape[axis] > 2:
@@ -120,25 +130,24 @@ def _moved(array: Array) -> Iterator[Repair]:
                 yield f"is shifted by {-step} along axis {axis}", np.roll(array, step, axis)
     if array.ndim > 2:
         yield "is reversed along both of the last axes", np.flip(array, (-2, -1))
+    if array.size >= FEWEST:
+        order = np.argsort(array, axis=None)[np.argsort(np.argsort(truth, axis=None))]
+        yield "holds the right numbers in the wrong order", array.reshape(-1)[order].reshape(array.shape)
 
 
-def _terms(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
     """A missing term: a known array, with a factor, or with one for each index of all axes but one."""
     missing = truth - array
-    known = _known(evidence, truth.shape)
+    known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
     if truth.size < FEWEST:
         return
     for text, term in known.items():
         scale = float(np.vdot(term, term))
         factor = float(np.vdot(term, missing)) / scale if scale else 0.0
         if factor:
-            sign = "-" if factor < 0 else "+"
-            times = (
-                ""
-                if math.isclose(abs(factor), 1, rel_tol=_close(evidence))
-                else f"{_named(evidence, abs(factor)) or f'{abs(factor):.6g}'} x "
-            )
-            yield f"lacks the term {sign} {times}{text}", array + factor * term
+            number = _named(evidence, abs(factor)) or f"{abs(factor):.6g}"
+            times = "" if number == "1" else f"({number}) x " if "=" in number else f"{number} x "
+            yield f"lacks the term {'-' if factor < 0 else '+'} {times}{text}", array + factor * term
     for text, term in ({"": np.ones_like(truth)} | known).items():
         square = term * term
         for axis in range(truth.ndim):
@@ -153,7 +162,7 @@ def _terms(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
 
 def _named(evidence: Evidence, number: float) -> str:
     """What a number equals in this case: a small number, a size, an option, or what is made of one; "" where nothing."""
-    bases: dict[float, list[str]] = {2.0: [], 3.0: []}
+    bases: dict[float, list[str]] = {1.0: [], 2.0: [], 3.0: []}
     arrays = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in tree.leaves(key, value))
     for key, array in (arrays | dict(evidence.problem.state)).items():
         if isinstance(array, np.ndarray) and array.ndim:
@@ -172,12 +181,15 @@ def _named(evidence: Evidence, number: float) -> str:
             f"√{n}": math.sqrt(abs(base)),
             f"1/√{n}": 1 / math.sqrt(abs(base)) if base else 0.0,
             f"(1 - {n})": 1 - base,
+            f"(1 - {n})/{n}": (1 - base) / base if base else 0.0,
+            f"{n}/(1 - {n})": base / (1 - base) if base != 1 else 0.0,
+            f"1/(1 - {n})²": (1 - base) ** -2 if base != 1 else 0.0,
             f"1/(1 - {n})": 1 / (1 - base) if base != 1 else 0.0,
             f"{n}/({n} - 1)": base / (base - 1) if base > 1 else 0.0,
             f"({n} - 1)/{n}": (base - 1) / base if base > 1 else 0.0,
         }
         for text, value in made.items():
-            if value > 0 and value != 1 and math.isclose(number, value, rel_tol=_close(evidence)):
+            if value > 0 and math.isclose(number, value, rel_tol=_close(evidence)):
                 return " = ".join([f"{text}, {n}" if names and text != n else text, *names[:NAMES]])
     return ""
 
@@ -216,7 +228,7 @@ def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
     if wrong.all() or not wrong.any() or truth.ndim == 0:
         return ""
     for text, place in _places(evidence, truth.shape):
-        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum():
+        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.7:
             return f"differs only where {text} ({count})"
     for axis in range(truth.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,23 @@ def locate(build_scratch: Build, build_reference: Build, problem: Problem, dtype
     return culprits, len(differing - failed.keys())
 
 
+def examine(
+    path: str, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration, dtype: str
+) -> Evidence:
+    """Judge one subject on its own; where its backward raises, by its forward pass."""
+    tensors: Tensors = {}
+    try:
+        run = run_scratch(build_scratch, problem, dtype)
+        tensors, (findings, _) = run.tensors, compare(run, calibration, dtype)
+    except Exception as error:
+        findings = [Finding("", f"it raises {describe(error)}")]
+        with suppress(Exception):
+            run = run_scratch(build_scratch, problem, dtype, backward=False)
+            tensors, (findings, _) = run.tensors, compare(run, calibration.of_forward(), dtype)
+            findings.append(Finding("", f"the backward raises {describe(error)}"))
+    return Evidence(path, build_scratch(), build_reference, problem, calibration, tensors, findings, dtype)
+
+
 def can_be_located(build_scratch: Build, build_reference: Build) -> bool:
     """Whether both sides are modules, whose submodules can be judged one by one."""
     return isinstance(build_scratch(), Module) and isinstance(build_reference(), torch.nn.Module)
@@ -76,7 +94,7 @@ def can_be_located(build_scratch: Build, build_reference: Build) -> bool:
 
 def target_of(subject: Any) -> Any:
     """The function or class that a subject is made of."""
-    subject = subject.func if isinstance(subject, partial) else subject
+    subject = inspect.unwrap(subject.func if isinstance(subject, partial) else subject)
     return subject if inspect.isroutine(subject) or isinstance(subject, type) else type(subject)
 
 
@@ -144,15 +162,7 @@ def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, probl
         noise=partial(Trace, problem.noise().seed, call.path, call.draws),
     )
     calibration = calibrate(lambda posed, leg: run_reference(part_of(build_reference), posed, leg).tensors, alone)
-    tensors: Tensors = {}
-    try:
-        run = run_scratch(part_of(build_scratch), alone, dtype)
-        tensors = run.tensors
-        findings, _ = compare(run, calibration, dtype)
-    except Exception as error:
-        findings = [Finding("", describe(error))]
-    subject = part_of(build_scratch)()
-    return Evidence(call.name, subject, part_of(build_reference), alone, calibration, tensors, findings, dtype)
+    return examine(call.name, part_of(build_scratch), part_of(build_reference), alone, calibration, dtype)
 
 
 def _differing(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> set[str]:

@@ -35,6 +35,11 @@ class Calibration:
         """How far a tensor of this dtype may be from the truth."""
         return K * self.unit[name] * float(np.finfo(dtype).eps) / EPS32
 
+    def of_forward(self) -> Calibration:
+        """The same without the gradients."""
+        truth = {name: array for name, array in self.truth.items() if not name.startswith("grad ")}
+        return Calibration(truth, {name: unit for name, unit in self.unit.items() if name in truth})
+
     def ill_conditioned(self) -> dict[str, float]:
         """Tensors that a rounding of the inputs changes so much that agreement would mean nothing: name to relative change."""
         scale = max((largest(self.truth[name]) for name in self.unit), default=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +21,13 @@ def _gelu_form(input: Tensor, approximate: str = "none", *, form: str) -> Tensor
     if form == "sigmoid":
         return input * torch.sigmoid(1.702 * input)
     return input * 0.5 * (1 + torch.erf(input))  # without the root of two
+
+
+def _gelu_rounded(
+    input: Tensor, approximate: str = "none", *, root: float = math.sqrt(2 / math.pi), cube: float = 0.044715
+) -> Tensor:
+    """The tanh form of GELU with constants of fewer digits."""
+    return 0.5 * input * (1 + torch.tanh(root * (input + cube * input**3)))
 
 
 def _gelu_cdf_constant(input: Tensor, approximate: str = "none", *, kept: str) -> Tensor:
@@ -113,6 +121,11 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
         ("computes the other form of GELU: see approximate", partial(_gelu_form, form="other")),
         ("computes x sigmoid(1.702 x), a third form of GELU", partial(_gelu_form, form="sigmoid")),
         ("computes erf(x) where erf(x / √2) belongs", partial(_gelu_form, form="no root")),
+        *((f"takes {cube} for 0.044715", partial(_gelu_rounded, cube=cube)) for cube in (0.0447, 0.04472, 0.044)),
+        *(
+            (f"takes {root} for √(2/π)", partial(_gelu_rounded, root=root))
+            for root in (0.79788, 0.797885, 0.7978845608, 0.798, 0.8)
+        ),
         ("lacks the term x density(x) in the backward", partial(_gelu_cdf_constant, kept="cdf")),
         ("lacks the term cdf(x) in the backward", partial(_gelu_cdf_constant, kept="density")),
         ("has the slope of the other form of GELU in the backward", _gelu_other_backward),
@@ -131,8 +144,8 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             _with_slope(F.silu, lambda x, y: torch.sigmoid(x) * (1 + 1 - torch.sigmoid(x))),
         ),
         (
-            "adds y where the slope has s + x s (1 - s)",
-            _with_slope(F.silu, lambda x, y: y + torch.sigmoid(x)),
+            "subtracts the second term of the slope s + x s (1 - s)",
+            _with_slope(F.silu, lambda x, y: torch.sigmoid(x) * (1 - x * (1 - torch.sigmoid(x)))),
         ),
     ],
     "softmax": [(text, partial(_softmax_with, change=change, log=False)) for text, change in _softmax_changes],

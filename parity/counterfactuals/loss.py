@@ -50,16 +50,12 @@ def cross_entropy(
         return F.cross_entropy(input.movedim(-1, 1), target, **options)
     y = F.cross_entropy(input, target, **options)
     if change == "softmax in the backward":  # the gradient lacks the labels' own term
-        return graft(y, y + _reduced(_on_label(input, target, weight, ignore_index), target, weight, ignore_index, reduction))
+        on_label = -F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction="none")
+        return graft(y, y + (1 - label_smoothing) * _reduced(on_label, target, weight, ignore_index, reduction))
     if reduction != "mean":
         return y
     total = F.cross_entropy(input, target, **options | {"reduction": "sum"})
     return _divided(total, y, input, target, ignore_index, change)
-
-
-def _on_label(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """What each label's own logit weighs in the loss."""
-    return -F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction="none")
 
 
 def _reduced(loss: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
@@ -128,6 +124,8 @@ def binary_cross_entropy_with_logits(
     if change == "divided by weight" and weight is not None and reduction == "mean":
         total = F.binary_cross_entropy_with_logits(input, target, **options | {"reduction": "sum"})
         return total / weight.expand(input.shape).sum()
+    if change == "swapped":
+        return F.binary_cross_entropy_with_logits(input, target, pos_weight, reduction=reduction, pos_weight=weight)
     if change in ("weight", "pos_weight"):  # in the forward alone
         return graft(y, F.binary_cross_entropy_with_logits(input, target, **options | {change: None}))
     return y
@@ -267,6 +265,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             "applies pos_weight to the negative term, not to the positive one",
             partial(binary_cross_entropy_with_logits, change="pos_weight on the negatives"),
         ),
+        ("takes weight for pos_weight and pos_weight for weight", partial(binary_cross_entropy_with_logits, change="swapped")),
         ("leaves weight out of the gradient", partial(binary_cross_entropy_with_logits, change="weight")),
         ("leaves pos_weight out of the gradient", partial(binary_cross_entropy_with_logits, change="pos_weight")),
         (

@@ -21,6 +21,7 @@ STORED: dict[str, Callable[[Tensor, int, float], Tensor]] = {
 DIVISOR: dict[str, Callable[[Tensor, int, float], Tensor]] = {
     "unbiased": lambda var, n, eps: (var * (n / (n - 1)) + eps).sqrt(),
     "eps outside": lambda var, n, eps: var.sqrt() + eps,
+    "no eps": lambda var, n, eps: var.sqrt(),
     "eps squared": lambda var, n, eps: (var + eps * eps).sqrt(),
     "no root": lambda var, n, eps: var + eps,
     "no variance": lambda var, n, eps: torch.ones_like(var),
@@ -76,6 +77,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             partial(batch_norm, divisor="unbiased"),
         ),
         ("adds eps to the standard deviation; it belongs under the root", partial(batch_norm, divisor="eps outside")),
+        ("leaves eps out", partial(batch_norm, divisor="no eps")),
         ("adds eps² under the root, not eps", partial(batch_norm, divisor="eps squared")),
         ("divides by the variance rather than its root", partial(batch_norm, divisor="no root")),
         ("only centres: does not divide by the deviation", partial(batch_norm, divisor="no variance")),

@@ -18,14 +18,14 @@ OTHER_VALUES: dict[str, tuple[float, ...]] = {
 # What torch's own signatures tell of its Python functions, told of its built-in ones.
 SIGNATURES: dict[str, Callable[..., Any]] = {
     "adaptive_avg_pool2d": lambda input, output_size: None,
-    "avg_pool2d": lambda input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True: None,
+    "avg_pool2d": lambda input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, *divisor: None,
     "conv2d": lambda input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1: None,
     "flatten": lambda input, start_dim=0, end_dim=-1: None,
     "gelu": lambda input, approximate="none": None,
     "linear": lambda input, weight, bias=None: None,
-    "max_pool2d": lambda input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False: None,
+    "max_pool2d": lambda input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False: None,
 }
-NOT_TOLD = {"inplace", "size_average", "reduce", "divisor_override", "ceil_mode", "dtype", "_stacklevel", "return_indices"}
+NOT_TOLD = {"inplace", "size_average", "reduce", "divisor", "ceil_mode", "dtype", "_stacklevel", "return_indices"}
 
 
 def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Iterator[tuple[str, Callable[..., Tensor]]]:
@@ -34,7 +34,10 @@ def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]
     signature = _signature(name)
     if function is None or signature is None:
         return
-    bound = signature.bind(*arguments, **options)
+    try:
+        bound = signature.bind(*arguments, **options)
+    except TypeError:  # the method of a tensor that has the function's name
+        return
     bound.apply_defaults()
     for key, parameter in signature.parameters.items():
         value, default = bound.arguments[key], parameter.default
@@ -48,7 +51,7 @@ def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]
         if isinstance(value, tuple) and len(set(value)) > 1:
             tried.add(repr(value[::-1]))
             yield f"swaps the height and the width of {key}, {value}", _calling(function, signature, key, value[::-1])
-        for other in (default, *OTHER_VALUES.get(key, ())):
+        for other in (default, *OTHER_VALUES.get(key, ()), *((not value,) if isinstance(value, bool) else ())):
             if other is inspect.Parameter.empty or other is None or repr(other) in tried or _same(value, other):
                 continue
             tried.add(repr(other))
