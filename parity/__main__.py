@@ -1,6 +1,7 @@
-"""The command line: `parity list` and `parity check`.
+"""The command line: `parity list`, `parity check`, `parity calibrate` and `parity new`.
 
 Exit status: 0 where every comparison agrees, 1 where one does not, 2 where the command cannot be carried out as it stands.
+What one's own implementation does not have yet is no disagreement.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +27,14 @@ from parity.case import ParityCase
 from parity.cases import CASES, matching
 from parity.check import DTYPES, check
 from parity.device import checked_device, environment
+from parity.new import write_package
+from parity.own import check_own, keep_checking
+from parity.progress import print_progress
 from parity.report import as_json, print_table, summary, worst_of
 from parity.twins import builders
 from parity.verdict import Verdict
 from parity.weights import load_arrays, load_config
+from parity.worker import Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument(
         "--weights", type=Path, metavar="DIR", help="verify a saved model at its own weights, on the samples saved with it"
     )
+    checking.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        help="verify your own implementation, a package with the API that `parity new` writes",
+    )
+    checking.add_argument("--watch", action="store_true", help="with --scratch: check again what each saved file touches")
     checking.set_defaults(run=check_cases)
+
+    creating = commands.add_parser("new", help="write a package of stubs with the same API, for your own implementation")
+    creating.add_argument("directory", type=Path, metavar="DIR", help="a directory that does not exist yet, or an empty one")
+    creating.set_defaults(run=new_package)
 
     calibrating = commands.add_parser("calibrate", help="count false alarms and vacuous comparisons over many seeds of every case")
     calibrating.add_argument("--seeds", type=_positive, default=200, metavar="N", help="seeds for every case (default 200)")
@@ -111,6 +128,10 @@ def list_cases(options: argparse.Namespace) -> int:
 
 def check_cases(options: argparse.Namespace) -> int:
     """Judge the cases and print the table or JSON."""
+    if options.scratch is not None:
+        return _check_own(options)
+    if options.watch:
+        raise ValueError("--watch re-checks your own implementation as you save it; name it with --scratch DIR")
     device = checked_device(options.device)
     cases = matching(options.pattern) if options.weights is None else [_saved_model(options.weights, options.pattern)]
     dtypes = dict.fromkeys(options.dtype or DTYPES)
@@ -118,7 +139,7 @@ def check_cases(options: argparse.Namespace) -> int:
     with _progress() as progress:
         task = progress.add_task("", total=len(cases))
         for case in cases:
-            progress.update(task, description=case.name)
+            progress.update(task, description=case.name, refresh=True)
             by_seed = [[check(case, dtype, device, seed) for dtype in dtypes] for seed in range(options.seeds)]
             verdicts += [worst_of(leg) for leg in zip(*by_seed, strict=True)]
             progress.advance(task)
@@ -132,6 +153,44 @@ def check_cases(options: argparse.Namespace) -> int:
     return 0 if all(verdict.ok for verdict in verdicts) else 1
 
 
+def _check_own(options: argparse.Namespace) -> int:
+    """Judge someone's own implementation and print how far it has come."""
+    if options.device != "cpu" or options.weights is not None:
+        raise ValueError("--scratch judges NumPy code at drawn weights, on the CPU; leave --device and --weights out")
+    if options.watch and options.json:
+        raise ValueError("--watch prints a page after every save, --json one object; leave one of them out")
+    what = matching(options.pattern), list(dict.fromkeys(options.dtype or DTYPES)), range(options.seeds)
+
+    def with_bar(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        with _progress() as bar:
+            task = bar.add_task("", total=len(what[0]) * len(what[1]) * len(what[2]))
+            for outcome in outcomes:
+                bar.update(task, description=outcome.verdict.name, advance=1, refresh=True)
+                yield outcome
+
+    latest = check_own(options.scratch, *what, bar=with_bar)
+    if options.json:
+        print(latest.as_json(environment()))
+        return 1 if latest.having("wrong") else 0
+    console = _console()
+    print_progress(latest, console)
+    if options.watch:
+        console.print(f"watching {options.scratch}; Ctrl-C ends", style="dim", highlight=False)
+        with suppress(KeyboardInterrupt):
+            for latest, done in keep_checking(latest, *what):  # noqa: B020  the first is where it starts from
+                console.clear()
+                print_progress(latest, console)
+                console.print(done, style="dim", highlight=False, soft_wrap=True)
+    return 1 if latest.having("wrong") else 0
+
+
+def new_package(options: argparse.Namespace) -> int:
+    """Write a package of stubs and say what to do with it."""
+    count = write_package(options.directory)
+    print(f"wrote {count} files to {options.directory}; see how far it is with: parity check --scratch {options.directory}")
+    return 0
+
+
 def calibrate(options: argparse.Namespace) -> int:
     """Print how error / tolerance is distributed, every false alarm and every vacuous comparison."""
     cases = matching(options.pattern)
@@ -140,7 +199,7 @@ def calibrate(options: argparse.Namespace) -> int:
         task = progress.add_task("", total=len(cases))
         for record in calibrate_cases(cases, options.seeds):
             records.append(record)
-            progress.update(task, description=record.name, advance=1)
+            progress.update(task, description=record.name, advance=1, refresh=True)
     print(f"{options.seeds} seeds of {describe_records(records)}")
     return 1 if any(record.alarms or record.vacuous for record in records) else 0
 
@@ -163,7 +222,9 @@ def _saved_model(directory: Path, pattern: str) -> ParityCase:
 
 def _progress() -> Progress:
     columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    return Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(), auto_refresh=False
+    )  # no thread that a fork would leave behind
 
 
 def _console() -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from parity import tree
+from parity.adapters import Weights, adapted
 from parity.check import DTYPES, judge
 from parity.device import reproducible
 from parity.inputs import float32_representable
@@ -33,29 +35,36 @@ def assert_parity(
     constants: tuple[str, ...] = (),
     dtypes: tuple[str, ...] = DTYPES,
     seed: int = 0,
+    weights: Weights | None = None,
     **options: Any,
 ) -> None:
     """Raise ParityError unless `mine` computes what `theirs` does: the value, and the gradient of every input.
 
     mine        takes the inputs in their order, as NumPy arrays, and the options; returns (y, backward), where backward
-                takes the gradient of y and returns one gradient for each input, None for integers. Or a scratch Module.
+                takes the gradient of y and returns one gradient for each input, None for integers. Or a scratch Module, or an
+                object with forward and backward, or what parity.adapters makes of other styles
     theirs      a torch function that takes the same inputs and options, or a torch module, whose weights mine is given
     inputs      arrays by name; floating-point ones are rounded to float32, so that both dtypes start from the same numbers
     constants   names of floating-point inputs that have no gradient
+    weights     where theirs is a module: the names of my weights, each with their name for it, or with their name and how
+                mine is stored, as in parity.adapters
 
         assert_parity(my_conv2d, torch.nn.functional.conv2d, inputs=dict(x=x, weight=w, bias=b), stride=2)
+        assert_parity(MyDense(7, 3), torch.nn.Linear(7, 3), inputs=dict(x=x), weights={"W": ("weight", "T"), "b": "bias"})
     """
     arrays = {name: tree.map_leaves(_as_input, value) for name, value in inputs.items()}
     unknown = [name for name in constants if name not in arrays]
     if unknown:
         raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
+    mine = adapted(mine, weights)
     build_mine, build_theirs = _builder(mine, options), _builder(theirs, options)
     with reproducible():
         state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
         problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
         calibration = calibrate(lambda posed, dtype: run_reference(build_theirs, posed, dtype).tensors, problem)
         for dtype in dtypes:
-            name = getattr(mine, "__name__", type(mine).__name__)
+            whole = inspect.unwrap(mine)
+            name = getattr(whole, "__name__", type(whole).__name__)
             verdict = judge(Verdict(name, "", dtype, "cpu", seed), build_mine, build_theirs, problem, calibration)
             if not verdict.ok:
                 raise ParityError(explain(verdict))

@@ -3,12 +3,15 @@
     def test_twins_agree(case, leg, judge):
         judge(case, leg)
 
-`leg` runs through the dtypes, the devices of --device and the seeds of --parity-seeds.
+`leg` runs through the dtypes, the devices of --device and the seeds of --parity-seeds. With --scratch DIR the package in a
+directory is judged, and what it does not have yet is skipped.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,23 +19,37 @@ import pytest
 if TYPE_CHECKING:
     from parity.case import ParityCase
     from parity.verdict import Verdict
+    from parity.worker import Outcome, Worker
 
 Leg = tuple[str, str, int]
 
 verdicts_key = pytest.StashKey[list["Verdict"]]()
+worker_key: pytest.StashKey[Worker] = pytest.StashKey()
+outcomes_key = pytest.StashKey[list["Outcome"]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parity", "NumPy twins against PyTorch")
     group.addoption("--device", default="cpu", metavar="NAME", help="where the twins are judged: cpu (default), cuda, mps")
     group.addoption("--parity-seeds", type=int, default=1, metavar="N", help="seeds for every case (default 1)")
+    group.addoption("--scratch", type=Path, metavar="DIR", help="judge your own package instead, as `parity new DIR` writes one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[verdicts_key] = []
     if config.getoption("--parity-seeds") < 1:
         raise pytest.UsageError(f"--parity-seeds is {config.getoption('--parity-seeds')}, expected at least 1")
-    device = config.getoption("--device")
+    device, directory = config.getoption("--device"), config.getoption("--scratch")
+    if directory is not None:
+        from parity import worker
+
+        if device != "cpu":
+            raise pytest.UsageError(f"--scratch judges NumPy code, on the CPU; leave --device {device} out")
+        try:
+            config.stash[worker_key] = worker.Worker(directory)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.stash[outcomes_key] = []
     if device != "cpu":
         from parity.device import checked_device
 
@@ -40,6 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
             checked_device(device)
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if worker_key in config.stash:
+        config.stash[worker_key].close()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,8 +81,18 @@ def judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], None]:
 
     def judge_case(case: ParityCase, leg: Leg) -> None:
         __tracebackhide__ = True
-        verdict = check(case, *leg)
-        request.config.stash[verdicts_key].append(verdict)
+        stash = request.config.stash
+        if worker_key in stash:
+            dtype, _, seed = leg
+            outcome = stash[worker_key].judge(case, dtype, seed)
+            stash[outcomes_key].append(outcome)
+            verdict = outcome.verdict
+            sys.stdout.write(outcome.printed)
+            if outcome.missing:
+                pytest.skip(verdict.findings[0].message)
+        else:
+            verdict = check(case, *leg)
+            stash[verdicts_key].append(verdict)
         if not verdict.ok:
             raise ParityError("\n" + explain(verdict))
 
@@ -69,6 +101,13 @@ def judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     verdicts = config.stash[verdicts_key]
+    outcomes = config.stash.get(outcomes_key, [])
+    if outcomes:
+        from parity.progress import Progress
+
+        directory = config.getoption("--scratch")
+        terminalreporter.section("parity")
+        terminalreporter.line(f"{directory}: {Progress(directory, outcomes)}")
     if verdicts:
         from parity.device import environment
         from parity.report import summary
