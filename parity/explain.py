@@ -61,8 +61,10 @@ def _wrong_runs(evidence: Evidence) -> Iterator[tuple[str, Tensors]]:
         yield text, run_reference(build, later, "float64").tensors
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):
-            with suppress(Exception), _Instead(name, wrong):  # a mistake need not fit every call
-                yield text, run_reference(build, problem, "float64").tensors
+            for backward in (True, False):  # a mistake need not fit every call; of another shape, it has no backward here
+                with suppress(Exception), _Instead(name, wrong):
+                    yield text, run_reference(build, problem, "float64", backward=backward).tensors
+                    break
 
 
 class _Calls(TorchFunctionMode):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -44,10 +44,16 @@ def hint(evidence: Evidence, name: str) -> str:
     sources = [_whole(evidence, array, truth), _precision(evidence, name, array, truth), _reshaped(exact, truth)]
     if array.shape == truth.shape:
         sources += [_factors(evidence, name, exact, truth), _moved(exact, truth), _terms(evidence, name, exact, truth)]
-    for text, repaired in itertools.chain(*sources):
-        if matches(evidence, name, repaired, truth):
-            return text
-    return _where(evidence, name, array, truth) if array.shape == truth.shape else ""
+    if text := _confirmed(evidence, name, truth, itertools.chain(*sources)):
+        return text
+    if array.shape != truth.shape:
+        return ""
+    return _where(evidence, name, array, truth) or _confirmed(evidence, name, truth, _along_axes(evidence, name, exact, truth))
+
+
+def _confirmed(evidence: Evidence, name: str, truth: Array, repairs: Iterable[Repair]) -> str:
+    """The first hypothesis whose repair makes the array match."""
+    return next((text for text, repaired in repairs if matches(evidence, name, repaired, truth)), "")
 
 
 def matches(evidence: Evidence, name: str, array: Array, target: Array) -> bool:
@@ -114,11 +120,6 @@ def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Itera
             yield f"has the factor {text} too many", np.where(known == 0, truth, array / known)
     if array.size >= FEWEST:
         yield f"needs the factor {factor:.6g}", array * factor
-    for axis in range(array.ndim):
-        if array.shape[axis] >= FEWEST:
-            with np.errstate(all="ignore"):
-                level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
-            yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
 
 
 def _moved(array: Array, truth: Array) -> Iterator[Repair]:
@@ -148,16 +149,21 @@ def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterato
             number = _named(evidence, abs(factor)) or f"{abs(factor):.6g}"
             times = "" if number == "1" else f"({number}) x " if "=" in number else f"{number} x "
             yield f"lacks the term {'-' if factor < 0 else '+'} {times}{text}", array + factor * term
-    for text, term in ({"": np.ones_like(truth)} | known).items():
-        square = term * term
-        for axis in range(truth.ndim):
-            if truth.shape[axis] >= FEWEST:
-                with np.errstate(all="ignore"):
-                    level = (term * missing).sum(axis, keepdims=True) / square.sum(axis, keepdims=True)
-                    level = np.nan_to_num(level, posinf=0, neginf=0)
-                times = f"{text} x " if text else ""
+
+
+def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
+    """A missing factor or term of which no more is known than that it is constant along an axis."""
+    known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
+    for axis in range(array.ndim):
+        if array.shape[axis] < FEWEST:
+            continue
+        with np.errstate(all="ignore"):
+            level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
+            yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
+            for text, term in ({"": np.ones_like(truth)} | known).items():
+                level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
                 constant = f"something constant along axis {axis}, such as a sum or mean over it"
-                yield f"lacks the term {times}({constant})", array + term * level
+                yield f"lacks the term {f'{text} x ' if text else ''}({constant})", array + term * np.nan_to_num(level)
 
 
 def _named(evidence: Evidence, number: float) -> str:

@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,6 @@ from parity.tolerance import Calibration, calibrate
 from parity.trace import Call, Trace
 from parity.twins import Build, Problem, Run, Tensors, run_reference, run_scratch
 from parity.verdict import Finding, compare, describe
-from parity.weights import set_state
 from scratch.module import Module
 
 
@@ -144,13 +144,13 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
 def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> Evidence:
     """Run one submodule on what the reference's met there."""
 
-    def part_of(build: Build) -> Build:
-        def part() -> Any:
-            root = build()
-            set_state(root, problem.state)
-            return dict(root.named_modules())[call.path]
+    def build_part() -> Any:
+        return dict(build_scratch().named_modules())[call.path]
 
-        return part
+    reference_part = dict(build_reference().named_modules())[call.path]
+
+    def build_reference_part() -> Any:  # many times, for calibration and causes: a copy is cheaper than a new model
+        return deepcopy(reference_part)
 
     prefix = f"{call.path}." if call.path else ""
     state = {name.removeprefix(prefix): array for name, array in problem.state.items() if name.startswith(prefix)}
@@ -161,8 +161,8 @@ def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, probl
         constants=call.constants,
         noise=partial(Trace, problem.noise().seed, call.path, call.draws),
     )
-    calibration = calibrate(lambda posed, leg: run_reference(part_of(build_reference), posed, leg).tensors, alone)
-    return examine(call.name, part_of(build_scratch), part_of(build_reference), alone, calibration, dtype)
+    calibration = calibrate(lambda posed, leg: run_reference(build_reference_part, posed, leg).tensors, alone)
+    return examine(call.name, build_part, build_reference_part, alone, calibration, dtype)
 
 
 def _differing(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> set[str]:

@@ -31,6 +31,11 @@ def ties(*shape: int) -> Inputs:
     return lambda draw: {"x": draw.grid(*shape)}
 
 
+def negative(*shape: int) -> Inputs:
+    """Images below 0, which zeros in the padding would win over."""
+    return lambda draw: {"x": -draw.positive(*shape)}
+
+
 def normalisation(*shape: int, affine: bool = True, statistics: bool = True) -> Inputs:
     """Features near eps and far off zero, random scales and shifts, random running statistics."""
 
@@ -70,6 +75,7 @@ POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
     ("max_pool2d", "ties", ties(3, 5, 9, 11), {"kernel_size": (2, 3)}),
     ("max_pool2d", "overlapping-ties", ties(3, 5, 9, 12), {"kernel_size": 3, "stride": (2, 1), "padding": 1}),
     ("max_pool2d", "dilated", ties(3, 5, 11, 12), {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0), "dilation": (2, 3)}),
+    ("max_pool2d", "negative", negative(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("max_pool2d", "gaps", images(3, 5, 11, 12), {"kernel_size": 2, "stride": 3}),
     ("max_pool2d", "one-image", images(5, 9, 7), {"kernel_size": 2}),
     ("avg_pool2d", "2x2", images(3, 5, 9, 6), {"kernel_size": 2}),

@@ -52,7 +52,12 @@ def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]
             tried.add(repr(value[::-1]))
             yield f"swaps the height and the width of {key}, {value}", _calling(function, signature, key, value[::-1])
         for other in (default, *OTHER_VALUES.get(key, ()), *((not value,) if isinstance(value, bool) else ())):
-            if other is inspect.Parameter.empty or other is None or repr(other) in tried or _same(value, other):
+            if (
+                other is inspect.Parameter.empty
+                or (other is None and key != "stride")
+                or repr(other) in tried
+                or _same(value, other)
+            ):
                 continue
             tried.add(repr(other))
             text = (

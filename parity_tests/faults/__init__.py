@@ -1,0 +1,18 @@
+"""The catalogue of faults: realistic mistakes, each planted in scratch to see whether the harness finds and names it.
+
+`python -m parity_tests.faults` plants them all and writes docs/fault-catalogue.md.
+"""
+
+from parity_tests.faults import activations, basics, convolutional, losses, modules
+from parity_tests.faults.fault import Fault, Judgement, judge
+
+FAMILIES = {
+    "basics": basics.FAULTS,
+    "activations": activations.FAULTS,
+    "convolutional": convolutional.FAULTS,
+    "losses": losses.FAULTS,
+    "modules": modules.FAULTS,
+}
+FAULTS = [fault for faults in FAMILIES.values() for fault in faults]
+
+__all__ = ["FAMILIES", "FAULTS", "Fault", "Judgement", "judge"]
