@@ -3,7 +3,7 @@
 `python -m parity_tests.faults` plants them all and writes docs/fault-catalogue.md.
 """
 
-from parity_tests.faults import activations, basics, convolutional, losses, modules
+from parity_tests.faults import activations, basics, convolutional, losses, modules, optimisers
 from parity_tests.faults.fault import Fault, Judgement, judge
 
 FAMILIES = {
@@ -12,6 +12,7 @@ FAMILIES = {
     "convolutional": convolutional.FAULTS,
     "losses": losses.FAULTS,
     "modules": modules.FAULTS,
+    "optimisers": optimisers.FAULTS,
 }
 FAULTS = [fault for faults in FAMILIES.values() for fault in faults]
 

@@ -13,7 +13,9 @@ import numpy as np
 from parity.case import ParityCase
 from parity.cases import CASES
 from parity.check import check
+from parity.report import explain
 from parity.twins import builders
+from parity_tests.faults.replay import SETTINGS, cause, largest_ratio
 from parity_tests.planting import planted
 from scratch.module import Module
 
@@ -24,10 +26,10 @@ class Fault:
 
     name        what the mistake is, unique in the catalogue
     old, new    `old` occurs once in the function's source
-    phase       the pass that is wrong: "forward" or "backward"
+    phase       the pass that is wrong: "forward" or "backward", or the "step" of an optimiser
     cause       what the harness must name as the cause, a regular expression; None where no cause can be certain
     function    dotted path inside scratch
-    cases       the cases that show the mistake, each of them on every seed
+    cases       the cases, or settings of an optimiser, that show the mistake, each of them on every seed
     culprit     the op, and the classes of the layers that are made of it, between bars: all of them in a case are culprits
     dtype       "float32" where the mistake is one of accuracy
     """
@@ -74,15 +76,23 @@ BY_NAME = {case.name: case for case in CASES}
 
 def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
     """Plant the fault, ask the harness, and compare its answer with what is expected."""
-    from parity.report import explain
-
     with planted(function_at(fault.function), fault.old, fault.new), np.errstate(all="ignore"):
+        if case in SETTINGS:
+            return _judge_optimiser(fault, case, seed)
         verdict = check(BY_NAME[case], fault.dtype, seed=seed)
     found = {(culprit.path, culprit.phase) for culprit in verdict.culprits}
     expected = {(path, fault.phase) for path in culprits_of(BY_NAME[case], fault.culprit)}
     causes = tuple(culprit.cause for culprit in verdict.culprits)
-    caught = verdict.verdict in ("mismatch", "error")
-    return Judgement(fault, case, seed, caught, found == expected, causes, explain(verdict))
+    return Judgement(fault, case, seed, verdict.verdict in ("mismatch", "error"), found == expected, causes, explain(verdict))
+
+
+def _judge_optimiser(fault: Fault, case: str, seed: int) -> Judgement:
+    """The fault is caught in its own setting, and in those of the optimisers that are made of the function alone."""
+    ratios = {setting: largest_ratio(setting, seed) for setting in SETTINGS}
+    wrong = {SETTINGS[setting][0] for setting, ratio in ratios.items() if ratio > 1}
+    exact = bool(wrong) and wrong <= set(fault.culprit.split("|"))
+    said = cause(case, seed)
+    return Judgement(fault, case, seed, ratios[case] > 1, exact, (said,), f"{case}: {ratios[case]:.2g} x tolerance; cause: {said}")
 
 
 @cache

@@ -1,0 +1,207 @@
+"""Faults of optimisers and gradient clipping."""
+
+from functools import partial
+
+from parity_tests.faults.fault import Fault
+
+sgd = partial(Fault, phase="step", function="optim.sgd.SGD.update", culprit="SGD")
+adam = partial(Fault, phase="step", function="optim.adam.Adam.update", cases=("adam", "adamw"), culprit="Adam|AdamW")
+clip = partial(
+    Fault,
+    phase="step",
+    function="optim.clip.clip_grad_norm_",
+    cases=("clip-norm", "clip-1-norm"),
+    culprit="clip_grad_norm_",
+)
+
+CORRECTED = "lr * root / (1 - beta1**t), eps * root"
+
+FAULTS = [
+    sgd(
+        "SGD: momentum as a running mean",
+        "1 - dampening",
+        "1 - momentum",
+        cases=("sgd-momentum", "sgd-nesterov"),
+        cause="running mean",
+    ),
+    sgd(
+        "SGD: dampening on the first step too",
+        "b[0][...] = g",
+        "b[0][...] = (1 - dampening) * g",
+        cases=("sgd-momentum",),
+        cause="dampens the first step",
+    ),
+    sgd("SGD: dampening ignored", "1 - dampening", "1", cases=("sgd-momentum",), cause="ignores dampening"),
+    sgd(
+        "SGD: learning rate inside the momentum",
+        "if momentum:\n                if first",
+        "if momentum:\n                g, lr = g * lr, 1\n                if first",
+        cases=("sgd-momentum", "sgd-nesterov"),
+        cause="before the momentum",
+    ),
+    sgd(
+        "SGD: nesterov ignored",
+        'if group["nesterov"] else b[0]',
+        "if False else b[0]",
+        cases=("sgd-nesterov",),
+        cause="ignores nesterov",
+    ),
+    sgd(
+        "SGD: nesterov looks ahead by the buffer alone",
+        "np.add(g, np.multiply(b[0], momentum, out=temporary), out=spare)",
+        "np.multiply(b[0], 1 + momentum, out=spare)",
+        cases=("sgd-nesterov",),
+        cause="looks ahead from the buffer",
+    ),
+    sgd(
+        "SGD: decay left out", "if weight_decay:", "if False:", cases=("sgd-decay", "sgd-momentum"), cause="leaves weight_decay out"
+    ),
+    sgd(
+        "SGD: decay before and after the momentum",
+        "p -= np.multiply(g, lr, out=temporary)",
+        "p -= lr * (g + weight_decay * p)",
+        cases=("sgd-decay", "sgd-momentum"),
+        cause="before and after the momentum",
+    ),
+    sgd(
+        "SGD: sign of the decay",
+        "np.add(g, np.multiply(p, weight_decay",
+        "np.subtract(g, np.multiply(p, weight_decay",
+        cases=("sgd-decay", "sgd-momentum"),
+        cause="subtracts the weight decay",
+    ),
+    sgd("SGD: climbs", "p -= np", "p += np", cases=("sgd-decay", "sgd-momentum", "sgd-nesterov"), cause="climbs"),
+    sgd("SGD: maximize ignored", 'group["maximize"]', "False", cases=("sgd-nesterov",), cause="ignores maximize|climbs"),
+    sgd(
+        "SGD: buffer not decayed",
+        "b[0] *= momentum",
+        "pass",
+        cases=("sgd-momentum", "sgd-nesterov"),
+        cause="does not decay the buffer",
+    ),
+    adam("Adam: no bias correction", CORRECTED, "lr, eps", cause="does not correct"),
+    adam("Adam: first mean alone corrected", CORRECTED, "lr / (1 - beta1**t), eps", cause="first mean only"),
+    adam("Adam: second mean alone corrected", CORRECTED, "lr * root, eps * root", cause="second mean only"),
+    adam(
+        "Adam: bias correction one step behind",
+        't = float(state["step"])',
+        't = max(float(state["step"]) - 1, 1.0)',
+        cause="step before",
+    ),
+    adam("Adam: eps before the bias correction", "eps * root\n", "eps\n", cause="before the bias correction"),
+    adam(
+        "Adam: eps under the root",
+        "np.sqrt(v, out=temporary)\n            step += corrected_eps",
+        "np.sqrt(v + corrected_eps**2, out=temporary)",
+        cause="under the root",
+    ),
+    adam("Adam: no eps", "eps * root\n", "0\n", cause="leaves eps out"),
+    adam(
+        "Adam: root forgotten",
+        "step = np.sqrt(v, out=temporary)",
+        "step = np.multiply(v, 1, out=temporary)",
+        cause="rather than its root",
+    ),
+    adam("Adam: betas swapped", 'beta1, beta2 = group["betas"]', 'beta2, beta1 = group["betas"]', cause="second of betas"),
+    adam("Adam: mean of |g|, not g²", "np.multiply(g, g, out=temporary)", "np.abs(g, out=temporary)", cause="averages .g."),
+    adam("Adam: gradient added whole to the first mean", "np.multiply(g, 1 - beta1, out=temporary)", "g", cause="whole gradient"),
+    adam(
+        "Adam: decay always decoupled",
+        'weight_decay and group["decoupled_weight_decay"]',
+        "weight_decay",
+        cases=("adam",),
+        culprit="Adam",
+        cause="shrinks the parameter by",
+    ),
+    adam(
+        "Adam: decay never decoupled",
+        'weight_decay and group["decoupled_weight_decay"]',
+        "False",
+        cases=("adamw",),
+        culprit="AdamW",
+        cause="adds the weight decay to the gradient",
+    ),
+    adam(
+        "AdamW: decay not scaled by the learning rate",
+        "1 - lr * weight_decay",
+        "1 - weight_decay",
+        cases=("adamw",),
+        culprit="AdamW",
+        cause="decays by weight_decay",
+    ),
+    adam(
+        "AdamW: decay by the first learning rate",
+        "1 - lr * weight_decay",
+        '1 - self.defaults["lr"] * weight_decay',
+        cases=("adamw",),
+        culprit="AdamW",
+        cause="first learning rate",
+    ),
+    adam(
+        "Adam: amsgrad ignored",
+        'if group["amsgrad"]:',
+        "if False:",
+        cases=("adam-amsgrad",),
+        culprit="Adam",
+        cause="ignores amsgrad",
+    ),
+    adam(
+        "Adam: amsgrad's minimum",
+        "np.maximum(v",
+        "np.minimum(v",
+        cases=("adam-amsgrad",),
+        culprit="Adam",
+        cause="lowest second mean",
+    ),
+    adam("Adam: maximize ignored", 'group["maximize"]', "False", cases=("adam-amsgrad",), culprit="Adam", cause="ignores maximize"),
+    clip(
+        "clip_grad_norm_: each tensor by its own norm",
+        "grad * grad.dtype.type(scale)",
+        "grad * min(1, max_norm / (np.linalg.norm(grad.ravel(), norm_type) + 1e-6))",
+        cause="by its own norm",
+    ),
+    clip(
+        "clip_grad_norm_: no 1e-6",
+        "max_norm / (total + 1e-6)",
+        "max_norm / total",
+        cases=("clip-tiny-norm",),
+        cause="leaves out the 1e-6",
+    ),
+    clip("clip_grad_norm_: scaled up as well", "if not scale >= 1:", "if True:", cause="scales small gradients up"),
+    clip(
+        "clip_grad_norm_: squared norm",
+        "float(np.linalg.norm(norms, norm_type)) if norms",
+        "float(np.sum(np.square(norms))) if norms",
+        cases=("clip-norm",),
+        cause="squared norm",
+    ),
+    clip(
+        "clip_grad_norm_: norms of tensors added up",
+        "float(np.linalg.norm(norms, norm_type)) if norms",
+        "float(np.sum(norms)) if norms",
+        cases=("clip-norm",),
+        cause="adds up the norms",
+    ),
+    clip(
+        "clip_grad_norm_: norm_type ignored",
+        "clipped = _with",
+        "norm_type = 2.0; clipped = _with",
+        cases=("clip-1-norm",),
+        cause="ignores norm_type",
+    ),
+    clip(
+        "clip_grad_norm_: the largest instead of the norm",
+        "float(np.linalg.norm(norms, norm_type)) if norms",
+        "max(norms) if norms",
+        cause="largest of the tensors",
+    ),
+    clip(
+        "clip_grad_value_: clipped below only",
+        "grad.dtype.type(clip_value))",
+        "None)",
+        function="optim.clip.clip_grad_value_",
+        cases=("clip-value",),
+        culprit="clip_grad_value_",
+        cause="keeps no upper bound",
+    ),
+]
