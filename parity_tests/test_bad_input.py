@@ -1,8 +1,13 @@
 """What ops and layers say when they are given something wrong: what came and what was expected, in one line."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from parity.case import resolve
+from parity.cases import CASES
+from parity.inputs import Draw
 from scratch import layers, models, ops
 
 X = np.zeros((3, 5, 8, 9), np.float32)
@@ -24,12 +29,21 @@ BAD = {
         lambda: ops.linear(ROWS, np.zeros((3, 7))),
         "linear: expected one floating-point dtype, got x float32, weight float64",
     ),
+    "linear of a number": (
+        lambda: ops.linear(np.float32(1), f32(3, 7)),
+        "linear: expected x (..., in) and weight (out, in), got ()",
+    ),
+    "linear weight of one axis": (lambda: ops.linear(ROWS, f32(3, 7, 1)[0]), "got (4, 7) and (7, 1)"),
+    "linear weight of three axes": (lambda: ops.linear(ROWS, f32(3, 7, 2)), "got (4, 7) and (3, 7, 2)"),
     "relu of integers": (lambda: ops.relu(LABELS), "relu: expected one floating-point dtype, got x int64"),
     "gelu approximation": (lambda: ops.gelu(ROWS, "erf"), "gelu: approximate is 'erf', expected one of none, tanh"),
     "softmax of integers": (lambda: ops.softmax(LABELS), "softmax: expected one floating-point dtype"),
     "flatten backwards": (lambda: ops.flatten(X, 2, 1), "flatten: start_dim 2 comes after end_dim 1"),
+    "flatten backwards from the end": (lambda: ops.flatten(X, -1, 1), "flatten: start_dim -1 comes after end_dim 1"),
     "dropout mask": (lambda: ops.dropout(ROWS, np.ones((4, 6), bool), 0.3), "dropout: expected keep of shape (4, 7), got (4, 6)"),
     "conv of one image": (lambda: ops.conv2d(X[0], f32(4, 5, 3, 3)), "conv2d: expected x (N, C, H, W)"),
+    "conv with a kernel of three axes": (lambda: ops.conv2d(X, f32(4, 5, 3)), "conv2d: expected x (N, C, H, W) and weight"),
+    "conv in no groups": (lambda: ops.conv2d(X[:, :0], f32(4, 5, 3, 3), groups=0), "in 0 groups takes 0"),
     "conv channels": (
         lambda: ops.conv2d(X, f32(4, 3, 3, 3)),
         "conv2d: x has 5 channels; a weight of shape (4, 3, 3, 3) in 1 groups takes 3",
@@ -48,6 +62,10 @@ BAD = {
     "conv dilation": (lambda: ops.conv2d(X, f32(4, 5, 3, 3), dilation=1.5), "conv2d: dilation is 1.5, expected"),
     "pool of rows": (lambda: ops.max_pool2d(ROWS, 2), "max_pool2d: expected x (N, C, H, W) or (C, H, W), got (4, 7)"),
     "pool too large": (lambda: ops.avg_pool2d(X, 10), "avg_pool2d: a kernel of (10, 10)"),
+    "pool of nothing": (lambda: ops.max_pool2d(X, 0), "max_pool2d: kernel_size is 0, expected"),
+    "pool without dilation": (lambda: ops.max_pool2d(X, 2, dilation=0), "max_pool2d: dilation is 0, expected"),
+    "pool padding of one axis": (lambda: ops.max_pool2d(X, 2, padding=(0, 2)), "max_pool2d: padding (0, 2) is more than half"),
+    "adaptive pool of rows": (lambda: ops.adaptive_avg_pool2d(ROWS, 2), "adaptive_avg_pool2d: expected x (N, C, H, W)"),
     "pool padding": (lambda: ops.max_pool2d(X, 2, padding=2), "max_pool2d: padding (2, 2) is more than half of kernel_size (2, 2)"),
     "adaptive size": (lambda: ops.adaptive_avg_pool2d(X, 0), "adaptive_avg_pool2d: output_size is 0"),
     "batch norm of one value": (
@@ -62,6 +80,28 @@ BAD = {
         lambda: ops.batch_norm(ROWS, f32(6), training=True),
         "batch_norm: expected weight of shape (7,), got (6,)",
     ),
+    "batch norm of one axis": (lambda: ops.batch_norm(f32(5), training=True), "batch_norm: expected x (N, C, ...), got (5,)"),
+    "batch norm without a variance": (
+        lambda: ops.batch_norm(ROWS, running_mean=f32(7)),
+        "batch_norm: running_mean and running_var are",
+    ),
+    "batch norm without a mean": (lambda: ops.batch_norm(ROWS, running_var=f32(7)), "batch_norm: running_mean and running_var are"),
+    "batch norm bias": (
+        lambda: ops.batch_norm(ROWS, None, f32(6), training=True),
+        "batch_norm: expected bias of shape (7,), got (6,)",
+    ),
+    "batch norm mean": (
+        lambda: ops.batch_norm(ROWS, None, None, f32(6), f32(7)),
+        "batch_norm: expected running_mean of shape (7,)",
+    ),
+    "batch norm variance": (
+        lambda: ops.batch_norm(ROWS, None, None, f32(7), f32(6)),
+        "batch_norm: expected running_var of shape (7,)",
+    ),
+    "one logit": (
+        lambda: ops.cross_entropy(np.float32(1), LABELS[0]),
+        "cross_entropy: expected input (N, C, ...) or (C,), got a scalar",
+    ),
     "label too large": (
         lambda: ops.cross_entropy(ROWS, np.array([0, 7, 2, 1])),
         "cross_entropy: label 7 is out of range: expected 0 to 6, or ignore_index -100",
@@ -75,6 +115,10 @@ BAD = {
     "label smoothing": (
         lambda: ops.cross_entropy(ROWS, LABELS, label_smoothing=1.5),
         "cross_entropy: label_smoothing is 1.5, expected 0 to 1",
+    ),
+    "label smoothing below 0": (
+        lambda: ops.cross_entropy(ROWS, LABELS, label_smoothing=-0.5),
+        "cross_entropy: label_smoothing is -0.5, expected 0 to 1",
     ),
     "reduction": (
         lambda: ops.cross_entropy(ROWS, LABELS, reduction="avg"),
@@ -92,6 +136,14 @@ BAD = {
         "binary_cross_entropy_with_logits: expected target of shape (4, 7), got (4,)",
     ),
     "Linear width": (lambda: layers.Linear(0, 3), "Linear: expected positive widths, got in_features 0"),
+    "Linear without outputs": (
+        lambda: layers.Linear(3, 0),
+        "Linear: expected positive widths, got in_features 3 and out_features 0",
+    ),
+    "Conv2d without channels": (lambda: layers.Conv2d(0, 4, 3), "Conv2d: expected positive channels that groups divides"),
+    "Conv2d in no groups": (lambda: layers.Conv2d(5, 4, 3, groups=0), "Conv2d: expected positive channels that groups divides"),
+    "Conv2d outputs": (lambda: layers.Conv2d(4, 5, 3, groups=2), "Conv2d: expected positive channels that groups divides"),
+    "Conv2d of nothing": (lambda: layers.Conv2d(5, 4, 0), "Conv2d: kernel_size is 0, expected"),
     "Conv2d groups": (
         lambda: layers.Conv2d(5, 4, 3, groups=2),
         "Conv2d: expected positive channels that groups divides, got in_channels 5",
@@ -107,6 +159,7 @@ BAD = {
         "BatchNorm2d: expected an input of 4 dimensions, got shape (4, 7)",
     ),
     "Dropout probability": (lambda: layers.Dropout(1.5), "Dropout: p is 1.5, expected a probability, 0 to 1"),
+    "Dropout below 0": (lambda: layers.Dropout(-0.5), "Dropout: p is -0.5, expected a probability, 0 to 1"),
     "MLP activation": (lambda: models.MLP(3, [4], 2, activation="relo"), "activation is 'relo', expected one of relu, leaky_relu"),
     "CNN image": (lambda: models.CNN(1, (3, 8), 10), "CNN: images of 3x8 are too small for 2 blocks, each of which halves them"),
     "CNN of another size": (
@@ -123,6 +176,20 @@ def test_bad_input_is_said_in_one_line(what):
         call()
     assert str(caught.value).startswith(message) or message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+REARRANGES = {"ops.flatten"}  # numbers of any kind
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.scratch.startswith("ops.")], ids=lambda case: case.name)
+def test_ops_take_floats_of_one_dtype(case):
+    op = partial(resolve(case.scratch, "scratch"), **case.config)
+    inputs = case.inputs(Draw(0))
+    floats = [name for name, array in inputs.items() if array is not None and array.dtype.kind == "f"]
+    for name in floats if case.scratch not in REARRANGES else ():
+        for wrong in [np.int64, np.float32] if len(floats) > 1 else [np.int64]:
+            with pytest.raises(ValueError, match="expected"):
+                op(*(inputs | {name: inputs[name].astype(wrong)}).values())
 
 
 def test_labels_may_be_ignored_out_of_range():

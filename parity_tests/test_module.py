@@ -5,7 +5,7 @@ import pytest
 
 from scratch.layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 from scratch.models import CNN, MLP
-from scratch.module import Module, Parameter, apply, constant
+from scratch.module import Module, Parameter, apply, constant, state_mismatch, tap
 from scratch.ops import cross_entropy, linear
 from scratch.random import generator, manual_seed, use_generator
 
@@ -87,6 +87,45 @@ def test_constant_inputs_have_no_gradient_and_change_no_other():
     assert all(np.allclose(a, b, rtol=1e-12, atol=1e-14) for a, b in zip(found, expected, strict=True))
 
 
+def test_declarations_of_constants_add_up_and_end_with_their_block():
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(5, 7)), rng.normal(size=(3, 7))
+
+    def missing():
+        gradients = apply(linear, x, weight, None)[1](np.ones((5, 3)))
+        return [gradient is None for gradient in gradients]
+
+    with constant(x), constant(weight):
+        assert missing()[0]
+    with constant(x):
+        with constant(weight):
+            pass
+        assert missing() == [True, False]
+    assert missing() == [False, False]
+
+
+def test_a_watched_block_ends():
+    seen = []
+
+    def observer(module, *inputs):
+        seen.append(module)
+        return module.forward(*inputs)
+
+    layer = Linear(3, 2)
+    with tap(observer):
+        layer(np.ones((1, 3), np.float32))
+    layer(np.ones((1, 3), np.float32))
+    assert seen == [layer]
+
+
+def test_a_module_held_twice_is_one_module():
+    layer = Linear(3, 3)
+    model = Sequential(layer, ReLU(), layer)
+    assert [path for path, _ in model.named_modules()] == ["", "0", "1"]
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
 def test_needs_leaves_gradients_out():
     rng = np.random.default_rng(0)
     x, weight, bias, dy = rng.normal(size=(5, 7)), rng.normal(size=(3, 7)), rng.normal(size=3), rng.normal(size=(5, 3))
@@ -108,6 +147,15 @@ def test_apply_returns_the_gradients_of_arrays_and_keeps_those_of_parameters():
     _, backward = apply(linear, x, weight, bias)
     dx, dbias = backward(np.ones_like(y))
     assert dbias.shape == bias.shape
+
+
+def test_everything_that_does_not_fit_is_said_in_order():
+    shapes = {"weight": (2, 3), "bias": (2,), "scale": (5,)}
+    state = {"weight": np.zeros((3, 2)), "bias": np.zeros(4), "offset": np.zeros(5), "extra": 0}
+    assert state_mismatch(shapes, state) == (
+        "bias has shape (4,), expected (2,); missing scale; unexpected extra; unexpected offset; "
+        "weight has shape (3, 2), expected (2, 3); its transpose would fit"
+    )
 
 
 def test_gradient_of_another_shape_is_refused():

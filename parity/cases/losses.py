@@ -61,6 +61,12 @@ def log_probabilities(draw: Draw) -> dict[str, Array]:
     return {"input": draw.normal(13, 7, scale=3), "target": labels(draw, 13), "weight": draw.positive(7)}
 
 
+def ignored_by_default(draw: Draw) -> dict[str, Array]:
+    """Rows of numbers with labels, some of them the one that is ignored where nothing is said."""
+    target = labels(draw, 13)
+    return {"input": draw.normal(13, 7, scale=3), "target": np.where(target == IGNORED, -100, target)}
+
+
 def numbers(draw: Draw) -> dict[str, Array]:
     """Numbers with targets at distances on either side of 1, one of them 0."""
     x, target = draw.normal(5, 7, 3, scale=1.5), draw.normal(5, 7, 3)
@@ -113,6 +119,12 @@ CASES = [
     ParityCase("cross_entropy-one-sample", "ops.cross_entropy", f"{F}.cross_entropy", one_sample, {"label_smoothing": 0.1}),
     ParityCase("cross_entropy-nothing-counted", "ops.cross_entropy", f"{F}.cross_entropy", all_ignored, {"ignore_index": IGNORED}),
     *reductions("nll_loss", "ops.nll_loss", f"{F}.nll_loss", log_probabilities, {"ignore_index": IGNORED}, constants=WEIGHT),
+    ParityCase(
+        "nll_loss-unweighted",
+        "ops.nll_loss",
+        f"{F}.nll_loss",
+        ignored_by_default,
+    ),
     *reductions("mse_loss", "ops.mse_loss", f"{F}.mse_loss", numbers),
     *reductions("l1_loss", "ops.l1_loss", f"{F}.l1_loss", numbers),
     *reductions("smooth_l1_loss", "ops.smooth_l1_loss", f"{F}.smooth_l1_loss", numbers),
@@ -132,6 +144,8 @@ CASES = [
         "CrossEntropyLoss", "layers.CrossEntropyLoss", "torch.nn.CrossEntropyLoss", classes(), {"weight": CLASS_WEIGHT} | HARD
     ),
     ParityCase("NLLLoss", "layers.NLLLoss", "torch.nn.NLLLoss", classes(), {"weight": CLASS_WEIGHT, "ignore_index": IGNORED}),
+    ParityCase("CrossEntropyLoss-plain", "layers.CrossEntropyLoss", "torch.nn.CrossEntropyLoss", classes()),
+    ParityCase("NLLLoss-plain", "layers.NLLLoss", "torch.nn.NLLLoss", classes()),
     ParityCase("MSELoss", "layers.MSELoss", "torch.nn.MSELoss", numbers),
     ParityCase("L1Loss", "layers.L1Loss", "torch.nn.L1Loss", numbers, {"reduction": "sum"}),
     ParityCase("SmoothL1Loss", "layers.SmoothL1Loss", "torch.nn.SmoothL1Loss", numbers, {"beta": 0.7}),
@@ -141,5 +155,11 @@ CASES = [
         "torch.nn.BCEWithLogitsLoss",
         lambda draw: {name: binary()(draw)[name] for name in ("input", "target")},
         {"weight": CLASS_WEIGHT, "pos_weight": CLASS_WEIGHT[::-1].copy()},
+    ),
+    ParityCase(
+        "BCEWithLogitsLoss-plain",
+        "layers.BCEWithLogitsLoss",
+        "torch.nn.BCEWithLogitsLoss",
+        lambda draw: {name: binary()(draw)[name] for name in ("input", "target")},
     ),
 ]

@@ -1,0 +1,66 @@
+"""Work is cut into blocks that suit the caches: here into small ones, since the arrays of the cases would fit into one."""
+
+import importlib
+from contextvars import ContextVar
+
+import numpy as np
+import pytest
+
+from parity.cases import CASES
+from parity.check import DTYPES, check
+from parity.report import explain
+from scratch.ops.threads import in_blocks
+
+SMALL = {
+    "scratch.ops.im2col": {"BLOCK": 600},
+    "scratch.ops.threads": {"BLOCK": 16, "THREADS": 3},
+    "scratch.ops.reduce": {"ROWS": 4},
+}
+
+
+@pytest.fixture
+def _small_blocks(monkeypatch):
+    for name, sizes in SMALL.items():
+        for constant, size in sizes.items():
+            monkeypatch.setattr(importlib.import_module(name), constant, size)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_size_of_the_blocks_makes_no_difference(case, dtype):
+    verdict = check(case, dtype)
+    assert verdict.ok, explain(verdict)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_every_row_is_worked_on_once():
+    rows = np.zeros((37, 5))
+
+    def count(part):
+        rows[part] += 1
+
+    in_blocks(count, rows)
+    assert (rows == 1).all()
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("row", range(0, 37, 3))
+def test_an_error_in_any_block_comes_back(row):
+    def fail(part):
+        if part.start <= row < part.stop:
+            raise KeyError(row)
+
+    with pytest.raises(KeyError):
+        in_blocks(fail, np.zeros((37, 5)))
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_every_block_sees_the_context_of_the_caller():
+    setting = ContextVar("setting", default=0)
+    seen = []
+    token = setting.set(1)
+    in_blocks(lambda part: seen.append(setting.get()), np.zeros((37, 5)))
+    setting.reset(token)
+    assert len(seen) > 3
+    assert set(seen) == {1}
