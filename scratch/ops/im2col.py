@@ -54,8 +54,8 @@ def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]
         yield (slice(None), slice(None)), _pixels(x)
         return
     pixels = BLOCK // (KH * KW * C)
-    images = min(max(pixels // (OH * OW), 1), N)
-    step = min(max(pixels // OW, 1), OH)  # rows of the output
+    images = max(min(pixels // (OH * OW), N), 1)
+    step = max(min(pixels // OW, OH), 1)  # rows of the output
     if C < FEW:
         padded = np.zeros((images, C, *win.padded_size(H, W)), x.dtype)
         gathered = np.empty((KH * KW * C, images * step * OW), x.dtype).T

@@ -2,6 +2,7 @@
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.reduce import column_sums
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
@@ -20,7 +21,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dy_rows = dy.reshape(-1, out_features)
         dx = (dy_rows @ weight).reshape(x.shape) if needs[0] else None
-        dbias = dy_rows.sum(axis=0) if bias is not None else None
+        dbias = column_sums(dy_rows) if bias is not None else None
         return dx, dy_rows.T @ rows, dbias
 
     return y.reshape(*x.shape[:-1], out_features), backward

@@ -4,6 +4,8 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.reduce import channel_sums
+from scratch.ops.threads import Part, in_blocks
 
 Normalised = tuple[Array, Array | None, Array | None]
 
@@ -29,7 +31,6 @@ def batch_norm(
         raise ValueError(f"batch_norm: expected x (N, C, ...), got {x.shape}")
     for name, array in dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var).items():
         has_shape("batch_norm", name, array, (x.shape[1],))
-    batch_axes = (0, *range(2, x.ndim))
     count = x.size // x.shape[1]
     if training and count < 2:
         raise ValueError(f"batch_norm: expected more than one value a channel when training, got x of shape {x.shape}")
@@ -40,29 +41,44 @@ def batch_norm(
         return statistic.reshape(1, -1, *(1,) * (x.ndim - 2))
 
     if training:
-        mean = x.mean(axis=batch_axes)
+        mean = channel_sums(x) / count
         centred = x - along_channels(mean)
-        var = (centred * centred).mean(axis=batch_axes)
+        rounding = channel_sums(centred) / count  # of a mean far from 0
+        centred -= along_channels(rounding)
+        mean += rounding
+        y = centred * centred
+        var = channel_sums(y) / count
         if running_mean is not None and running_var is not None:
             running_mean = (1 - momentum) * running_mean + momentum * mean
             running_var = (1 - momentum) * running_var + momentum * var * (count / (count - 1))
     else:
         centred, var = x - along_channels(np.asarray(running_mean)), np.asarray(running_var)
-    inv_std = along_channels(1 / np.sqrt(var + eps))
-    x_hat = centred
-    x_hat *= inv_std
-    y = x_hat if weight is None else x_hat * along_channels(weight)
-    if bias is not None:
-        y = y + along_channels(bias)
+        y = np.empty_like(centred)
+    inv_std = 1 / np.sqrt(var + eps)
+    scale = along_channels(inv_std if weight is None else inv_std * weight)
+
+    def forward(part: Part) -> None:
+        np.multiply(centred[part], scale, out=y[part])
+        if bias is not None:
+            y[part] += along_channels(bias)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
-        dbias = dy.sum(axis=batch_axes)
-        dweight = (dy * x_hat).sum(axis=batch_axes)
-        scale = inv_std if weight is None else inv_std * along_channels(weight)
-        if training:  # x also reaches y through the batch's mean and variance
-            dx = scale * (dy - along_channels(dbias / count) - x_hat * along_channels(dweight / count))
-        else:
-            dx = scale * dy
+        dbias = channel_sums(dy)
+        dx = dy * centred
+        dweight = channel_sums(dx) * inv_std
+        through_mean, through_var = along_channels(dbias / count), along_channels(inv_std * dweight / count)
+
+        def spread(part: Part) -> None:
+            if training:  # x also reaches y through the batch's mean and variance
+                np.multiply(centred[part], through_var, out=dx[part])
+                np.subtract(dy[part], dx[part], out=dx[part])
+                dx[part] -= through_mean
+                dx[part] *= scale
+            else:
+                np.multiply(dy[part], scale, out=dx[part])
+
+        in_blocks(spread, dx)
         return dx, None if weight is None else dweight, None if bias is None else dbias, None, None
 
+    in_blocks(forward, y)
     return (y, running_mean, running_var), backward

@@ -1,0 +1,249 @@
+"""The fast algorithms of convolution and pooling compute what their definitions and torch compute."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu, threads
+from scratch.ops import im2col as im2col_module
+from scratch.ops.conv import conv2d_by_taps
+from scratch.ops.im2col import conv2d_by_columns
+from scratch.ops.reduce import channel_sums, column_sums
+from scratch.ops.window import window
+
+RELATIVE = {np.float64: 1e-12, np.float32: 2e-6}
+
+
+def near(ours, theirs, relative):
+    """Equal shapes, and no element further off than `relative` times the largest."""
+    theirs = np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max(initial=0) <= relative * np.abs(theirs).max(initial=0) + 1e-300
+
+
+def images(rng, *shape, dtype=np.float64, layout="nchw"):
+    """Images (N, C, H, W) in one of three memory layouts."""
+    x = rng.standard_normal(shape).astype(dtype)
+    if layout == "nhwc":
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return x if layout == "nchw" else np.repeat(x, 2, axis=3)[..., ::2]
+
+
+def torch_conv2d(x, weight, bias, dy, **options):
+    """F.conv2d's value and gradients in float64."""
+    leaves = [None if a is None else torch.tensor(a.astype(np.float64), requires_grad=True) for a in (x, weight, bias)]
+    y = F.conv2d(*leaves, **options)
+    y.backward(torch.tensor(dy.astype(np.float64)))
+    return y.detach().numpy(), *(None if leaf is None else leaf.grad.numpy() for leaf in leaves)
+
+
+def check_conv2d(x, weight, bias, rng, relative, layout="nchw", **options):
+    """Value and gradients against torch; the inputs stay as they are."""
+    before = [None if a is None else a.copy() for a in (x, weight, bias)]
+    y, backward = conv2d(x, weight, bias, **options)
+    dy = images(rng, *y.shape, dtype=x.dtype, layout=layout)
+    expected = torch_conv2d(x, weight, bias, dy, **options)
+    for ours, theirs in zip((y, *backward(dy)), expected, strict=True):
+        if theirs is None:
+            assert ours is None
+        else:
+            assert ours.dtype == x.dtype
+            near(ours, theirs, relative)
+    for array, copy in zip((x, weight, bias), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 3), (5, 1)])
+@pytest.mark.parametrize(("channels", "outputs"), [(1, 4), (3, 5), (9, 2), (16, 12)])
+def test_geometry(dtype, kernel, channels, outputs):
+    rng = np.random.default_rng(0)
+    weight, bias = rng.standard_normal((outputs, channels, *kernel)).astype(dtype), rng.standard_normal(outputs).astype(dtype)
+    for size, stride, padding, dilation in product([(9, 12), (8, 7)], [1, 2, (3, 1)], [0, 1, (0, 2), 3], [1, (1, 2)]):
+        x = rng.standard_normal((3, channels, *size)).astype(dtype)
+        check_conv2d(x, weight, bias, rng, RELATIVE[dtype], stride=stride, padding=padding, dilation=dilation)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_groups(groups, stride):
+    rng = np.random.default_rng(0)
+    weight, bias = rng.standard_normal((12, 6 // groups, 3, 2)), rng.standard_normal(12)
+    check_conv2d(images(rng, 3, 6, 7, 8), weight, bias, rng, 1e-12, stride=stride, padding=1, groups=groups)
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided"])
+@pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
+@pytest.mark.parametrize(("channels", "kernel", "stride"), [(3, 3, 1), (10, 3, 1), (10, 3, 2), (10, 1, 1)])
+def test_memory_layouts(layout, dy_layout, channels, kernel, stride):
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((kernel, kernel, channels, 6)).transpose(3, 2, 0, 1)
+    x = images(rng, 4, channels, 8, 9, layout=layout)
+    check_conv2d(x, weight, rng.standard_normal(12)[::2], rng, 1e-12, layout=dy_layout, stride=stride, padding=kernel // 2)
+
+
+@pytest.mark.parametrize("block", [1, 100, 700, 2500, 10**6])
+@pytest.mark.parametrize("channels", [2, 9])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_block_boundaries(monkeypatch, block, channels, stride):
+    monkeypatch.setattr(im2col_module, "BLOCK", block)
+    rng = np.random.default_rng(0)
+    weight, bias = rng.standard_normal((4, channels, 3, 3)), rng.standard_normal(4)
+    check_conv2d(images(rng, 5, channels, 7, 6), weight, bias, rng, 1e-12, stride=stride, padding=1)
+
+
+def test_no_bias_and_no_images():
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((4, 9, 3, 3))
+    check_conv2d(images(rng, 2, 9, 6, 5), weight, None, rng, 1e-12)
+    y, backward = conv2d(np.empty((0, 9, 6, 5)), weight, np.zeros(4))
+    dx, dweight, dbias = backward(np.empty_like(y))
+    assert y.shape == (0, 4, 4, 3)
+    assert dx.shape == (0, 9, 6, 5)
+    assert not dweight.any()
+    assert not dbias.any()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_an_input_that_needs_no_gradient(stride, groups):
+    rng = np.random.default_rng(0)
+    x, weight, bias = images(rng, 3, 10, 8, 7), rng.standard_normal((4, 10 // groups, 3, 3)), rng.standard_normal(4)
+    y, backward = conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
+    dy = rng.standard_normal(y.shape)
+    dx, dweight, dbias = backward(dy, (False, True, True))
+    expected = torch_conv2d(x, weight, bias, dy, stride=stride, padding=1, groups=groups)
+    assert dx is None
+    near(dweight, expected[2], 1e-12)
+    near(dbias, expected[3], 1e-12)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_columns_equal_the_definition(stride):
+    rng = np.random.default_rng(0)
+    x, weight, bias = images(rng, 3, 10, 8, 7), rng.standard_normal((4, 10, 3, 2)), rng.standard_normal(4)
+    win = window("conv2d", x, (3, 2), stride, (1, 0), 1)
+    (y, backward), (defined, defined_backward) = conv2d_by_columns(x, weight, bias, win), conv2d_by_taps(x, weight, bias, win, 1)
+    dy = rng.standard_normal(y.shape)
+    for ours, definition in zip((y, *backward(dy)), (defined, *defined_backward(dy)), strict=True):
+        near(ours, definition, 1e-12)
+
+
+def test_float32_is_as_accurate_as_torch():
+    rng = np.random.default_rng(0)
+    x, weight = images(rng, 8, 32, 14, 14, dtype=np.float32), rng.standard_normal((48, 32, 3, 3)).astype(np.float32)
+    bias = rng.standard_normal(48).astype(np.float32)
+    y, backward = conv2d(x, weight, bias, padding=1)
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    exact = torch_conv2d(x, weight, bias, dy, padding=1)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight, bias)]
+    theirs = F.conv2d(*leaves, padding=1)
+    theirs.backward(torch.tensor(dy))
+    for ours, other, right in zip((y, *backward(dy)), (theirs, *(leaf.grad for leaf in leaves)), exact, strict=True):
+        unit = max(np.abs(other.detach().numpy() - right).max(), np.finfo(np.float32).eps * np.abs(right).max())
+        assert np.abs(ours - right).max() <= 8 * unit
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided"])
+@pytest.mark.parametrize("options", [(2,), (3, 2, 1), ((2, 3), (1, 2)), (2, 2, 1), (2, 1, 1, 2), (3, 4)])
+def test_max_pool_gives_ties_to_the_first(layout, options):
+    rng = np.random.default_rng(0)
+    x = images(rng, 3, 5, 9, 8, layout=layout)
+    np.copyto(x, np.round(x))  # few distinct values: nearly every window has a tie
+    y, backward = max_pool2d(x, *options)
+    leaf = torch.tensor(x, requires_grad=True)
+    theirs = F.max_pool2d(leaf, *options)
+    dy = images(rng, *y.shape, layout=layout)
+    theirs.backward(torch.tensor(dy))
+    np.testing.assert_array_equal(y, theirs.detach())
+    near(backward(dy), leaf.grad, 1e-15)
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_max_pool_propagates_nan(layout):
+    x = images(np.random.default_rng(0), 2, 3, 6, 8, layout=layout)
+    x[0, 1, 2, 3] = x[1, 2, 0, 0] = x[1, 0, 5, 7] = np.nan
+    y, _ = max_pool2d(x, 2)
+    np.testing.assert_array_equal(y, F.max_pool2d(torch.tensor(x), 2))
+    assert np.isnan(y).sum() == 3
+
+
+def test_max_pool_with_more_taps_than_a_byte_counts():
+    rng = np.random.default_rng(0)
+    x = images(rng, 1, 2, 20, 34)
+    y, backward = max_pool2d(x, (20, 17))
+    leaf = torch.tensor(x, requires_grad=True)
+    theirs = F.max_pool2d(leaf, (20, 17))
+    dy = rng.standard_normal(y.shape)
+    theirs.backward(torch.tensor(dy))
+    near(backward(dy), leaf.grad, 1e-15)
+
+
+@pytest.mark.parametrize("op", ["relu", "max_pool2d", "cross_entropy"])
+def test_blocks_on_threads_change_nothing(monkeypatch, op):
+    """The same values to the last bit, however the work is cut."""
+    rng = np.random.default_rng(0)
+    x, dy, labels = rng.standard_normal((7, 6, 8, 9)), rng.standard_normal((7, 6, 8, 9)), rng.integers(0, 6, (7, 8, 9))
+
+    def run():
+        if op == "relu":
+            y, backward = relu(x)
+            return y, backward(dy)
+        if op == "max_pool2d":
+            y, backward = max_pool2d(x, 3, 2, 1)
+            return y, backward(dy[:, :, ::2, ::2][:, :, :4, :5])
+        y, backward = cross_entropy(x, labels, label_smoothing=0.1)
+        return y, backward(np.float64(3))[0]
+
+    whole = run()
+    monkeypatch.setattr(threads, "BLOCK", 100)
+    monkeypatch.setattr(threads, "THREADS", 3)
+    for cut, uncut in zip(run(), whole, strict=True):
+        np.testing.assert_array_equal(cut, uncut)
+
+
+def test_an_error_in_a_thread_is_raised():
+    def work(part):
+        if part.start:
+            raise FloatingPointError("seen")
+
+    with pytest.raises(FloatingPointError, match="seen"):
+        threads.in_blocks(work, np.empty((8, threads.BLOCK)))
+
+
+@pytest.mark.parametrize("offset", [0, 3e3])
+def test_sums_in_float32_are_accurate(offset):
+    """Over 200,000 rows, at least as close to the exact sum as torch's own sum, but for the rounding of the sum itself."""
+    rows = (np.random.default_rng(0).standard_normal((200_003, 5)) + offset).astype(np.float32)
+    exact = rows.astype(np.float64).sum(axis=0)
+    scale = np.finfo(np.float32).eps * max(np.abs(exact).max(), np.sqrt(len(rows)) * (1 + offset))
+    assert np.abs(column_sums(rows) - exact).max() <= 4 * scale
+    pixels = rows[:200_000].reshape(20, 100, 100, 5).transpose(0, 3, 1, 2)
+    for layout in (pixels, np.ascontiguousarray(pixels), pixels[:, :, 1:-1, 1:-1]):
+        exact = layout.astype(np.float64).sum(axis=(0, 2, 3))
+        assert np.abs(channel_sums(layout) - exact).max() <= 4 * scale
+
+
+def test_linear_sums_its_bias_over_every_row():
+    rng = np.random.default_rng(0)
+    x, weight, dy = rng.standard_normal((3, 301, 4)), rng.standard_normal((5, 4)), rng.standard_normal((3, 301, 5))
+    _, backward = linear(x, weight, rng.standard_normal(5))
+    near(backward(dy)[2], dy.sum(axis=(0, 1)), 1e-13)
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_batch_norm_far_from_zero(layout):
+    """With an offset of 1e4 standard deviations a one-pass variance in float32 has no correct digit."""
+    rng = np.random.default_rng(0)
+    x = images(rng, 16, 6, 24, 24, dtype=np.float32, layout=layout) + np.float32(1e4)
+    weight, bias, dy = (rng.standard_normal(s).astype(np.float32) for s in (6, 6, x.shape))
+    (y, _, _), backward = batch_norm(x, weight, bias, training=True)
+    leaves = [torch.tensor(a.astype(np.float64), requires_grad=True) for a in (x, weight, bias)]
+    right = F.batch_norm(leaves[0], None, None, leaves[1], leaves[2], training=True)
+    right.backward(torch.tensor(dy.astype(np.float64)))
+    near(y, right.detach(), 1e-3)
+    for ours, leaf in zip(backward(dy), leaves, strict=False):
+        near(ours, leaf.grad, 1e-3)
