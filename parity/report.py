@@ -14,18 +14,22 @@ from rich.text import Text
 from parity.verdict import Culprit, Verdict
 
 MARKS = {"ok": "green", "mismatch": "bold red", "invalid": "yellow", "error": "bold magenta"}
-SHOWN = 6  # findings in an explanation
+SHOWN = 6  # findings in an explanation, culprits in a line
 
 
 def explain(verdict: Verdict) -> str:
     """Why a verdict is what it is: the culprit, where it is written, and the tensors that differ, worst first."""
     lines = [f"{verdict.name}  {verdict.dtype}  {verdict.device}  seed {verdict.seed}  {verdict.verdict}"]
+    alike: dict[tuple[str, ...], list[Culprit]] = {}
     for culprit in verdict.culprits:
-        lines.append(f"  culprit   {_describe(culprit)}")
-        if culprit.cause:
-            lines.append(f"  cause     {culprit.cause}")
-        lines.append(f"  look at   {culprit.source}")
-    if verdict.inherited:
+        alike.setdefault((culprit.kind, culprit.phase, culprit.cause, culprit.source), []).append(culprit)
+    for (_, _, cause, source), culprits in alike.items():
+        only = f"; {verdict.inherited} other modules only inherit it" if verdict.inherited and len(alike) == 1 else ""
+        lines.append(f"  culprit   {_describe(culprits)}{only}")
+        if cause:
+            lines.append(f"  cause     {cause}")
+        lines.append(f"  look at   {source}")
+    if verdict.inherited and len(alike) != 1:
         lines.append(f"  inherited {verdict.inherited} other modules are right on their own and only inherit the error")
     lines += [f"  {'differs' if i == 0 else '':9} {finding.message}" for i, finding in enumerate(verdict.findings[:SHOWN])]
     if len(verdict.findings) > SHOWN:
@@ -35,10 +39,13 @@ def explain(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _describe(culprit: Culprit) -> str:
-    where = f"{culprit.path} ({culprit.kind})" if culprit.path else culprit.kind
-    error = f"error {culprit.ratio:.2g} x tolerance" if culprit.ratio < float("inf") else "not comparable"
-    return f"{where}, {culprit.phase}: {error}"
+def _describe(culprits: Sequence[Culprit]) -> str:
+    """Where the culprits are that have one kind, phase and cause, and how wrong the worst of them is."""
+    first, worst = culprits[0], max(culprit.ratio for culprit in culprits)
+    paths = ", ".join(culprit.path for culprit in culprits[:SHOWN]) + (" ..." if len(culprits) > SHOWN else "")
+    where = f"{paths} ({first.kind})" if first.path else first.kind
+    error = f"error {worst:.2g} x tolerance" if worst < float("inf") else "not comparable"
+    return f"{where}, {first.phase}: {error}"
 
 
 def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
