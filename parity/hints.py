@@ -38,10 +38,15 @@ def hint(evidence: Evidence, name: str) -> str:
     array, truth = evidence.tensors[name], evidence.calibration.truth[name]
     if array.dtype.kind != "f" or not np.isfinite(truth).all():
         return ""
+    if array.shape == truth.shape and not array.any() and truth.any():
+        return "is zero everywhere"
     if array.shape == truth.shape and not np.isfinite(array).all():
         return f"is NaN or infinite in {int((~np.isfinite(array)).sum())} of {array.size} values"
+    if matches(evidence, name, array, truth):
+        wrong = f"is {array.dtype} in {evidence.dtype}, its numbers are right: something of that dtype enters the computation"
+        return "" if array.dtype == evidence.dtype else wrong
     exact = array.astype(np.float64)
-    sources = [_whole(evidence, array, truth), _precision(evidence, name, array, truth), _reshaped(exact, truth)]
+    sources = [_precision(evidence, name, array, truth), _reshaped(exact, truth)]
     if array.shape == truth.shape:
         sources += [_factors(evidence, name, exact, truth), _moved(exact, truth), _terms(evidence, name, exact, truth)]
     if text := _confirmed(evidence, name, truth, itertools.chain(*sources)):
@@ -65,14 +70,6 @@ def matches(evidence: Evidence, name: str, array: Array, target: Array) -> bool:
     scale, expected = largest(target), largest(evidence.calibration.truth[name])
     tolerance = evidence.calibration.tolerance(name, evidence.dtype) * max(1.0, scale / expected if expected else 1.0)
     return deviation(array.astype(np.float64), target.astype(np.float64)) <= tolerance
-
-
-def _whole(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
-    """The array as a whole: zeros, or the right numbers in another dtype."""
-    if array.dtype != evidence.dtype:
-        yield f"is {array.dtype} in {evidence.dtype}, its numbers are right: something of that dtype enters the computation", array
-    if not array.any() and truth.any():
-        yield "is zero everywhere", truth
 
 
 def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
@@ -174,7 +171,7 @@ def _named(evidence: Evidence, number: float) -> str:
         if isinstance(array, np.ndarray) and array.ndim:
             sizes = {f"{key}.shape[{axis}]": n for axis, n in enumerate(array.shape)} | {f"{key}.size": array.size}
             if array.ndim > 1:
-                sizes |= {f"{key}.size / {key}.shape[{axis}]": array.size // array.shape[axis] for axis in (1, array.ndim - 1)}
+                sizes |= {f"{key}.size / {key}.shape[{axis}]": array.size // array.shape[axis] for axis in range(array.ndim)}
             for text, n in sizes.items():
                 bases.setdefault(float(n), []).append(text)
     for key, value in _options(evidence.subject).items():
