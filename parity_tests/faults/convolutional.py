@@ -33,7 +33,7 @@ layer = partial(Fault, function="layers.conv.Conv2d.forward", cases=("Conv2d",),
 norm_layer = partial(Fault, function="layers.norm._BatchNorm.forward", cases=("BatchNorm2d", "cnn-deep"), culprit="BatchNorm2d")
 
 WINDOW = 'win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)'
-MOMENTS = "var = (centred * centred).mean(axis=batch_axes)"
+MOMENTS = "var = channel_sums(y) / count"
 
 FAULTS = [
     options(
@@ -229,7 +229,7 @@ FAULTS = [
     batch_norm(
         "batch_norm: unbiased everywhere",
         MOMENTS,
-        MOMENTS + " * (count / (count - 1))",
+        "var = channel_sums(y) / (count - 1)",
         "forward",
         "unbiased variance|corrected",
         cases=("batch_norm-plain", "BatchNorm2d-untracked"),
@@ -251,8 +251,8 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: momentum of both the other way",
-        "batch_axes = (0,",
-        "momentum = 1 - momentum; batch_axes = (0,",
+        "count = x.size",
+        "momentum = 1 - momentum; count = x.size",
         "forward",
         "share of the old statistics",
     ),
@@ -265,30 +265,30 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: gamma left out",
-        "x_hat if weight is None else x_hat * along_channels(weight)",
-        "x_hat",
+        "inv_std if weight is None else inv_std * weight",
+        "inv_std",
         "forward",
         "leaves weight out",
     ),
     batch_norm("batch_norm: beta left out", "if bias is not None:", "if False:", "forward", "leaves bias out"),
     batch_norm(
         "batch_norm: gamma left out of the backward",
-        "inv_std if weight is None else inv_std * along_channels(weight)",
-        "inv_std",
+        "dx[part] *= scale",
+        "dx[part] *= along_channels(inv_std)",
         "backward",
         "lacks the factor weight",
     ),
     batch_norm(
         "batch_norm: mean constant in the backward",
-        " - along_channels(dbias / count)",
-        "",
+        "dx[part] -= through_mean",
+        "pass",
         "backward",
         "batch's mean for a constant",
     ),
     batch_norm(
         "batch_norm: variance constant in the backward",
-        " - x_hat * along_channels(dweight / count)",
-        "",
+        "np.subtract(dy[part], dx[part], out=dx[part])",
+        "dx[part] = dy[part]",
         "backward",
         "batch's variance for a constant",
     ),
@@ -306,7 +306,9 @@ FAULTS = [
         "backward",
         "something constant along axis",
     ),
-    batch_norm("batch_norm: gradient of gamma from x", "dweight = (dy * x_hat)", "dweight = (dy * x)", "backward", None),
+    batch_norm(
+        "batch_norm: gradient of gamma from x", "dweight = channel_sums(dx)", "dweight = channel_sums(dy * x)", "backward", None
+    ),
     batch_norm(
         "batch_norm: gradient of beta averaged",
         "None if bias is None else dbias, None",
@@ -317,7 +319,7 @@ FAULTS = [
     batch_norm(
         "batch_norm: one-pass variance",
         MOMENTS,
-        "var = (x * x).mean(axis=batch_axes) - mean * mean",
+        "var = channel_sums(x * x) / count - mean * mean",
         "forward",
         "NaN or infinite",
         cases=("batch_norm-train", "BatchNorm2d"),
@@ -325,8 +327,8 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: statistics over the batch alone",
-        "var = (centred",
-        "centred = x - x.mean(axis=0); var = (centred",
+        "centred -= along_channels(rounding)",
+        "centred = x - x.mean(axis=0)",
         "forward",
         None,
     ),

@@ -250,7 +250,7 @@ FAULTS = [
         "backward",
         "is float64 in float32",
         "ops.norm.batch_norm",
-        ("batch_norm-plain", "BatchNorm2d-untracked"),
+        ("batch_norm-train", "BatchNorm2d"),
         "batch_norm|BatchNorm2d",
         "float32",
     ),
