@@ -94,7 +94,7 @@ class Adapted(Module):
     """An object behind the contract of a Module: each call runs a copy of its own, with the weights that are set here."""
 
     def __init__(self, layer: Any, weights: Weights, parts: Parts, access: Access):
-        self.__wrapped__ = layer  # whom to name where something is wrong
+        self._layer = (layer,)  # a Module of its own is no part of this one
         self._access = access
         self._weights: dict[str, tuple[str, Layout]] = {}
         self._parts: dict[str, str] = {}
@@ -110,6 +110,11 @@ class Adapted(Module):
         for (part, their_part), names in inside.items():
             self._parts[part] = their_part
             setattr(self, their_part, Adapted(_at(layer, part), names, {}, access))
+
+    @property
+    def __wrapped__(self) -> Any:
+        """The object itself, which is named where something is wrong."""
+        return self._layer[0]
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
         layer = copy.deepcopy(self.__wrapped__)

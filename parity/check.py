@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import lru_cache
+from typing import Any
 
 from parity.case import ParityCase
 from parity.device import reproducible
 from parity.explain import explain
 from parity.inputs import Draw
 from parity.locate import Evidence, can_be_located, examine, locate, source_of
-from parity.subject import BrokenImportError
+from parity.subject import BrokenImportError, find
 from parity.tolerance import Calibration, calibrate
 from parity.twins import (
     Build,
@@ -36,6 +38,7 @@ def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: i
         try:
             build_scratch = scratch_builder(case, package)
             if package != "scratch":
+                _refuse_options(find(case.scratch, package), case)
                 _try_forward(build_scratch, case, seed)
         except NotImplementedError as error:
             verdict.verdict, verdict.findings = "missing", [Finding("", str(error))]
@@ -105,6 +108,14 @@ def _judge_forward(
     else:
         verdict.verdict, verdict.findings = "missing", [Finding("grad y", lacking)]
     return verdict
+
+
+def _refuse_options(target: Any, case: ParityCase) -> None:
+    """Raise NotImplementedError where the target does not take one of the case's options."""
+    parameters = inspect.signature(target).parameters
+    lacking = [option for option in case.config if option not in parameters]
+    if lacking and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise NotImplementedError(f"it takes no {' and no '.join(lacking)}")
 
 
 def _try_forward(build_scratch: Build, case: ParityCase, seed: int) -> None:

@@ -53,6 +53,12 @@ class Definitions:
                 pending += self._uses(place)
         return reached
 
+    def imports(self, file: Path) -> set[Path]:
+        """The files of the package that a file imports from, whether it uses what it imports or not."""
+        names = self._parsed(file)
+        places = (self._place(source) for source in (*names.imported.values(), *names.stars))
+        return {place[0] for place in places if place}
+
     def _entry(self, path: str) -> Place | None:
         *module, name = path.split(".")
         return self._place((tuple(module), name))

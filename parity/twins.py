@@ -174,9 +174,9 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     broken: list[str] = []
 
     def note_changes(during: str) -> None:
-        expected = dict(tree.leaves("input", problem.inputs)) | dict(tree.leaves("gradient of y", problem.cotangents))
+        expected = dict(tree.leaves("input", problem.inputs)) | dict(tree.leaves("gradient of y", _single(problem.cotangents)))
         expected |= {f"parameter {name}": problem.state[name] for name in parameters}
-        found = dict(tree.leaves("input", inputs)) | dict(tree.leaves("gradient of y", cotangents))
+        found = dict(tree.leaves("input", inputs)) | dict(tree.leaves("gradient of y", _single(cotangents)))
         found |= {f"parameter {name}": parameter.data for name, parameter in parameters.items()}
         broken.extend(
             f"the {during} changes its {name.replace('.', ' ', 1)} in place"
@@ -205,6 +205,9 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     if not broken:
         note_changes("backward")
     if len(inputs) == 1:
+        ((name, only),) = inputs.items()
+        if isinstance(gradients, tuple | list) and not isinstance(only, tuple | list):
+            raise ContractError(f"its backward returned {_kind(gradients)}, expected the gradient of {name} itself")
         gradients = (gradients,)
     while isinstance(gradients, tuple | list) and len(gradients) > len(inputs) and gradients[-1] is None:
         gradients = gradients[:-1]  # of an optional input that was not given
@@ -227,6 +230,11 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
             if parameter.grad is not None and not parameter.grad.any() and tensors[f"grad {name}"].any()
         ]
     return Run(tensors | held, trace, broken)
+
+
+def _single(arrays: tuple[Array, ...]) -> Array | tuple[Array, ...]:
+    """The array itself where there is one."""
+    return arrays[0] if len(arrays) == 1 else arrays
 
 
 def _kind(value: Any) -> str:

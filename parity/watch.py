@@ -14,11 +14,12 @@ Stamps = dict[Path, tuple[int, int]]
 
 
 def files_behind(directory: Path, targets: Iterable[str]) -> dict[str, set[Path]]:
-    """The files that each target is made of: where it is defined, what that uses, and the packages on the way."""
+    """The files that each target is made of: where it is defined, what that uses or imports, and the packages on the way."""
     definitions = Definitions(directory)
     behind = {}
     for target in targets:
         files = {file for file, _ in definitions.used_by(target)}
+        files |= {imported for file in files if file.name != "__init__.py" for imported in definitions.imports(file)}
         packages = {parent for file in files for parent in file.parents if parent.is_relative_to(directory)}
         behind[target] = files | {package / "__init__.py" for package in packages | {directory, directory / target.split(".")[0]}}
     return behind
