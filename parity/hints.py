@@ -48,7 +48,12 @@ def hint(evidence: Evidence, name: str) -> str:
     exact = array.astype(np.float64)
     sources = [_precision(evidence, name, array, truth), _reshaped(exact, truth)]
     if array.shape == truth.shape:
-        sources += [_factors(evidence, name, exact, truth), _moved(exact, truth), _terms(evidence, name, exact, truth)]
+        sources += [
+            _factors(evidence, name, exact, truth),
+            _moved(exact, truth),
+            _terms(evidence, name, exact, truth),
+            _swapped(evidence, exact, truth),
+        ]
     if text := _confirmed(evidence, name, truth, itertools.chain(*sources)):
         return text
     if array.shape != truth.shape:
@@ -163,11 +168,19 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
                 yield f"lacks the term {f'{text} x ' if text else ''}({constant})", array + term * np.nan_to_num(level)
 
 
+def _swapped(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+    """The right numbers of another tensor."""
+    for other, value in evidence.calibration.truth.items():
+        if other in evidence.calibration.unit and value.any() and matches(evidence, other, array, value):
+            yield f"is what {other} should be", truth
+
+
 def _named(evidence: Evidence, number: float) -> str:
     """What a number equals in this case: a small number, a size, an option, or what is made of one; "" where nothing."""
     bases: dict[float, list[str]] = {1.0: [], 2.0: [], 3.0: []}
     arrays = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in tree.leaves(key, value))
-    for key, array in (arrays | dict(evidence.problem.state)).items():
+    arrays |= dict(evidence.problem.state) | _upstream(evidence)
+    for key, array in arrays.items():
         if isinstance(array, np.ndarray) and array.ndim:
             sizes = {f"{key}.shape[{axis}]": n for axis, n in enumerate(array.shape)} | {f"{key}.size": array.size}
             if array.ndim > 1:
@@ -197,6 +210,12 @@ def _named(evidence: Evidence, number: float) -> str:
     return ""
 
 
+def _upstream(evidence: Evidence) -> dict[str, Array]:
+    """The upstream gradients by the names that they have in a backward."""
+    cotangents = evidence.problem.cotangents
+    return {"dy" if len(cotangents) == 1 else f"dy[{i}]": dy for i, dy in enumerate(cotangents)}
+
+
 def _close(evidence: Evidence) -> float:
     return 1e-6 if evidence.dtype == "float32" else 1e-11
 
@@ -211,8 +230,7 @@ def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
     """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs."""
     problem = evidence.problem
     found: dict[str, Any] = dict(leaf for key, value in problem.inputs.items() for leaf in tree.leaves(key, value))
-    found |= dict(problem.state)
-    found |= {"dy" if len(problem.cotangents) == 1 else f"dy[{i}]": dy for i, dy in enumerate(problem.cotangents)}
+    found |= dict(problem.state) | _upstream(evidence)
     found |= {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
     arrays = {}
     for key, value in found.items():

@@ -154,6 +154,14 @@ def test_a_gradient_that_is_missing_and_one_too_many():
     assert cause(lambda: extra, lambda: lambda x, target: x * 1, labels) == "grad target is not expected: torch has none"
 
 
+def test_gradients_in_the_wrong_order():
+    def swapped(x, m):
+        return x * m, lambda dy: (dy * x, dy * m)
+
+    given = cause(lambda: swapped, lambda: lambda x, m: x * m, {"x": X, "m": X[::-1] ** 2})
+    assert given in ("grad x is what grad m should be", "grad m is what grad x should be")
+
+
 def test_breaking_the_contract_is_the_cause():
     assert cause(
         lambda: lambda x: (np.multiply(x, 1, out=x) * 0 + x.__imul__(2) / 2, lambda dy: dy), lambda: lambda x: x * 1, {"x": X}

@@ -27,6 +27,8 @@ def _gelu_rounded(
     input: Tensor, approximate: str = "none", *, root: float = math.sqrt(2 / math.pi), cube: float = 0.044715
 ) -> Tensor:
     """The tanh form of GELU with constants of fewer digits."""
+    if approximate != "tanh":
+        return F.gelu(input)
     return 0.5 * input * (1 + torch.tanh(root * (input + cube * input**3)))
 
 
@@ -122,10 +124,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
         ("computes x sigmoid(1.702 x), a third form of GELU", partial(_gelu_form, form="sigmoid")),
         ("computes erf(x) where erf(x / √2) belongs", partial(_gelu_form, form="no root")),
         *((f"takes {cube} for 0.044715", partial(_gelu_rounded, cube=cube)) for cube in (0.0447, 0.04472, 0.044)),
-        *(
-            (f"takes {root} for √(2/π)", partial(_gelu_rounded, root=root))
-            for root in (0.79788, 0.797885, 0.7978845608, 0.798, 0.8)
-        ),
+        *((f"takes {root} for √(2/π)", partial(_gelu_rounded, root=root)) for root in (0.79788, 0.797885, 0.798, 0.8)),
         ("lacks the term x density(x) in the backward", partial(_gelu_cdf_constant, kept="cdf")),
         ("lacks the term cdf(x) in the backward", partial(_gelu_cdf_constant, kept="density")),
         ("has the slope of the other form of GELU in the backward", _gelu_other_backward),

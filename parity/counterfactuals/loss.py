@@ -91,7 +91,7 @@ def _divided(total: Tensor, y: Tensor, input: Tensor, target: Tensor, ignore_ind
     divisors: dict[str, Any] = {
         "all": samples,
         "batch": input.shape[0],
-        "counted": (target != ignore_index).sum(),
+        "counted": samples if target.is_floating_point() else (target != ignore_index).sum(),
         "elements": input.numel(),
         "one": 1,
     }

@@ -183,7 +183,7 @@ FAULTS = [
         "dy.sum(axis=(0, 2, 3))",
         "dy.mean(axis=(0, 2, 3))",
         "backward",
-        "grad bias needs the factor",
+        "grad bias needs the factor .* dy",
     ),
     Fault(
         "conv2d: padding's gradient cropped one too early",
@@ -356,7 +356,11 @@ FAULTS = [
         "does not update",
     ),
     norm_layer(
-        "BatchNorm: statistics swapped", "(y, mean.data, var.data), backward", "(y, var.data, mean.data), backward", "forward", None
+        "BatchNorm: statistics swapped",
+        "(y, mean.data, var.data), backward",
+        "(y, var.data, mean.data), backward",
+        "forward",
+        "is what buffer running_(mean|var) should be",
     ),
     norm_layer(
         "BatchNorm: momentum not passed on",
