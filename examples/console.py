@@ -1,0 +1,150 @@
+"""What every example shows and says: progress, curves, the result line, and bad input refused in one line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from scratch.module import Array
+
+
+class Meter:
+    """A progress bar with loss, accuracy and speed where stdout is a terminal, and their means over an epoch."""
+
+    def __init__(self, epochs: int, steps: int, unit: str):
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"), TimeRemainingColumn()
+        self.progress = Progress(*columns, console=Console(), disable=not sys.stdout.isatty(), transient=True)
+        self.epochs, self.unit = epochs, unit
+        self.task = self.progress.add_task("", total=epochs * steps, news="")
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def begin(self, epoch: int) -> None:
+        """Forget the last epoch."""
+        self.epoch, self.count, self.loss, self.accuracy, self.since = epoch, 0, 0.0, 0.0, time.perf_counter()
+
+    def step(self, size: int, loss: float, accuracy: float) -> None:
+        """Take a step on `size` examples into account."""
+        self.count += size
+        self.loss += (loss - self.loss) * size / self.count
+        self.accuracy += (accuracy - self.accuracy) * size / self.count
+        self.progress.update(self.task, advance=1, description=f"epoch {self.epoch}/{self.epochs}", news=self.news())
+
+    def news(self) -> str:
+        """The epoch so far, in a few words."""
+        speed = self.count / (time.perf_counter() - self.since)
+        return f"loss {self.loss:.4f}  accuracy {self.accuracy:6.2%}  {speed:,.0f} {self.unit}/s"
+
+
+def sparkline(values: Array, width: int = 60) -> str:
+    """A curve of values of at least 0 in one line of text, on a logarithmic scale: the means of `width` stretches of it."""
+    stretches = np.array_split(values, min(width, len(values)))
+    heights = np.log10([max(stretch.mean(), 1e-17) for stretch in stretches])
+    heights = (heights - heights.min()) / (np.ptp(heights) or 1.0)
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * height)] for height in heights)
+
+
+def result_line(**values: Any) -> str:
+    """The last line of an example, for scripts: name=value pairs."""
+    return " ".join(f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items())
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that refuses in one line, with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """An argparse type: an int no smaller than `least`."""
+
+    def whole(text: str) -> int:
+        if not text.lstrip("+-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
+        return int(text)
+
+    return whole
+
+
+def positive(text: str) -> float:
+    """An argparse type: a finite float above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def device_problem(backend: str, device: str, dtype: str) -> str | None:
+    """Why a run cannot be had on this machine, with what to do; None where it can."""
+    if device == "cpu":
+        return None
+    if backend == "numpy":
+        return f"--device {device}: NumPy computes on the cpu; add --backend torch"
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if not available[device]():
+        return f"--device {device}: PyTorch {torch.__version__} finds no such device here; use --device cpu"
+    if device == "mps" and dtype == "float64":
+        return "--device mps has no float64; use --dtype float32 or --device cpu"
+    return None
+
+
+def writable(directory: str | Path) -> Path:
+    """The directory, made where it is missing; ValueError where nothing can be written in it."""
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return Path(directory)
+    except OSError as error:
+        raise ValueError(f"{directory}: cannot write there ({error.strerror}); name a directory that can be written") from error
+
+
+class InputError(Exception):
+    """What the user can put right, said in one line."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Inside the block a ValueError is bad input; anywhere else it is a bug, and its traceback is shown."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def exit_status(main: Callable[[], None]) -> int:
+    """Run an example from the command line: bad input and an interrupt end it with one line on stderr and no traceback."""
+    try:
+        main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # such as `| head`: nobody reads on, and Python shall not complain of it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (InputError, OSError) as error:
+        print(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
