@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from benchmarks.backends import backends_for
+from benchmarks.machine import Others, conditions, cores
 from benchmarks.table import LEGEND, Memory, memory_table, rows, speed_table
 from benchmarks.timing import Block, Timing, time_block
 
 timings_key = pytest.StashKey[list[Timing]]()
 memories_key = pytest.StashKey[list[Memory]]()
+others_key = pytest.StashKey[Others]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     group = parser.getgroup("benchmarks", "NumPy's speed against PyTorch's")
-    group.addoption("--threads", type=int, default=cores, metavar="N", help="threads of each backend (default: every core)")
+    group.addoption("--threads", type=int, default=cores(), metavar="N", help="threads of each backend (default: every core)")
     group.addoption("--blocks", type=int, default=5, metavar="N", help="blocks of every backend, in turn (default 5)")
     group.addoption("--compile", action="store_true", help="time torch.compile as well")
 
@@ -35,12 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
     for option in ("--threads", "--blocks"):
         if config.getoption(option) < 1:
             raise pytest.UsageError(f"{option} is {config.getoption(option)}, expected at least 1")
-    config.stash[timings_key], config.stash[memories_key] = [], []
+    config.stash[timings_key], config.stash[memories_key], config.stash[others_key] = [], [], Others()
     config.option.benchmark_quiet = True  # the table is ours
+    # of a pair that disagrees, the failure says enough
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
+    if config.getoption("--compile"):  # torch's compiler deprecates parts of itself
+        config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [f"benchmarks: {conditions(config)}", f"load: {os.getloadavg()[0]:.1f} (whatever else runs spoils the figures)"]
+    return [f"benchmarks: {conditions(config.getoption('--threads'))}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -88,7 +90,8 @@ def note_memory(request: pytest.FixtureRequest) -> Callable[[Memory], None]:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    output_json["conditions"] = conditions(config)
+    output_json["conditions"] = conditions(config.getoption("--threads"))
+    output_json["cores kept busy by others"] = config.stash[others_key].cores()
     output_json["ratios"] = [row.as_json() for row in rows(config.stash[timings_key])]
     output_json["memory"] = [asdict(memory) for memory in config.stash[memories_key]]
 
@@ -104,14 +107,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             console.print(speed_table(found), LEGEND, highlight=False)
         if memories:
             console.print(memory_table(memories))
-    terminalreporter.write_line(f"{captured.get()}{conditions(config)}")
-
-
-def conditions(config: pytest.Config) -> str:
-    """Everything that the figures depend on but the machine, in one line."""
-    blas = next((f"{p['internal_api']} {p['version']}" for p in threadpool_info() if "numpy" in p["filepath"]), "unknown BLAS")
-    malloc = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("MALLOC_")]
-    return (
-        f"float32, {config.getoption('--threads')} threads; NumPy {np.__version__} ({blas}), PyTorch {torch.__version__}, "
-        f"Python {platform.python_version()}; {' '.join(malloc) or 'malloc as it is'}"
-    )
+    terminalreporter.write_line(f"{captured.get()}{conditions(config.getoption('--threads'))}")
+    if warning := config.stash[others_key].warning():
+        terminalreporter.write_line(warning, red=True)

@@ -11,6 +11,7 @@ import scratch.ops
 from benchmarks import numpy_side
 from benchmarks.backends import NUMPY, NUMPY_CHANNELS_LAST, TORCH, Backend, backends_for, disagreement
 from benchmarks.cases import MODELS, OPS
+from benchmarks.machine import Others
 from benchmarks.table import Row, rows
 from benchmarks.timing import Block, Timing, time_block
 from benchmarks.work import FORWARD, FORWARD_BACKWARD, STEP
@@ -57,6 +58,20 @@ def test_compiled_and_gpu_times_are_no_part_of_the_ratio():
     (row,) = rows(timings(numpy=[2], torch=[1]) + fast)
     assert ratios(row) == pytest.approx([2])
     assert row.fastest("cuda") == fast[1].backend
+
+
+def test_a_busy_machine_is_told(monkeypatch):
+    seconds = iter([10.0, 13.0])
+    monkeypatch.setattr(Others, "_seconds", staticmethod(lambda: next(seconds)))
+    others = Others()
+    others.start -= 2
+    assert "kept 1.5 cores busy" in others.warning()
+
+
+def test_a_quiet_machine_is_not_warned_of(monkeypatch):
+    others = Others()
+    monkeypatch.setattr(Others, "_seconds", staticmethod(lambda: others.used))
+    assert others.warning() == ""
 
 
 class Stopwatch:
