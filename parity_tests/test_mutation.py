@@ -11,6 +11,7 @@ import pytest
 import scratch
 from parity.cases import CASES
 from parity_tests.mutation.__main__ import main
+from parity_tests.mutation.equivalent import ANY, Reasons
 from parity_tests.mutation.killers import CRASH, NUMERIC, Killer, case_killers, judge
 from parity_tests.mutation.mutator import Source, edits
 from parity_tests.mutation.reach import calls_into, measure
@@ -151,7 +152,7 @@ def test_calls_are_noted_by_the_outermost_function():
 def test_reach():
     killers = [k for k in case_killers() if k.name in ("softmax-float64", "softmax-float32", "gelu-float64", "relu-float64")]
     failing = Killer("failing", lambda: NUMERIC if softmax else "", 2)
-    signatures = Killer("test_structure.py::test_arguments", lambda: "", 2)
+    signatures = Killer("test_structure.py::test_layers_take_torchs_arguments", lambda: "", 2)
     reach = measure([*killers, failing, signatures], "scratch")
     modules = modules_of(scratch)
 
@@ -264,7 +265,8 @@ def test_survivors_and_mutants_of_changed_files_are_tried_again(tmp_path):
 
 def test_report():
     mutants = list(mutants_of(subject(SOFTMAX, "softmax")))[:6]
-    report = Report({mutants[0].key[:4]: "why", mutants[1].key[:4]: "why"})
+    place, rows = mutants[0].key[:2], [(*mutant.key[2:4], "why") for mutant in mutants[:2]]
+    report = Report(Reasons({place: rows}))
     for mutant, outcome in zip(mutants, (SURVIVED, NUMERIC, CRASH, CRASH, TIMED_OUT, SURVIVED), strict=True):
         report.add(mutant, Result(mutant.key, outcome, "", mutant.digest))
     assert report.survivors == [mutants[5]]
@@ -275,6 +277,17 @@ def test_report():
     assert f"scratch/ops/softmax.py:{number} softmax\n- {before}\n+ {after}\n" in text
     assert "6 mutants: 3 killed (1 by a wrong result, 2 by an exception), 1 timed out, 1 survived, 1 equivalent" in text
     assert "kill rate 80.00%" in text
+
+
+def test_equivalents_are_listed_by_fault_or_by_line():
+    reasons = Reasons({("f.py", "f"): [("a + b", "a - b", "one"), ("c", ANY, "other"), ("d", "e", "third")]})
+    assert reasons.of(("f.py", "f", "a + b", "a - b", 1)) == "one"
+    assert reasons.of(("f.py", "f", "a + b", "a", 1)) == ""
+    assert reasons.of(("f.py", "g", "a + b", "a - b", 1)) == ""
+    assert reasons.of(("f.py", "f", "c", "-c", 2)) == "other"
+    assert reasons.names(("f.py", "f", "a + b", "a - b", 1))
+    assert not reasons.names(("f.py", "f", "c", "-c", 1))
+    assert reasons.stale([("f.py", "f", "a + b", "a - b", 1), ("f.py", "f", "c", "-c", 1)]) == [("f.py", "f", "d", "e")]
 
 
 def test_nothing_to_mutate_is_a_usage_error(capsys):

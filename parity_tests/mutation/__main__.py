@@ -9,17 +9,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
 
 import scratch
 from parity.device import reproducible
-from parity_tests.mutation.equivalent import reasons
+from parity_tests.mutation.equivalent import EQUIVALENT, Reasons
 from parity_tests.mutation.killers import Killer, case_killers, with_tests
 from parity_tests.mutation.reach import measure
 from parity_tests.mutation.report import Report
-from parity_tests.mutation.runner import Results, run
-from parity_tests.mutation.subject import modules_of, mutants_of, sample, subjects_of
+from parity_tests.mutation.runner import Result, Results, run
+from parity_tests.mutation.subject import Mutant, modules_of, mutants_of, sample, subjects_of
 
 REQUIRED = 0.99
 
@@ -42,22 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not mutants:
         print(f"no mutant of anything called {options.pattern!r}", file=sys.stderr)
         return 2
-    unknown = [key for key in reasons() if key not in {mutant.key[:4] for mutant in everything}]
-    stale = [] if options.pattern else unknown
+    reasons = Reasons(EQUIVALENT)
+    stale = [] if options.pattern else reasons.stale([mutant.key for mutant in everything])
 
     def conduct(tests: list[Killer]) -> Report:
         reach = measure([*case_killers(), *tests], "scratch")
         for killer in reach.unfit:
             print(f"{killer.name} fails without any fault and is left out")
-        results, report = Results(options.resume), Report(reasons())
-        jobs = []
-        for mutant in mutants:
-            known = results.of(mutant)
-            if known:
-                report.add(mutant, known)
-            else:
-                jobs.append((mutant, reach.of(mutant.subject, modules)))
-        for mutant, result in run(jobs, reach.seconds, options.jobs, options.limit):
+        results, report = Results(options.resume), Report(reasons)
+        known = {mutant: result for mutant in mutants if (result := results.of(mutant))}
+        for mutant, result in known.items():
+            report.add(mutant, result)
+        open_ones = [mutant for mutant in mutants if mutant not in known]
+        open_ones.sort(key=lambda mutant: mutant.key in results.known)  # survivors of another run come last
+        jobs = ((mutant, reach.of(mutant.subject, modules)) for mutant in open_ones)
+        for mutant, result in track(run(jobs, reach.seconds, options.jobs, options.limit), len(open_ones)):
             results.add(result)
             report.add(mutant, result)
         return report
@@ -68,6 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for file, function, before, after in stale:
         print(f"{file}, {function}: listed as equivalent but no such mutant: {before} -> {after}")
     return 0 if report.kill_rate >= REQUIRED and not report.wrongly_listed and not stale else 1
+
+
+def track(results: Iterator[tuple[Mutant, Result]], total: int) -> Iterator[tuple[Mutant, Result]]:
+    """The results, with their progress where somebody watches."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        yield from progress.track(results, total, description="mutants")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ NO_KILLERS = {  # and whatever imports from parity_tests, such as planting: two 
     "test_explain.py": "is about the harness",
     "test_command_line.py": "is about the harness",
     "test_calibrate.py": "is about the harness",
+    "test_benchmarks.py": "is about the benchmarks",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from parity_tests.mutation.equivalent import Reasons
 from parity_tests.mutation.killers import CRASH, NUMERIC
 from parity_tests.mutation.runner import SURVIVED, TIMED_OUT, Result
 from parity_tests.mutation.subject import Mutant
@@ -14,7 +15,7 @@ from parity_tests.mutation.subject import Mutant
 class Report:
     """The results of a run, set against the list of equivalent mutants."""
 
-    reasons: dict[tuple[str, str, str, str], str]
+    reasons: Reasons
     results: list[tuple[Mutant, Result]] = field(default_factory=list)
 
     def add(self, mutant: Mutant, result: Result) -> None:
@@ -23,13 +24,13 @@ class Report:
     @property
     def survivors(self) -> list[Mutant]:
         """The mutants that nothing noticed and that are not known to be equivalent, in the order of the files."""
-        found = [mutant for mutant, result in self.results if result.outcome == SURVIVED and mutant.key[:4] not in self.reasons]
+        found = [mutant for mutant, result in self.results if result.outcome == SURVIVED and not self.reasons.of(mutant.key)]
         return sorted(found, key=lambda mutant: (mutant.subject.file, mutant.lines[0]))
 
     @property
     def wrongly_listed(self) -> list[Mutant]:
         """The mutants that are listed as equivalent and yet are noticed."""
-        return [mutant for mutant, result in self.results if result.outcome != SURVIVED and mutant.key[:4] in self.reasons]
+        return [mutant for mutant, result in self.results if result.outcome != SURVIVED and self.reasons.names(mutant.key)]
 
     @property
     def kill_rate(self) -> float:
