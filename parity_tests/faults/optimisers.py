@@ -21,7 +21,7 @@ FAULTS = [
         "SGD: momentum as a running mean",
         "1 - dampening",
         "1 - momentum",
-        cases=("sgd-momentum", "sgd-nesterov"),
+        cases=("sgd-momentum",),
         cause="running mean",
     ),
     sgd(

@@ -17,6 +17,7 @@ import scratch.optim
 from parity.counterfactuals.optimiser import TABLE
 from parity.inputs import EPS32
 from parity.tolerance import K
+from parity.trace import to_numpy
 from scratch.module import Array, Parameter
 
 STEPS = 50
@@ -134,7 +135,7 @@ def _run(
         for parameter, replayed in zip(parameters, gradients, strict=True):
             parameter.grad = hold(np.array(replayed[i], dtype)).data
         step(lr * (1 - i / STEPS))
-        trajectory.append([np.array(p.grad if clips else p.data, np.float64) for p in parameters])
+        trajectory.append([np.array(to_numpy(p.grad if clips else p.data), np.float64) for p in parameters])
     return [np.stack(of_parameter) for of_parameter in zip(*trajectory, strict=True)]
 
 
