@@ -60,6 +60,6 @@ class SGD(Optimizer):
                     b[0][...] = g
                 else:
                     b[0] *= momentum
-                    b[0] += np.multiply(g, 1 - dampening, out=temporary)
+                    b[0] += np.multiply(g, 1 - dampening, out=temporary) if dampening else g
                 g = np.add(g, np.multiply(b[0], momentum, out=temporary), out=spare) if group["nesterov"] else b[0]
             p -= np.multiply(g, lr, out=temporary)
