@@ -234,9 +234,29 @@ def test_linear_sums_its_bias_over_every_row():
     near(backward(dy)[2], dy.sum(axis=(0, 1)), 1e-13)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_in_the_middle_of_a_graph(reduction):
+    """Its gradient is made ready for a cotangent of 1; here it is another."""
+    rng = np.random.default_rng(0)
+    x, labels, weight = rng.standard_normal((7, 5, 3)), rng.integers(0, 5, (7, 3)), rng.random(5)
+    loss, backward = cross_entropy(x, labels, weight, ignore_index=2, label_smoothing=0.1, reduction=reduction)
+    dloss = rng.standard_normal(loss.shape)
+    leaf = torch.tensor(x, requires_grad=True)
+    options = dict(ignore_index=2, label_smoothing=0.1, reduction=reduction)
+    theirs = F.cross_entropy(leaf, torch.tensor(labels), torch.tensor(weight), **options)
+    theirs.backward(torch.tensor(dloss))
+    near(loss, theirs.detach(), 1e-13)
+    near(backward(np.asarray(dloss))[0], leaf.grad, 1e-13)
+
+
+def test_relu_has_no_gradient_at_zero():
+    _, backward = relu(np.array([-1.0, 0.0, 2.0]))
+    np.testing.assert_array_equal(backward(np.ones(3)), [0, 0, 1])
+
+
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_batch_norm_far_from_zero(layout):
-    """With an offset of 1e4 standard deviations a one-pass variance in float32 has no correct digit."""
+    """At 1e4 standard deviations from it, a one-pass variance or a careless mean in float32 is far off."""
     rng = np.random.default_rng(0)
     x = images(rng, 16, 6, 24, 24, dtype=np.float32, layout=layout) + np.float32(1e4)
     weight, bias, dy = (rng.standard_normal(s).astype(np.float32) for s in (6, 6, x.shape))

@@ -43,9 +43,6 @@ def batch_norm(
     if training:
         mean = channel_sums(x) / count
         centred = x - along_channels(mean)
-        rounding = channel_sums(centred) / count  # of a mean far from 0
-        centred -= along_channels(rounding)
-        mean += rounding
         y = centred * centred
         var = channel_sums(y) / count
         if running_mean is not None and running_var is not None:
