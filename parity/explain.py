@@ -8,7 +8,7 @@ is given only if the repair that it names makes the tensors match.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from torch.overrides import TorchFunctionMode
 
 from parity import tree
 from parity.counterfactuals import counterfactuals
-from parity.hints import hint, matches
+from parity.hints import MARGIN, hint, matches
 from parity.locate import Evidence
-from parity.twins import Tensors, other_numbers, run_reference
+from parity.tolerance import deviation, largest
+from parity.twins import Build, Problem, Tensors, other_numbers, run_reference, run_scratch
 
 ALTERNATIVES = 3  # causes that this case cannot tell apart and that are all given
 
@@ -28,7 +29,23 @@ def explain(evidence: Evidence) -> str:
     """The cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
-    return _as_counterfactual(evidence) or _from_arrays(evidence)
+    cause = _as_counterfactual(evidence) or _from_arrays(evidence)
+    if evidence.dtype == "float32" and _is_inaccuracy(evidence):
+        return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
+    return cause
+
+
+def _is_inaccuracy(evidence: Evidence) -> bool:
+    """Whether in float64 the wrong numbers come out right to the digits of float32, which no wrong formula does."""
+    name, truth = evidence.worst.tensor, evidence.calibration.truth
+    if name not in truth or name not in evidence.tensors or matches(evidence, name, evidence.tensors[name], truth[name]):
+        return False
+    with suppress(Exception):
+        exact = run_scratch(lambda: evidence.subject, evidence.problem, "float64").tensors
+        return exact.keys() == truth.keys() and all(
+            deviation(exact[key], truth[key]) <= 1e-6 * largest(truth[key]) for key in truth
+        )
+    return False
 
 
 def _as_counterfactual(evidence: Evidence) -> str:
@@ -39,7 +56,7 @@ def _as_counterfactual(evidence: Evidence) -> str:
     partly: list[str] = []
     for text, wrong in _wrong_runs(evidence):
         equal = {name for name in wrong.keys() & ours.keys() if matches(evidence, name, ours[name], wrong[name])}
-        if failing <= equal and not all(matches(evidence, name, wrong[name], truth[name]) for name in failing):
+        if failing <= equal and not all(matches(evidence, name, wrong[name], truth[name], MARGIN) for name in failing):
             whole += [text] * (equal == ours.keys())
             partly.append(f"in the {phase} pass, {text}")
     return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])
@@ -54,17 +71,20 @@ def _wrong_runs(evidence: Evidence) -> Iterator[tuple[str, Tensors]]:
         run_reference(lambda: subject, problem, "float64", backward=False)
     if isinstance(subject, torch.nn.Module):
         mode = "eval mode though in training" if subject.training else "training though in eval mode"
-        yield f"behaves as in {mode}", run_reference(lambda: build().train(not subject.training), problem, "float64").tensors
+        yield f"behaves as in {mode}", _tensors(lambda: build().train(not subject.training), problem)
     later = replace(problem, inputs=tree.map_leaves(other_numbers, dict(problem.inputs)))
-    text = "is that of a later call: what the backward needs is kept where the next call overwrites it"
-    with suppress(Exception):
-        yield text, run_reference(build, later, "float64").tensors
+    yield "is that of a later call: what the backward needs is kept where the next call overwrites it", _tensors(build, later)
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):
-            for backward in (True, False):  # a mistake need not fit every call; of another shape, it has no backward here
-                with suppress(Exception), _Instead(name, wrong):
-                    yield text, run_reference(build, problem, "float64", backward=backward).tensors
-                    break
+            yield text, _tensors(build, problem, _Instead(name, wrong))
+
+
+def _tensors(build: Build, problem: Problem, mode: TorchFunctionMode | None = None) -> Tensors:
+    """What a wrong reference computes; of one whose output has another shape, only that; {} where it cannot run at all."""
+    for backward in (True, False):
+        with suppress(Exception), mode or nullcontext():
+            return run_reference(build, problem, "float64", backward=backward).tensors
+    return {}
 
 
 class _Calls(TorchFunctionMode):

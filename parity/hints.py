@@ -22,7 +22,8 @@ from scratch.module import Array
 
 Repair = tuple[str, Array]
 
-FEWEST = 4  # numbers below which one free factor is no evidence
+FEWEST = 4  # numbers that must be wrong for a repair with a free factor to be evidence
+MARGIN = 10  # tolerances by which they must be wrong
 FLOAT32_UNITS = 4  # of error that float32 makes in a float64 computation, in units of the reference's own
 NAMES = 3  # of one number, in a hint
 
@@ -45,7 +46,9 @@ def hint(evidence: Evidence, name: str) -> str:
     if matches(evidence, name, array, truth):
         wrong = f"is {array.dtype} in {evidence.dtype}, its numbers are right: something of that dtype enters the computation"
         return "" if array.dtype == evidence.dtype else wrong
-    exact = array.astype(np.float64)
+    exact, error = array.astype(np.float64), deviation(array, truth) if array.shape == truth.shape else float("inf")
+    if error < MARGIN * evidence.calibration.tolerance(name, evidence.dtype):
+        return ""  # so little is repaired by much
     sources = [_precision(evidence, name, array, truth), _reshaped(exact, truth)]
     if array.shape == truth.shape:
         sources += [
@@ -66,14 +69,14 @@ def _confirmed(evidence: Evidence, name: str, truth: Array, repairs: Iterable[Re
     return next((text for text, repaired in repairs if matches(evidence, name, repaired, truth)), "")
 
 
-def matches(evidence: Evidence, name: str, array: Array, target: Array) -> bool:
+def matches(evidence: Evidence, name: str, array: Array, target: Array, slack: float = 1.0) -> bool:
     """Whether two arrays are equal by the tolerance of the tensor of this name; larger numbers are allowed a larger error."""
     if array.shape != target.shape:
         return False
     if name not in evidence.calibration.unit:
         return bool(np.array_equal(array, target))
     scale, expected = largest(target), largest(evidence.calibration.truth[name])
-    tolerance = evidence.calibration.tolerance(name, evidence.dtype) * max(1.0, scale / expected if expected else 1.0)
+    tolerance = slack * evidence.calibration.tolerance(name, evidence.dtype) * max(1.0, scale / expected if expected else 1.0)
     return deviation(array.astype(np.float64), target.astype(np.float64)) <= tolerance
 
 
@@ -119,8 +122,9 @@ def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Itera
             continue
         with np.errstate(all="ignore"):
             yield f"lacks the factor {text}", array * known
-            yield f"has the factor {text} too many", np.where(known == 0, truth, array / known)
-    if array.size >= FEWEST:
+            if known.all():
+                yield f"has the factor {text} too many", array / known
+    if _evident(evidence, name, array, truth).sum() >= FEWEST:
         yield f"needs the factor {factor:.6g}", array * factor
 
 
@@ -142,7 +146,7 @@ def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterato
     """A missing term: a known array, with a factor, or with one for each index of all axes but one."""
     missing = truth - array
     known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
-    if truth.size < FEWEST:
+    if _evident(evidence, name, array, truth).sum() < FEWEST:
         return
     for text, term in known.items():
         scale = float(np.vdot(term, term))
@@ -156,8 +160,10 @@ def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterato
 def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
     """A missing factor or term of which no more is known than that it is constant along an axis."""
     known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
+    evident = _evident(evidence, name, array, truth)
     for axis in range(array.ndim):
-        if array.shape[axis] < FEWEST:
+        counts = evident.sum(axis)
+        if 2 * counts[counts >= FEWEST].sum() <= counts.sum():  # most of it would be fitted by a number for each
             continue
         with np.errstate(all="ignore"):
             level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
@@ -166,6 +172,11 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
                 level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
                 constant = f"something constant along axis {axis}, such as a sum or mean over it"
                 yield f"lacks the term {f'{text} x ' if text else ''}({constant})", array + term * np.nan_to_num(level)
+
+
+def _evident(evidence: Evidence, name: str, array: Array, truth: Array) -> Array:
+    """Which numbers are wrong by so much that a repair of them is no accident."""
+    return np.abs(truth - array) > MARGIN * evidence.calibration.tolerance(name, evidence.dtype)
 
 
 def _swapped(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
@@ -249,7 +260,7 @@ def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
     if wrong.all() or not wrong.any() or truth.ndim == 0:
         return ""
     for text, place in _places(evidence, truth.shape):
-        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.7:
+        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.9:
             return f"differs only where {text} ({count})"
     for axis in range(truth.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))
