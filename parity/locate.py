@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -154,15 +154,24 @@ def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, probl
 
     prefix = f"{call.path}." if call.path else ""
     state = {name.removeprefix(prefix): array for name, array in problem.state.items() if name.startswith(prefix)}
+    names = _argument_names(build_part(), call, taken=state)
     alone = Problem(
-        inputs=call.inputs,
+        inputs={names[name]: value for name, value in call.inputs.items()},
         state=state | call.buffers,
         cotangents=tuple(call.cotangents.values()),
-        constants=call.constants,
+        constants=tuple(names[name] for name in call.constants),
         noise=partial(Trace, problem.noise().seed, call.path, call.draws),
     )
     calibration = calibrate(lambda posed, leg: run_reference(build_reference_part, posed, leg).tensors, alone)
     return examine(call.name, build_part, build_reference_part, alone, calibration, dtype)
+
+
+def _argument_names(part: Any, call: Call, taken: Container[str]) -> dict[str, str]:
+    """What the part itself calls the inputs that it met, where it has a name of its own for each."""
+    parameters = inspect.signature(part.forward).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][: len(call.inputs)]
+    fit = len(names) == len(call.inputs) and not any(name in taken for name in names)
+    return dict(zip(call.inputs, names if fit else call.inputs, strict=True))
 
 
 def _differing(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> set[str]:

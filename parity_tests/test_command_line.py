@@ -73,7 +73,7 @@ def test_a_mismatch_is_explained_and_is_status_1(capsys, monkeypatch):
     status, out, _ = run(capsys, "check", "mlp-linear")
     assert status == 1
     assert "culprit   layers.0 (Linear), backward: error" in out
-    assert "cause     grad bias needs the factor 13 = input 0.shape[0]" in out
+    assert "cause     grad bias needs the factor 13 = x.shape[0]" in out
     assert "look at   scratch/ops/linear.py, linear" in out
     assert "grad layers.0.bias is off by" in out
     assert "4 of 4 comparisons failed: 4 mismatch" in out
