@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from parity import tree
@@ -87,27 +88,55 @@ def _tensors(build: Build, problem: Problem, mode: TorchFunctionMode | None = No
     return {}
 
 
-class _Calls(TorchFunctionMode):
-    """Notes the arguments of the first call of each torch function."""
+class _OwnCalls(TorchFunctionMode):
+    """Meets the torch functions that a subject calls itself: those that its submodules call have been found right."""
+
+    def __enter__(self) -> Self:
+        self.depth = 0
+        self.hooks = (
+            register_module_forward_pre_hook(lambda module, inputs: self._go(1)),
+            register_module_forward_hook(lambda module, inputs, output: self._go(-1), always_call=True),
+        )
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        for hook in self.hooks:
+            hook.remove()
+
+    def _go(self, deeper: int) -> None:
+        self.depth += deeper
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return (self.met(function, args, kwargs or {}) if self.depth <= 1 else function)(*args, **kwargs or {})
+
+    def met(self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The function to call instead of the one that is called."""
+        raise NotImplementedError
+
+
+class _Calls(_OwnCalls):
+    """Notes the arguments of the first call of each function."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.setdefault(function.__name__, (args, kwargs or {}))
-        return function(*args, **kwargs or {})
+    def met(self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        self.seen.setdefault(function.__name__, (arguments, options))
+        return function
 
 
-class _Instead(TorchFunctionMode):
-    """Another function in place of every torch function of one name; inside it, that name means torch's again."""
+class _Instead(_OwnCalls):
+    """Another function in place of every function of one name; inside it, that name means torch's again."""
 
     def __init__(self, name: str, wrong: Callable[..., torch.Tensor]) -> None:
         super().__init__()
         self.name, self.wrong = name, wrong
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return (self.wrong if function.__name__ == self.name else function)(*args, **kwargs or {})
+    def met(self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        return self.wrong if function.__name__ == self.name else function
 
 
 def _from_arrays(evidence: Evidence) -> str:

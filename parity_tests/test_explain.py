@@ -13,7 +13,8 @@ from parity.locate import examine
 from parity.tolerance import calibrate
 from parity.twins import Problem, run_reference, run_scratch
 from scratch.layers import BatchNorm2d, Dropout, Linear
-from scratch.ops import batch_norm, conv2d, linear, max_pool2d, relu, softmax
+from scratch.module import Module
+from scratch.ops import batch_norm, conv2d, leaky_relu, linear, max_pool2d, relu, softmax
 
 F = torch.nn.functional
 draw = Draw(0)
@@ -221,6 +222,34 @@ def test_counterfactuals_serve_functions_and_layers_alike():
         op,
     ).startswith("leaves eps out")
     assert cause(lambda: Wrong(5), lambda: torch.nn.BatchNorm2d(5), images, state=state).startswith("leaves eps out")
+
+
+def test_a_container_is_asked_for_its_own_calls_only():
+    """Its submodules are right, so nothing is tried in them; what it calls between them may be wrong."""
+
+    class Block(Module):
+        def __init__(self, slope):
+            self.inner, self.slope = Linear(4, 4), slope
+
+        def forward(self, x):
+            h, first = self.inner(x)
+            y, second = leaky_relu(h, self.slope)
+            return y, lambda dy: first(second(dy))
+
+    class TorchBlock(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = torch.nn.Linear(4, 4)
+
+        def forward(self, x):
+            return F.leaky_relu(self.inner(x), 0.3)
+
+    state = {"inner.weight": draw.normal(4, 4), "inner.bias": draw.normal(4)}
+    assert cause(lambda: Block(0.01), TorchBlock, {"x": X}, state=state) == (
+        "ignores negative_slope = 0.3: takes the default, 0.01"
+    )
+    without_bias = {**state, "inner.bias": state["inner.bias"] * 0}
+    assert "bias" not in cause(lambda: Block(-0.3), TorchBlock, {"x": X}, state=without_bias)
 
 
 def test_what_cannot_be_told_apart_is_given_as_alternatives():
