@@ -28,10 +28,13 @@ from parity.verdict import Culprit, Finding, Verdict, compare, describe
 DTYPES = ("float64", "float32")
 
 
-def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0, package: str = "scratch") -> Verdict:
+def check(
+    case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0, package: str = "scratch", why: bool = True
+) -> Verdict:
     """Judge the NumPy twin, or on another device than the CPU the PyTorch twin there, against PyTorch in float64.
 
     `package` has the NumPy twin. What someone's own does not have yet is "missing", which is found before any work is done.
+    Looking for the culprit and its cause takes longer than the judgement; `why` says whether to.
     """
     verdict = Verdict(case.name, case.family, dtype, device, seed)
     with reproducible():
@@ -51,10 +54,17 @@ def check(case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: i
         except Exception as error:
             verdict.verdict, verdict.message = "error", f"the reference did not run: {describe(error)}"
             return verdict
-        return judge(verdict, build_scratch, reference_builder(case), problem, calibration)
+        return judge(verdict, build_scratch, reference_builder(case), problem, calibration, why)
 
 
-def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration) -> Verdict:
+def judge(
+    verdict: Verdict,
+    build_scratch: Build,
+    build_reference: Build,
+    problem: Problem,
+    calibration: Calibration,
+    why: bool = True,
+) -> Verdict:
     """Fill a verdict in: run the side under judgement, compare, and where it differs look for the culprit."""
     dtype, device = verdict.dtype, verdict.device
     unfit = calibration.ill_conditioned()
@@ -76,7 +86,7 @@ def judge(verdict: Verdict, build_scratch: Build, build_reference: Build, proble
         return _judge_forward(verdict, build_scratch, build_reference, problem, calibration, str(error))
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
-    if verdict.ok or device != "cpu":
+    if verdict.ok or device != "cpu" or not why:
         return verdict
     if can_be_located(build_scratch, build_reference):
         if parameters_amiss(build_scratch(), problem.state):

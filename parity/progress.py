@@ -44,15 +44,21 @@ class Target:
         return [outcome for outcome in self.outcomes if not (outcome.verdict.ok or outcome.missing)]
 
     @property
-    def missing(self) -> str:
-        """What of it is missing: "conv2d", "conv2d backward", or "conv2d in 2 of 12 cases: groups are not implemented"."""
-        lacking = {o.verdict.name: o for o in self.outcomes if o.missing}
-        first = next(iter(lacking.values()))
-        what = f"{self.name} backward" if all(o.missing_phase == "backward" for o in lacking.values()) else self.name
+    def missing(self) -> list[str]:
+        """What of it is missing: "conv2d", or "conv2d backward", and "conv2d in 2 of 12 cases (groups are not implemented)"."""
         cases = {outcome.verdict.name for outcome in self.outcomes}
-        if len(lacking) == len(cases):
-            return what
-        return f"{what} in {len(lacking)} of {len(cases)} cases ({first.verdict.findings[0].message})"
+        lacking = {outcome.verdict.name: outcome for outcome in self.outcomes if outcome.missing}
+        forward = [outcome for outcome in lacking.values() if outcome.missing_phase == "forward"]
+        if len(forward) == len(cases):
+            return [self.name]
+        parts = []
+        if len(lacking) > len(forward):
+            some = "" if len(lacking) == len(cases) else f" in {len(lacking) - len(forward)} of {len(cases)} cases"
+            parts.append(f"{self.name} backward{some}")
+        if forward:
+            reason = forward[0].verdict.findings[0].message
+            parts.append(f"{self.name} in {len(forward)} of {len(cases)} cases ({reason})")
+        return parts
 
 
 class Progress:
@@ -91,10 +97,10 @@ class Progress:
 
     @property
     def next(self) -> str:
-        """What to do next: mend what is wrong, then write what is missing."""
+        """What to do next: fix what is wrong, then write what is missing."""
         wrong = [target for target in self.having("wrong") if not self.blamed_on(target)] or self.having("wrong")
         missing = self.having("missing")
-        return f"mend {wrong[0].name}" if wrong else missing[0].missing if missing else ""
+        return f"fix {wrong[0].name}" if wrong else missing[0].missing[0] if missing else ""
 
     def __str__(self) -> str:
         line = f"{len(self.having('verified'))} of {len(self.targets)} verified"
@@ -116,7 +122,7 @@ def curriculum() -> list[str]:
 def print_progress(progress: Progress, console: Console) -> None:
     """The page: verified and missing as lists of names, every wrong one explained once, and the progress line."""
     _print_names(console, "verified", "green", [(t.family, t.name) for t in progress.having("verified")])
-    _print_names(console, "missing", "yellow", [(t.family, t.missing) for t in progress.having("missing")])
+    _print_names(console, "missing", "yellow", [(t.family, ", ".join(t.missing)) for t in progress.having("missing")])
     for targets in progress.culprits().values():
         cases, failed = ({outcome.verdict.name for outcome in outcomes} for outcomes in (targets[0].outcomes, targets[0].failed))
         names = ", ".join(target.name for target in targets)
@@ -124,7 +130,7 @@ def print_progress(progress: Progress, console: Console) -> None:
         console.print(explain(targets[0].failed[0].verdict), highlight=False, markup=False, soft_wrap=True)
         console.print()
     for target in progress.having("wrong"):
-        if others := progress.blamed_on(target):
+        if others := [other for other in progress.blamed_on(target) if not progress.blamed_on(other)]:
             _print_line(console, "wrong", "red", f"{target.name}, which uses {', '.join(other.name for other in others)}")
     for target in progress.targets:
         printed = next((outcome.printed for outcome in target.outcomes if outcome.printed.strip()), "").strip().splitlines()

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+import scratch
+
 
 class BrokenImportError(ImportError):
     """A file of the package under test raised while it was imported; the message says what, and where."""
@@ -27,6 +29,8 @@ def mount(directory: Path) -> str:
     """
     directory = directory.resolve()
     name = directory.name
+    if directory == Path(scratch.__file__).parent:
+        return "scratch"
     spec = None if name in sys.modules or not name.isidentifier() else importlib.util.find_spec(name)
     taken = name in sys.modules or (spec is not None and str(directory) not in (spec.submodule_search_locations or ()))
     if taken or not name.isidentifier():
@@ -39,7 +43,8 @@ def mount(directory: Path) -> str:
 def find(path: str, package: str) -> Any:
     """The object at a dotted path inside a package.
 
-    Raises NotImplementedError where the package has no such name, BrokenImportError where it cannot be imported.
+    Raises NotImplementedError where the package has no such name, or only by importing it from `scratch`, which would be
+    verified in its place, and BrokenImportError where it cannot be imported.
     """
     module, *names = path.split(".")
     try:
@@ -54,6 +59,8 @@ def find(path: str, package: str) -> Any:
         found = getattr(found, name, None)
         if found is None:
             raise NotImplementedError(f"{package}.{module} has no {name}")
+    if package != "scratch" and getattr(found, "__module__", "").split(".")[0] == "scratch":
+        raise NotImplementedError(f"{package}.{path} is {found.__module__}.{found.__name__}, no implementation of its own")
     return found
 
 
@@ -79,19 +86,24 @@ class _Finder(MetaPathFinder):
 class _Loader(SourceFileLoader):
     """Loads from the source, never from a cache that a quick second save might not have outdated.
 
-    Where an import in a package's __init__.py fails, the rest of the file still runs, and asking for one of the names that
-    were to be imported raises what it failed with.
+    Where an import in a package's __init__.py fails, the rest of the file still runs, and asking for the name that was to be
+    imported raises what it failed with; it is just not there where the file that it should be in does not have it.
     """
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
         tree = ast.parse(self.get_data(path), path)
         if self.is_package(fullname):
-            tree.body = [_guarded(s) if isinstance(s, ast.Import | ast.ImportFrom) else s for s in tree.body]
+            tree.body = [part for statement in tree.body for part in _guarded(statement, fullname)]
         return compile(tree, path, "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
         broken: dict[str, BaseException] = {}
+
+        def note(name: str, source: str, error: BaseException) -> None:
+            absent = isinstance(error, ImportError) and error.name == source and not isinstance(error, BrokenImportError)
+            if not absent:
+                broken[name] = error
 
         def missing(name: str) -> Any:
             if name in broken:
@@ -99,20 +111,29 @@ class _Loader(SourceFileLoader):
             raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
 
         if self.is_package(module.__name__):
-            module.__dict__.update(__getattr__=missing, _broken=broken)
+            module.__dict__.update(__getattr__=missing, _note=note)
         super().exec_module(module)
 
 
-def _guarded(statement: ast.Import | ast.ImportFrom) -> ast.stmt:
-    """The import in a try statement, which notes under the names that it binds what it raised."""
-    if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
-        return statement
-    names = [alias.asname or alias.name.split(".")[0] for alias in statement.names]
-    note = f"_broken.update(dict.fromkeys({names}, _error))"
-    guard = ast.parse(f"try:\n    pass\nexcept (Exception, SystemExit) as _error:\n    {note}").body[0]
-    assert isinstance(guard, ast.Try)
-    guard.body = [statement]
-    return guard
+def _guarded(statement: ast.stmt, package: str) -> list[ast.stmt]:
+    """A statement of a package's __init__.py; an import as one for each of its names, whose failure is noted."""
+    if not isinstance(statement, ast.Import | ast.ImportFrom) or getattr(statement, "module", "") == "__future__":
+        return [statement]
+    guarded: list[ast.stmt] = []
+    for alias in statement.names:
+        if isinstance(statement, ast.ImportFrom):
+            single: ast.stmt = ast.ImportFrom(statement.module, [alias], statement.level)
+            source = importlib.util.resolve_name(f"{'.' * statement.level}{statement.module or ''}", package)
+        else:
+            single, source = ast.Import([alias]), alias.name
+        name = alias.asname or alias.name.split(".")[0]
+        guard = ast.parse(
+            f"try:\n    pass\nexcept (Exception, SystemExit) as _error:\n    _note({name!r}, {source!r}, _error)"
+        ).body[0]
+        assert isinstance(guard, ast.Try)
+        guard.body = [ast.fix_missing_locations(ast.copy_location(single, statement))]
+        guarded.append(guard)
+    return guarded
 
 
 def _story(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from parity.subject import mount
 from parity.verdict import Verdict
 
 TIME_LIMIT = 10.0  # seconds for a comparison, which takes a small part of one
-Task = tuple[str, str, int]  # the case's name, the dtype, the seed
+Task = tuple[str, str, int, bool]  # the case's name, the dtype, the seed, whether to look for the cause
 
 _context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # a fork has torch imported already
 
@@ -66,13 +66,14 @@ class Worker:
         self._process: BaseProcess | None = None
         self._last_words = tempfile.NamedTemporaryFile(prefix="parity-")  # noqa: SIM115  closed in close()
 
-    def judge(self, case: ParityCase, dtype: str, seed: int) -> Outcome:
+    def judge(self, case: ParityCase, dtype: str, seed: int, why: bool = True) -> Outcome:
         """Judge one case of the tables; of a target that has crashed once, say so again without another try."""
         if case.scratch not in self.crashed:
             if self._process is None:
                 self._start()
             try:
-                self._pipe.send((case.name, dtype, seed))
+                task: Task = case.name, dtype, seed, why
+                self._pipe.send(task)
                 outcome: Outcome = self._pipe.recv()
                 return outcome
             except (EOFError, ConnectionError):
@@ -81,9 +82,16 @@ class Worker:
         return Outcome(case.scratch, verdict)
 
     def judge_all(self, cases: Iterable[ParityCase], dtypes: Sequence[str], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Judge cases one after the other, but of a target that has crashed no more."""
-        legs = ((case, dtype, seed) for case in cases for seed in seeds for dtype in dtypes)
-        return (self.judge(*leg) for leg in legs if leg[0].scratch not in self.crashed)
+        """Judge cases one after the other: look for the cause of a target's first failure, and stop at a crash of its."""
+        failed: set[str] = set()
+        for case in cases:
+            for seed in seeds:
+                for dtype in dtypes:
+                    if case.scratch not in self.crashed:
+                        outcome = self.judge(case, dtype, seed, why=case.scratch not in failed)
+                        if not (outcome.verdict.ok or outcome.missing):
+                            failed.add(case.scratch)
+                        yield outcome
 
     def close(self) -> None:
         """End the process."""
@@ -133,9 +141,9 @@ def _serve(pipe: Connection, directory: Path, time_limit: float, last_words: str
     cases = {case.name: case for case in CASES}
     with Path(last_words).open("w") as file, contextlib.suppress(EOFError):
         while True:
-            name, dtype, seed = pipe.recv()
+            name, dtype, seed, why = pipe.recv()
             faulthandler.dump_traceback_later(time_limit, exit=True, file=file)
-            outcome = _judge(cases[name], dtype, seed, package)
+            outcome = _judge(cases[name], dtype, seed, package, why)
             faulthandler.cancel_dump_traceback_later()
             pipe.send(outcome)
 
@@ -147,11 +155,11 @@ class _Printed(io.StringIO):
         return super().write(text) if self.tell() < 10_000 else 0
 
 
-def _judge(case: ParityCase, dtype: str, seed: int, package: str) -> Outcome:
+def _judge(case: ParityCase, dtype: str, seed: int, package: str, why: bool) -> Outcome:
     printed = _Printed()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
-            verdict = check(case, dtype, "cpu", seed, package)
+            verdict = check(case, dtype, "cpu", seed, package, why)
         except SystemExit as error:
             message = f"it called sys.exit({error.code if error.code is not None else ''})"
             verdict = Verdict(case.name, case.family, dtype, "cpu", seed, verdict="error", message=message)

@@ -34,6 +34,14 @@ def tanh(x):
     y = np.tanh(x)
     return y, lambda dy: dy * (1 - y * y)
 """
+SOFTMAX = """
+import numpy as np
+
+def softmax(x, dim=-1):
+    y = np.exp(x - x.max(dim, keepdims=True))
+    y = y / y.sum(dim, keepdims=True)
+    return y, lambda dy: y * (dy - (dy * y).sum(dim, keepdims=True))
+"""
 LINEAR = """
 def linear(x, weight, bias=None):
     y = x @ weight.T if bias is None else x @ weight.T + bias
@@ -176,22 +184,30 @@ def test_scratch_itself_is_verified_as_someones_own(capsys):
     assert {"verdict", "headroom", "printed"} <= printed["cases"][0].keys()
 
 
+def test_what_is_imported_from_scratch_is_not_ones_own(mine):
+    (mine / "ops" / "activation.py").write_text("from scratch.ops.activation import relu, tanh\n")
+    assert states(judged(mine, "ops.relu")) == {"ops.relu": "missing"}
+    assert "no implementation of its own" in judged(mine, "ops.relu").targets[0].outcomes[0].verdict.findings[0].message
+
+
 def test_a_subset_is_verified_and_the_rest_named(mine):
     write(mine, "ops/activation.py", RELU + TANH)
     (mine / "ops" / "linear.py").unlink()  # and `ops` still imports
-    progress = judged(mine, "ops.relu", "ops.tanh", "ops.gelu", "ops.linear")
+    (mine / "ops" / "softmax.py").write_text(SOFTMAX)  # one of the two that it held
+    write(mine, "ops/flatten.py", "import nothing_of_the_kind")
+    progress = judged(mine, "ops.relu", "ops.gelu", "ops.linear", "ops.softmax", "ops.log_softmax", "ops.flatten")
     assert states(progress) == {
-        "ops.relu": "verified", "ops.tanh": "verified", "ops.gelu": "missing", "ops.linear": "wrong",
-    }  # fmt: skip
-    assert (
-        messages(progress, "ops.linear")[0]
-        == "it does not import: ModuleNotFoundError: No module named 'mine.ops.linear' (__init__.py:16)"
-    )
-    init = mine / "ops" / "__init__.py"
-    init.write_text(init.read_text().replace("from .linear import linear\n", ""))
-    progress = judged(mine, "ops.relu", "ops.linear")
-    assert messages(progress, "ops.linear")[1] == "mine.ops has no linear"
-    assert str(progress) == "1 of 2 verified; next: linear"
+        "ops.relu": "verified",
+        "ops.gelu": "missing",
+        "ops.linear": "missing",
+        "ops.softmax": "verified",
+        "ops.log_softmax": "missing",
+        "ops.flatten": "wrong",
+    }
+    assert "mine.ops has no linear" in messages(progress, "ops.linear")
+    assert "mine.ops has no log_softmax" in messages(progress, "ops.log_softmax")
+    assert messages(progress, "ops.flatten")[0].startswith("it does not import: ModuleNotFoundError: No module named 'nothing_of_")
+    assert str(progress) == "2 of 6 verified; next: fix flatten"
 
 
 def test_a_forward_pass_is_verified_before_its_backward_is_written(mine, capsys):
@@ -216,7 +232,7 @@ def test_models_are_built_on_ones_own_layers(mine):
     assert set(states(progress).values()) == {"wrong"}
     # explained once, where it is wrong
     assert [[target.name for target in targets] for targets in progress.culprits().values()] == [["linear"]]
-    assert str(progress) == "0 of 3 verified; next: mend linear"
+    assert str(progress) == "0 of 3 verified; next: fix linear"
 
 
 def test_options_that_are_not_taken_are_missing(mine):
@@ -392,7 +408,7 @@ def test_pytest_runs_the_same_cases(mine):
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "culprit   tanh, backward" in done.stdout
-    assert f"{mine}: 1 of 4 verified; next: mend tanh" in done.stdout
+    assert f"{mine}: 1 of 4 verified; next: fix tanh" in done.stdout
     tanh = 2 * sum(case.scratch == "ops.tanh" for case in CASES)
     relu = 2 * sum(case.scratch == "ops.relu" for case in CASES)
     assert f"{tanh} failed, {relu} passed" in done.stdout
