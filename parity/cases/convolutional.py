@@ -68,6 +68,8 @@ CONVOLUTIONS: list[tuple[str, Inputs, dict[str, Any]]] = [
     ("1x1-padded", convolution((3, 5, 9, 11), (7, 5, 1, 1)), {"padding": (1, 2)}),
     ("one-channel", convolution((3, 1, 13, 11), (7, 1, 5, 3)), {"padding": (2, 1)}),
     ("kernel-is-image", convolution((3, 5, 4, 6), (7, 5, 4, 6)), {}),
+    ("narrowing", convolution((3, 9, 9, 11), (4, 9, 3, 2)), {"padding": 1}),
+    ("many-channels", convolution((3, 33, 9, 11), (35, 33, 3, 3)), {"padding": 1}),
 ]
 
 POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
@@ -107,6 +109,7 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
         },
     ),
     ("Conv2d-no-bias", images(3, 5, 9, 11), {"in_channels": 5, "out_channels": 7, "kernel_size": 3, "bias": False}),
+    ("Conv2d-narrowing", images(3, 7, 9, 11), {"in_channels": 7, "out_channels": 4, "kernel_size": 3, "padding": 1}),
     ("MaxPool2d", ties(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("AvgPool2d", images(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
     ("AdaptiveAvgPool2d", images(3, 5, 9, 11), {"output_size": (4, 3)}),

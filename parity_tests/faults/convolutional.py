@@ -202,7 +202,7 @@ FAULTS = [
         "backward",
         "wrong way round",
         "ops.im2col._gradients_from_dy",
-        ("conv2d-padded", "cnn"),
+        ("conv2d-narrowing", "Conv2d-narrowing"),
         CONV,
     ),
     Fault(
@@ -212,7 +212,7 @@ FAULTS = [
         "backward",
         "reversed along both of the last axes|gradient of the weight is flipped",
         "ops.im2col._gradients_from_dy",
-        ("conv2d-padded", "cnn"),
+        ("conv2d-narrowing", "Conv2d-narrowing"),
         CONV,
     ),
     batch_norm(

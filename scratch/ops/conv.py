@@ -7,6 +7,7 @@ from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.im2col import conv2d_by_columns
 from scratch.ops.window import Size, Window, window
+from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 
 
 def conv2d(
@@ -28,7 +29,11 @@ def conv2d(
         )
     has_shape("conv2d", "bias", bias, (O,))
     win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)
-    return conv2d_by_columns(x, weight, bias, win) if groups == 1 else conv2d_by_taps(x, weight, bias, win, groups)
+    if groups > 1:
+        return conv2d_by_taps(x, weight, bias, win, groups)
+    if suits_winograd(x, weight, win):
+        return conv2d_by_winograd(x, weight, bias, win)
+    return conv2d_by_columns(x, weight, bias, win)
 
 
 def conv2d_by_taps(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:

@@ -41,9 +41,8 @@ def cross_entropy(
         loss, drows = _with_labels(rows, labels, label_weight, counted, class_weight, label_smoothing, scale)
 
         def backward(dy: Array) -> tuple[Array, Array | None, None]:
-            if reduction == "none" or dy != 1:  # as a rule the loss is where the backward pass starts, and dy is 1
-                np.multiply(drows, dy.reshape(-1, 1), out=drows)
-            return _unrows(drows, input), None, None
+            whole = reduction != "none" and dy == 1  # as a rule the loss is where the backward pass starts
+            return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None
 
         return _reduce(loss, reduction, divisor, input), backward
 

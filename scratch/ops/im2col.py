@@ -32,7 +32,8 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
         dbias = None if bias is None else channel_sums(dy)
         (ph, pw), (dh, dw) = win.padding, win.dilation
         full = (KH - 1) * dh - ph, (KW - 1) * dw - pw  # the padding of dy that brings every window back to its pixel
-        if needs[0] and win.stride == (1, 1) and min(full) >= 0:
+        narrow = O <= C or win.kernel == (1, 1)  # the columns of a wider dy would take longer than dx tap by tap
+        if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:
             dx, dweight = _gradients_from_dy(x, weight, dy, replace(win, padding=full, out=(H, W)))
             return dx, dweight, dbias
         dmatrix = np.zeros_like(matrix)
