@@ -7,7 +7,7 @@ ARGS ?=
 READY := $(VENV)/.scratch-parity
 READY_DEV := $(VENV)/.scratch-parity-dev
 
-.PHONY: check test bench lint format
+.PHONY: check test bench calibrate mutants lint format
 
 check: $(READY)  ## verify every twin and print the table
 	$(VENV)/bin/parity check $(PATTERN) $(ARGS)
@@ -17,6 +17,12 @@ test: $(READY)  ## run the whole test suite
 
 bench: $(READY)  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
 	$(VENV)/bin/python -m pytest benchmarks $(ARGS)
+
+calibrate: $(READY)  ## every case over 200 seeds: the distribution of error / tolerance, false alarms, vacuous comparisons
+	$(VENV)/bin/parity calibrate $(PATTERN) $(ARGS)
+
+mutants: $(READY)  ## a fault in every line of scratch: which of them the harness and the tests notice
+	$(VENV)/bin/python -m parity_tests.mutation $(PATTERN) $(ARGS)
 
 lint: $(READY_DEV)  ## style, format and types
 	$(VENV)/bin/ruff check .

@@ -21,8 +21,9 @@ def cores() -> int:
 
 
 def conditions(threads: int) -> str:
-    """Threads, versions and settings in one line."""
-    blas = next((f"{p['internal_api']} {p['version']}" for p in threadpool_info() if "numpy" in p["filepath"]), "unknown BLAS")
+    """Threads, versions and settings in one line; of NumPy's BLAS also the processor that its code is for."""
+    pools = [pool for pool in threadpool_info() if "numpy" in pool["filepath"]]
+    blas = " ".join(str(pools[0].get(key, "")) for key in ("internal_api", "version", "architecture")) if pools else "unknown BLAS"
     malloc = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("MALLOC_")]
     return (
         f"float32, {threads} threads; NumPy {np.__version__} ({blas}), PyTorch {torch.__version__}, "
