@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -86,6 +87,10 @@ def judge(
         return _judge_forward(verdict, build_scratch, build_reference, problem, calibration, str(error))
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
+        if device == "cpu":
+            with suppress(Exception):  # where the forward pass runs, what is wrong with it
+                run = run_scratch(build_scratch, problem, dtype, backward=False)
+                verdict.findings, _ = compare(run, calibration.of_forward(), dtype)
     if verdict.ok or device != "cpu" or not why:
         return verdict
     if can_be_located(build_scratch, build_reference):

@@ -23,7 +23,7 @@ import torch
 
 from parity.tolerance import Calibration, calibrate
 from parity.trace import Call, Trace
-from parity.twins import Build, Problem, Run, Tensors, run_reference, run_scratch
+from parity.twins import Build, ContractError, Problem, Run, Tensors, run_reference, run_scratch
 from parity.verdict import Finding, compare, describe
 from scratch.module import Module
 
@@ -79,12 +79,17 @@ def examine(
         run = run_scratch(build_scratch, problem, dtype)
         tensors, (findings, _) = run.tensors, compare(run, calibration, dtype)
     except Exception as error:
-        findings = [Finding("", f"it raises {describe(error)}")]
+        findings = [Finding("", _raised("it", error))]
         with suppress(Exception):
             run = run_scratch(build_scratch, problem, dtype, backward=False)
             tensors, (findings, _) = run.tensors, compare(run, calibration.of_forward(), dtype)
-            findings.append(Finding("", f"the backward raises {describe(error)}"))
+            findings.append(Finding("", _raised("the backward", error)))
     return Evidence(path, build_scratch(), build_reference, problem, calibration, tensors, findings, dtype)
+
+
+def _raised(what: str, error: Exception) -> str:
+    """That something raises, unless it was the harness that did so over what came back."""
+    return describe(error) if isinstance(error, ContractError) else f"{what} raises {describe(error)}"
 
 
 def can_be_located(build_scratch: Build, build_reference: Build) -> bool:

@@ -34,8 +34,9 @@ def explain(verdict: Verdict) -> str:
     lines += [f"  {'differs' if i == 0 else '':9} {finding.message}" for i, finding in enumerate(verdict.findings[:SHOWN])]
     if len(verdict.findings) > SHOWN:
         lines.append(f"            ... and {len(verdict.findings) - SHOWN} more of {verdict.tensors} tensors")
-    if verdict.message:
-        lines.append(f"  {verdict.message}")
+    if verdict.message and not any(verdict.message in culprit.cause for culprit in verdict.culprits):
+        label = "note" if verdict.verdict == "mismatch" else verdict.verdict
+        lines.append(f"  {label:9} {verdict.message}")
     return "\n".join(lines)
 
 

@@ -214,7 +214,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     if not isinstance(gradients, tuple | list) or len(gradients) != len(inputs):
         raise ContractError(
             f"its backward returned {_kind(gradients)} for {len(inputs)} inputs ({', '.join(inputs)}), "
-            "expected a gradient or None for each"
+            "expected a gradient or None for each, and None for what is not given"
         )
     tensors = outputs | {
         f"grad {leaf_name}": np.asarray(leaf)

@@ -25,7 +25,11 @@ class Finding:
     @property
     def phase(self) -> str:
         """Whether the forward or the backward pass is wrong."""
-        return "backward" if self.tensor.startswith("grad ") or self.message.startswith("the backward") else "forward"
+        return (
+            "backward"
+            if self.tensor.startswith("grad ") or self.message.startswith(("the backward", "its backward"))
+            else "forward"
+        )
 
 
 @dataclass(frozen=True)
