@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -36,7 +37,7 @@ def measure(killers: Iterable[Killer], package: str) -> Reach:
     """Run every killer once and note what it reaches in a package."""
     reach = Reach()
     for killer in killers:
-        with calls_into(package) as places:
+        with calls_into(package) as places, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             start = time.perf_counter()
             failure = killer.run()
             seconds = time.perf_counter() - start
