@@ -69,6 +69,27 @@ def test_geometry(dtype, kernel, channels, outputs):
         check_conv2d(x, weight, bias, rng, RELATIVE[dtype], stride=stride, padding=padding, dilation=dilation)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        ((3, 3), {"stride": (2, 1), "padding": 1}),
+        ((3, 3), {"stride": (1, 2), "padding": 1}),
+        ((3, 2), {"dilation": (2, 3), "padding": (3, 1)}),
+        ((2, 1), {"stride": (2, 1)}),
+        ((1, 2), {"stride": (1, 2)}),
+        ((1, 1), {"padding": (1, 0)}),
+        ((1, 1), {"padding": (0, 1)}),
+        ((1, 1), {"stride": (2, 1)}),
+        ((1, 1), {"stride": (1, 2)}),
+    ],
+)
+@pytest.mark.parametrize("outputs", [4, 9, 12])
+def test_nearly_what_has_a_short_cut(kernel, options, outputs):
+    rng = np.random.default_rng(0)
+    weight, bias = rng.standard_normal((outputs, 9, *kernel)), rng.standard_normal(outputs)
+    check_conv2d(images(rng, 3, 9, 8, 10), weight, bias, rng, 1e-12, **options)
+
+
 @pytest.mark.parametrize("groups", [2, 3, 6])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_groups(groups, stride):

@@ -102,16 +102,25 @@ def test_an_average_starts_with_the_first_batch():
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "x"),
-    [
-        (layers.Linear(1, 1), torch.nn.Linear(1, 1), normal(3, 1)),
-        (layers.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1), normal(2, 1, 3, 4)),
-        (layers.BatchNorm1d(1), torch.nn.BatchNorm1d(1), normal(5, 1)),
-    ],
-    ids=lambda value: type(value).__name__,
+    ("name", "sizes", "x"),
+    [("Linear", (1, 1), normal(3, 1)), ("Conv2d", (1, 1, 1), normal(2, 1, 3, 4)), ("BatchNorm1d", (1,), normal(5, 1))],
 )
-def test_layers_of_one_feature(mine, theirs, x):
-    assert_parity(mine, theirs, {"x": x})
+def test_layers_of_one_feature(name, sizes, x):
+    assert_parity(getattr(layers, name)(*sizes), getattr(torch.nn, name)(*sizes), {"x": x})
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "silu", "gelu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("number", [-1.5, 0.0, 2.0])
+def test_activations_of_one_number(name, number):
+    assert_parity(getattr(ops, name), getattr(F, name), {"x": np.array(number)})
+
+
+@pytest.mark.parametrize("dy", [0.0, 2.0, -1.0])
+def test_the_gradient_of_a_loss_scales_with_what_it_is_given_and_may_be_asked_for_twice(dy):
+    loss, backward = ops.cross_entropy(normal(5, 7), np.arange(5))
+    once = backward(np.ones_like(loss))[0].copy()
+    for _ in range(2):
+        assert np.allclose(backward(np.float64(dy))[0], dy * once, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("op", ["avg_pool2d", "max_pool2d"])
