@@ -170,6 +170,18 @@ def test_winograd_equals_the_definition(monkeypatch, block, padding, size, layou
     dx, dweight, _ = backward(dy, (False, True, True))
     assert dx is None
     near(dweight, defined_backward(dy)[1], 1e-12)
+    y_without, backward = conv2d_by_winograd(x, weight, None, win)
+    near(y_without + bias[:, None, None], defined, 1e-12)
+    assert backward(dy)[2] is None
+
+
+def test_winograds_transforms_turn_a_convolution_into_a_product():
+    A, B, G = winograd_module.transforms()
+    assert all(map(np.array_equal, (A, B, G), (winograd_module.A, winograd_module.B, winograd_module.G)))
+    rng = np.random.default_rng(0)
+    seen, kernel = rng.standard_normal((6, 6)), rng.standard_normal((3, 3))
+    tile = A @ ((B @ seen.ravel()) * (G @ kernel.ravel()))
+    near(tile.reshape(1, 1, 4, 4), torch_conv2d(seen[None, None], kernel[None, None], None, np.ones((1, 1, 4, 4)))[0], 1e-13)
 
 
 def test_winograd_is_for_wide_float32_convolutions_of_its_shape():
@@ -179,6 +191,8 @@ def test_winograd_is_for_wide_float32_convolutions_of_its_shape():
         return suits_winograd(x, weight, window("conv2d", x, weight.shape[2:], stride, 1, dilation))
 
     assert suits()
+    assert suits(weight=weight[:32])
+    assert suits(x[..., :4])
     assert not suits(x.astype(np.float64))
     assert not suits(weight=weight[:31])
     assert not suits(weight=weight[:, :31], x=x[:, :31])
@@ -202,6 +216,18 @@ def test_float32_is_nearly_as_accurate_as_torch(channels, outputs):
     for ours, other, right in zip((y, *backward(dy)), (theirs, *(leaf.grad for leaf in leaves)), exact, strict=True):
         unit = max(np.abs(other.detach().numpy() - right).max(), np.finfo(np.float32).eps * np.abs(right).max())
         assert np.abs(ours - right).max() <= 16 * unit  # a quarter of what the harness allows
+
+
+@pytest.mark.parametrize("kernel", [(2, 200), (200, 2), (47, 47)])
+def test_max_pool_of_large_windows(kernel):
+    x = np.arange(3 * 201 * 202, dtype=np.float64).reshape(1, 3, 201, 202)
+    y, backward = max_pool2d(x, kernel, 7)
+    leaf = torch.tensor(x, requires_grad=True)
+    theirs = F.max_pool2d(leaf, kernel, 7)
+    dy = np.random.default_rng(0).standard_normal(y.shape)
+    theirs.backward(torch.tensor(dy))
+    np.testing.assert_array_equal(y, theirs.detach().numpy())
+    near(backward(dy), leaf.grad.numpy(), 1e-12)
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided"])
