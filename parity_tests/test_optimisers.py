@@ -483,6 +483,37 @@ def test_loading_casts_to_the_parameters():
     assert {a.dtype for state in optimizer.state.values() for a in state.values()} == {np.dtype(np.float32)}
 
 
+def test_the_count_of_steps_stays_float32_as_in_torch():
+    optimizer = stepped("Adam")
+    optimizer.load_state_dict(stepped("Adam").state_dict())
+    assert {state["step"].dtype for state in optimizer.state.values()} == {np.dtype(np.float32)}
+
+
+def test_groups_are_loaded_and_checked_one_by_one():
+    def two_groups(amsgrad):
+        first, second = Parameter(np.ones(2)), Parameter(np.ones(3))
+        first.grad, second.grad = np.ones(2), np.ones(3)
+        optimizer = Adam([{"params": [first]}, {"params": [second], "amsgrad": amsgrad}])
+        optimizer.step()
+        return optimizer
+
+    saved = two_groups(amsgrad=True).state_dict()
+    optimizer = two_groups(amsgrad=False)
+    optimizer.load_state_dict(saved)
+    assert [group["amsgrad"] for group in optimizer.param_groups] == [False, True]
+    saved["param_groups"][1]["lr"] = -1.0
+    with pytest.raises(ValueError, match=r"lr is -1\.0"):
+        optimizer.load_state_dict(saved)
+
+
+def test_an_empty_state_is_that_of_a_parameter_without_one():
+    saved = stepped("Adam").state_dict()
+    saved["state"][1] = {}
+    optimizer = stepped("Adam")
+    optimizer.load_state_dict(saved)
+    assert list(optimizer.state_dict()["state"]) == [0]
+
+
 def damage(state_dict, *path, value=None):
     """Set or, without a value, delete what lies at a path."""
     *upper, last = path

@@ -6,7 +6,266 @@ no value depends on what the line decides. An entry whose mutant no longer exist
 """
 
 ANY = "any fault"
-EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+NEEDS = "def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:"
+NEEDS_OF_X = "only whether x needs a gradient is looked at: those of the weights are always wanted"
+AT_A_TIME = "how much is done at a time changes no value"
+SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
+EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("scratch/layers/dropout.py", "Dropout.forward"): [
+        ("if not self.training or self.p == 0:", ANY, "at p = 0 the mask keeps everything and the scale is 1"),
+        (
+            "keep = generator().random(x.shape) >= self.p",
+            "keep = generator().random(x.shape) > self.p",
+            "a random number equals p once in 2^53 times",
+        ),
+    ],
+    ("scratch/layers/norm.py", "_BatchNorm.forward"): [
+        (
+            "if mean is None or var is None or count is None:",
+            ANY,
+            "all three are there or none is; the line is for the type checker",
+        ),
+    ],
+    ("scratch/module.py", "apply"): [
+        (
+            "needs = tuple(o is not None and not any(o is c for c in constants) for o in operands)",
+            "needs = tuple(not any(o is c for c in constants) for o in operands)",
+            "no op asks whether an input that was not given needs a gradient",
+        ),
+        (
+            "return gradients[0] if len(gradients) == 1 else tuple(gradients)",
+            "return gradients[-1] if len(gradients) == 1 else tuple(gradients)",
+            "the first of one is the last",
+        ),
+    ],
+    ("scratch/ops/activation.py", "relu"): [
+        (
+            "y, positive = np.empty_like(x), np.empty_like(x, dtype=bool)",
+            "y, positive = np.empty_like(x), np.empty_like(x)",
+            "a mask of zeros and ones in floats multiplies as one of bools does",
+        ),
+        (
+            "zeros = np.zeros_like(x[:1]) if x.ndim else x.dtype.type(0) # maximum with a scalar is slower",
+            "zeros = x.dtype.type(0) # maximum with a scalar is slower",
+            SAME_VALUE,
+        ),
+    ],
+    ("scratch/ops/checks.py", "one_float_dtype"): [
+        (
+            "if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
+            "if all(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
+            "where some are no floats and some are, the second half of the line says so",
+        ),
+    ],
+    ("scratch/ops/conv.py", "conv2d"): [
+        ("if groups > 1:", "if groups >= 1:", SAME_VALUE),
+        ("if groups > 1:", "if groups > 0:", SAME_VALUE),
+    ],
+    ("scratch/ops/conv.py", "conv2d_by_taps"): [
+        (NEEDS, ANY, NEEDS_OF_X),
+        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
+    ],
+    ("scratch/ops/cross_entropy.py", "cross_entropy"): [
+        (
+            'scale = 1 / float(divisor or 1) if reduction == "mean" else 1.0',
+            'scale = 1 / float(divisor or 2) if reduction == "mean" else 1.0',
+            "where no row counts, every gradient is 0",
+        ),
+        (
+            "return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
+            "return _unrows(drows * dy.reshape(-1, 1), input), None, None",
+            SAME_VALUE,
+        ),
+    ],
+    ("scratch/ops/cross_entropy.py", "_row_scale"): [
+        (
+            'return np.broadcast_to(dy / (divisor or 1) if reduction == "mean" else dy, rows)',
+            'return np.broadcast_to(dy / (divisor or 2) if reduction == "mean" else dy, rows)',
+            "where no row counts, every gradient is 0",
+        ),
+    ],
+    ("scratch/ops/im2col.py", "conv2d_by_columns"): [
+        (NEEDS, ANY, NEEDS_OF_X),
+        (
+            "narrow = O <= C or win.kernel == (1, 1) # the columns of a wider dy would take longer than dx tap by tap",
+            ANY,
+            SAME_VALUE,
+        ),
+        ("if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:", ANY, SAME_VALUE),
+    ],
+    ("scratch/ops/im2col.py", "columns"): [
+        ("if win.kernel == win.stride == (1, 1) and win.padding == (0, 0):", ANY, SAME_VALUE),
+        ("pixels = BLOCK // (KH * KW * C)", ANY, AT_A_TIME),
+        ("step = max(min(pixels // OW, OH), 1) # rows of the output", ANY, AT_A_TIME),
+        ("if C < FEW:", ANY, "the two layouts hold the same numbers"),
+    ],
+    ("scratch/ops/im2col.py", "BLOCK"): [
+        (
+            "BLOCK = 1 << 18 # elements gathered at a time: more falls out of the cache, fewer starve the matrix product",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
+    ("scratch/ops/im2col.py", "FEW"): [
+        (
+            "FEW = 8 # channels; below that, windows are copied along the rows of the images rather than along the channels",
+            ANY,
+            "the two layouts hold the same numbers",
+        ),
+    ],
+    ("scratch/ops/linear.py", "linear"): [(NEEDS, ANY, NEEDS_OF_X)],
+    ("scratch/ops/loss.py", "smooth_l1_loss"): [
+        (
+            "loss = np.where(distance < beta, 0.5 / beta * difference * difference, distance - 0.5 * beta)",
+            "loss = np.where(distance <= beta, 0.5 / beta * difference * difference, distance - 0.5 * beta)",
+            "the two pieces meet at beta",
+        ),
+    ],
+    ("scratch/ops/norm.py", "batch_norm"): [
+        (
+            "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
+            ANY,
+            "every gradient is computed whatever is needed",
+        ),
+    ],
+    ("scratch/ops/pool.py", "max_pool2d"): [
+        (
+            "winner = np.zeros_like(y, dtype=np.min_scalar_type(win.kernel[0] * win.kernel[1])) # which tap is the maximum",
+            "winner = np.zeros_like(y) # which tap is the maximum",
+            "floats number the taps as well, in more memory",
+        ),
+    ],
+    ("scratch/ops/pool.py", "avg_pool2d"): [
+        (
+            "count = sum(tap for _, _, tap in win.taps(win.pad(np.ones(x.shape[-2:], x.dtype))))",
+            ANY,
+            "the same counts for every image, broadcast or not",
+        ),
+    ],
+    ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
+    ("scratch/ops/reduce.py", "ROWS"): [
+        (
+            "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
+    ("scratch/ops/threads.py", "in_blocks"): [
+        ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
+        ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
+    ],
+    ("scratch/ops/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
+    ("scratch/ops/threads.py", "THREADS"): [
+        (
+            'THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1',
+            ANY,
+            "the number of threads changes no value",
+        ),
+    ],
+    ("scratch/ops/window.py", "Window.overlaps"): [
+        (
+            "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
+            ANY,
+            "adding to zeros is right where windows do not overlap, too",
+        ),
+    ],
+    ("scratch/ops/window.py", "Window.pad"): [
+        ("if self.padding == (0, 0):", ANY, "no padding is negative, and a copy without padding is as good as the array itself"),
+    ],
+    ("scratch/ops/window.py", "Window.view"): [
+        (
+            "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))",
+            "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, -1))",
+            "of four axes, the third is the last but one",
+        ),
+    ],
+    ("scratch/ops/winograd.py", "conv2d_by_winograd"): [
+        (NEEDS, ANY, NEEDS_OF_X),
+        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
+        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles beyond the image are cropped"),
+        ("to_points, to_tile = B.astype(x.dtype), A.astype(x.dtype)", ANY, "in float64 it is slower, and the result is cast"),
+        (
+            "U = (G @ weight.transpose(2, 3, 1, 0).reshape(KERNEL**2, -1)).astype(x.dtype).reshape(-1, C, O)",
+            "U = (G @ weight.transpose(2, 3, 1, 0).reshape(KERNEL**2, -1)).reshape(-1, C, O)",
+            "in float64 it is slower, and the result is cast",
+        ),
+        ("for images, strip in _blocks(N, rows, cols * C):", ANY, AT_A_TIME),
+        (
+            "pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)",
+            ANY,
+            "zeros beyond the last tile are not looked at",
+        ),
+        (
+            "dU, dpadded = np.zeros_like(U), np.zeros((N, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)",
+            ANY,
+            "zeros beyond the last tile are not looked at",
+        ),
+    ],
+    ("scratch/ops/winograd.py", "_blocks"): [
+        ("images = max(BLOCK // (SEEN**2 * rows * width), 1)", ANY, AT_A_TIME),
+        ("step = max(min(BLOCK // (SEEN**2 * width), rows), 1)", ANY, AT_A_TIME),
+    ],
+    ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 19 # elements of V at a time: two megabytes", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "WORTH"): [
+        (
+            "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
+            ANY,
+            SAME_VALUE,
+        ),
+    ],
+    ("scratch/optim/adam.py", "Adam.update"): [
+        (
+            "for p, g, m, v, *v_max, temporary, spare in blocks(data, grad, *(state[name] for name in moments), temporaries=2):",
+            ANY,
+            "room that is not used",
+        ),
+        (
+            'if weight_decay and group["decoupled_weight_decay"]:',
+            'if group["decoupled_weight_decay"]:',
+            "a decay of 0 multiplies by 1",
+        ),
+        ("v = np.maximum(v, v_max[0], out=v_max[0])", "v = np.maximum(v, v_max[-1], out=v_max[0])", "the first of one is the last"),
+    ],
+    ("scratch/optim/clip.py", "clip_grad_norm_"): [
+        (
+            "total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0",
+            "total = float(np.linalg.norm(norms, norm_type))",
+            "NumPy from 2.3 on takes the norm of nothing for 0; earlier ones raise",
+        ),
+        ("if not scale >= 1: # smaller, or not a number", "if not scale > 1: # smaller, or not a number", "1 times a gradient"),
+    ],
+    ("scratch/optim/optimizer.py", "blocks"): [
+        ("spare = np.empty((temporaries, min(BLOCK, data.size)), data.dtype)", ANY, "room that is not used"),
+        (
+            'with np.nditer([data, grad, *state], ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
+            ANY,
+            AT_A_TIME,
+        ),
+        ("yield *pieces, *spare[:, : pieces[0].size]", ANY, "all pieces have one size"),
+    ],
+    ("scratch/optim/optimizer.py", "BLOCK"): [
+        (
+            "BLOCK = 65536 # numbers of each array worked on at a time: few enough for the cache, enough to hide the cost of a call",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
+    ("scratch/optim/sgd.py", "SGD.update"): [
+        ("for p, g, *b, temporary, spare in blocks(data, grad, *buffers, temporaries=2):", ANY, "room that is not used"),
+        ("b[0][...] = g", "b[-1][...] = g", "the first of one is the last"),
+        ("b[0] *= momentum", "b[-1] *= momentum", "the first of one is the last"),
+        (
+            "b[0] += np.multiply(g, 1 - dampening, out=temporary) if dampening else g",
+            ANY,
+            "the first of one is the last, and a dampening of 0 multiplies by 1",
+        ),
+        (
+            'g = np.add(g, np.multiply(b[0], momentum, out=temporary), out=spare) if group["nesterov"] else b[0]',
+            ANY,
+            "the first of one is the last",
+        ),
+    ],
+}
 
 
 class Reasons:
