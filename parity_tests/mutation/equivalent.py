@@ -23,7 +23,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "if mean is None or var is None or count is None:",
             ANY,
-            "all three are there or none is; the line is for the type checker",
+            "all three are there or none is; this is for the type checker",
         ),
     ],
     ("scratch/module.py", "apply"): [
@@ -230,7 +230,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0",
             "total = float(np.linalg.norm(norms, norm_type))",
-            "NumPy from 2.3 on takes the norm of nothing for 0; earlier ones raise",
+            "NumPy 2.4 takes the norm of nothing for 0; old ones raise for the largest",
         ),
         ("if not scale >= 1: # smaller, or not a number", "if not scale > 1: # smaller, or not a number", "1 times a gradient"),
     ],
