@@ -145,7 +145,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
     ("scratch/ops/reduce.py", "ROWS"): [
         (
-            "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",
+            "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
             ANY,
             AT_A_TIME,
         ),
@@ -245,7 +245,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/optim/optimizer.py", "BLOCK"): [
         (
-            "BLOCK = 65536 # numbers of each array worked on at a time: few enough for the cache, enough to hide the cost of a call",
+            "BLOCK = 65536 # numbers of each array worked on at a time: few enough for the cache, enough to hide the cost of a call",  # noqa: E501
             ANY,
             AT_A_TIME,
         ),
