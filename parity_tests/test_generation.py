@@ -1,0 +1,145 @@
+"""Both backends write the same text from the same uniform numbers, and it is distributed as it should be."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from reference import generation as theirs
+from scratch import generation as ours
+
+V = 11
+TABLE = np.random.default_rng(5).normal(scale=2, size=(V, V))
+
+
+def our_model(tokens, state):
+    """A model whose logits depend on the last two tokens, of which it carries one."""
+    past = np.zeros((1, len(tokens)), np.int64) if state is None else state[0]
+    before = np.concatenate([past[0][:, None], tokens[:, :-1]], axis=1)
+    return (TABLE[tokens] + 0.5 * TABLE[before][..., ::-1], (tokens[None, :, -1],)), None
+
+
+def their_model(tokens, state):
+    (logits, state), _ = our_model(tokens.numpy(), None if state is None else tuple(part.numpy() for part in state))
+    return torch.from_numpy(logits.copy()), tuple(map(torch.from_numpy, state))
+
+
+OPTIONS = [
+    {},
+    {"temperature": 0},
+    {"temperature": 0.7},
+    {"top_k": 3},
+    {"top_p": 0.6},
+    {"temperature": 1.5, "top_k": 5, "top_p": 0.8},
+    {"top_k": 1},
+    {"top_p": 1e-9},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_same_uniforms_choose_the_same_tokens(options, dtype):
+    rng = np.random.default_rng(0)
+    logits, uniform = rng.normal(scale=3, size=(5000, V)).astype(dtype), rng.random(5000)
+    chosen = ours.next_token(logits, uniform, **options)
+    np.testing.assert_array_equal(chosen, theirs.next_token(torch.from_numpy(logits), torch.from_numpy(uniform), **options))
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_tokens_come_as_often_as_their_probability(options):
+    logits, n = np.log([0.1, 0.05, 0.4, 0.05, 0.25, 0.15]), 20_000
+    uniform = (np.arange(n) + 0.5) / n
+    counts = np.bincount(ours.next_token(np.tile(logits, (n, 1)), uniform, **options), minlength=6) / n
+    if options.get("temperature") == 0:
+        p = logits == logits.max()
+    else:
+        p = np.exp(logits / options.get("temperature", 1))
+        rank = np.argsort(np.argsort(-p, kind="stable"))
+        p[rank >= options.get("top_k", 6)] = 0
+        p /= p.sum()
+        p[[p[rank < r].sum() >= options.get("top_p", 1) for r in rank]] = 0
+    np.testing.assert_allclose(counts, p / p.sum(), atol=2 / n)
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (np.nextafter(1, 0), 3)])
+def test_the_ends_of_the_unit_interval_choose_a_possible_token(uniform, token):
+    logits, uniforms = np.array([[-np.inf, 0.0, 1.0, 2.0, -np.inf]]), np.array([uniform])
+    assert ours.next_token(logits, uniforms) == token
+    assert theirs.next_token(torch.from_numpy(logits), torch.from_numpy(uniforms)) == token
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_texts_are_the_same(options):
+    rng = np.random.default_rng(1)
+    prompt, uniforms = rng.integers(0, V, (3, 4)), rng.random((200, 3))
+    text, (state,) = ours.generate(our_model, prompt, uniforms, **options)
+    other, (other_state,) = theirs.generate(their_model, torch.from_numpy(prompt), torch.from_numpy(uniforms), **options)
+    np.testing.assert_array_equal(text, other)
+    np.testing.assert_array_equal(state, other_state)
+    np.testing.assert_array_equal(state[0], text[:, -2])
+
+
+def test_a_text_goes_on_where_it_stopped():
+    rng = np.random.default_rng(2)
+    prompt, uniforms = rng.integers(0, V, (2, 3)), rng.random((30, 2))
+    whole, _ = ours.generate(our_model, prompt, uniforms)
+    first, state = ours.generate(our_model, prompt, uniforms[:10])
+    second, _ = ours.generate(our_model, first[:, -1:], uniforms[10:], state)
+    np.testing.assert_array_equal(whole, np.concatenate([first, second], axis=1))
+    assert ours.generate(our_model, prompt, uniforms[:0])[0].shape == (2, 0)
+
+
+def exhaustive(prompt, steps, end, penalty):
+    """The best of all continuations, by their definition."""
+    best = None
+    for text in product(range(V), repeat=steps):
+        text = text[: text.index(end) + 1] if end in text else text
+        tokens = np.array([[*prompt[0], *text]])
+        (logits, _), _ = our_model(tokens, None)
+        log_p = logits[0] - np.log(np.exp(logits[0]).sum(axis=-1, keepdims=True))
+        n = len(text)
+        score = sum(log_p[prompt.shape[1] - 1 + t, text[t]] for t in range(n)) / n**penalty
+        best = max(best or (score, text), (score, text))
+    return best
+
+
+@pytest.mark.parametrize("end", [None, 4])
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_wide_beams_find_the_most_likely_text_and_narrow_ones_agree(end, penalty):
+    prompt = np.array([[2, 7]])
+    text, score = ours.beam_search(our_model, prompt, 3, V**2, end, penalty)
+    best_score, best = exhaustive(prompt, 3, end, penalty)
+    assert tuple(text) == best
+    assert np.isclose(score, best_score)
+    for beams in (1, 2, 5):
+        text, score = ours.beam_search(our_model, prompt, 9, beams, end, penalty)
+        other, other_score = theirs.beam_search(their_model, torch.from_numpy(prompt), 9, beams, end, penalty)
+        np.testing.assert_array_equal(text, other)
+        assert np.isclose(score, other_score)
+
+
+def test_one_beam_is_greedy():
+    prompt = np.array([[2, 7]])
+    greedy, _ = ours.generate(our_model, prompt, np.zeros((9, 1)), temperature=0)
+    text, _ = ours.beam_search(our_model, prompt, 9, 1)
+    np.testing.assert_array_equal(text, greedy[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1}, "temperature is -1, expected at least 0"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"top_k": 0}, "top_k is 0, expected 1 to 11"),
+        ({"top_k": 12}, "top_k is 12, expected 1 to 11"),
+        ({"top_p": 0}, "top_p is 0, expected above 0"),
+        ({"top_p": 1.1}, "top_p is 1.1, expected above 0 and at most 1"),
+    ],
+    ids=str,
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        ours.next_token(TABLE, np.zeros(V), **options)
+    with pytest.raises(ValueError, match=message):
+        theirs.next_token(torch.from_numpy(TABLE), torch.zeros(V), **options)

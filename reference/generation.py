@@ -1,0 +1,91 @@
+"""Writing with a language model: the next token, a text token by token, and the most likely continuation.
+
+A model is called as `logits, state = model(tokens, state)` with tokens (B, T), logits (B, T, V) and a state that None
+begins: tensors (layers, B, H) or tuples of them. Randomness comes in as uniform numbers, so that the same numbers make
+the same text in every backend.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Model = Callable[..., Any]
+
+
+def next_token(logits: Tensor, uniform: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
+    """Draw a token (B,) for each row of logits (B, V) by its uniform number (B,) from 0 to below 1.
+
+    The logits are divided by the temperature; 0 takes the most likely. top_k keeps so many of the most likely tokens (Fan,
+    Lewis & Dauphin 2018, section 5.4), top_p the fewest whose probabilities come to it (Holtzman et al. 2020, section 3.1).
+    """
+    if not temperature >= 0:
+        raise ValueError(f"temperature is {temperature}, expected at least 0; 0 takes the most likely token")
+    if top_k is not None and not 1 <= top_k <= logits.shape[-1]:
+        raise ValueError(f"top_k is {top_k}, expected 1 to {logits.shape[-1]}, the size of the vocabulary, or None for all")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}, expected above 0 and at most 1")
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    p = torch.softmax(logits.double() / temperature, dim=-1)
+    ranked, order = p.sort(dim=-1, descending=True, stable=True)
+    if top_k is not None:
+        ranked[:, top_k:] = 0
+    before = ranked.cumsum(dim=-1) - ranked
+    ranked[before >= top_p * ranked.sum(dim=-1, keepdim=True)] = 0  # those before it suffice
+    p = torch.zeros_like(p).scatter(-1, order, ranked)
+    reached = p.cumsum(dim=-1)
+    passed = reached <= uniform[:, None] * reached[:, -1:]
+    last_possible = p.shape[-1] - 1 - (p.flip(-1) > 0).int().argmax(dim=-1)
+    return passed.sum(dim=-1).minimum(last_possible)
+
+
+@torch.no_grad()
+def generate(model: Model, prompt: Tensor, uniforms: Tensor, state: Any = None, **options: Any) -> tuple[Tensor, Any]:
+    """Continue prompts (B, T) token by token, as many as there are rows of uniform numbers (steps, B).
+
+    Returns the new tokens (B, steps) and the state after the last but one. The options are those of next_token.
+    """
+    tokens, fed = [], prompt
+    for uniform in uniforms:
+        logits, state = model(fed, state)
+        tokens.append(next_token(logits[:, -1], uniform, **options))
+        fed = tokens[-1][:, None]
+    return torch.stack(tokens, dim=1) if tokens else prompt[:, :0], state
+
+
+@torch.no_grad()
+def beam_search(
+    model: Model, prompt: Tensor, steps: int, beams: int, end: int | None = None, length_penalty: float = 0.0, state: Any = None
+) -> tuple[Tensor, float]:
+    """The most likely continuation of one prompt (1, T), of those that keeping the `beams` best at each step finds.
+
+    Returns at most `steps` tokens, up to and with `end`, and the sum of their log-probabilities divided by
+    length ** length_penalty (Wu et al. 2016, section 7, without its constants).
+    """
+    logits, state = model(prompt, state)
+    scores, texts = logits.new_zeros(1, dtype=torch.float64), prompt[:, :0]
+    best: tuple[Tensor, float] = texts[0], -math.inf
+    for step in range(1, steps + 1):
+        log_p = torch.log_softmax(logits[:, -1].double(), dim=-1)
+        total, kept = (scores[:, None] + log_p).flatten().sort(descending=True, stable=True)
+        scores, kept = total[: 2 * beams], kept[: 2 * beams]  # so that `beams` are left however many of them end
+        parents, tokens = kept // log_p.shape[-1], kept % log_p.shape[-1]
+        texts = torch.cat([texts[parents], tokens[:, None]], dim=1)
+        ended = tokens == (end if end is not None else -1) if step < steps else torch.ones_like(tokens, dtype=torch.bool)
+        for text, score in zip(texts[ended], (scores[ended] / step**length_penalty).tolist(), strict=True):
+            best = max(best, (text, score), key=lambda pair: pair[1])
+        alive = (~ended).nonzero().flatten()[:beams]
+        if not len(alive) or (length_penalty == 0 and best[1] >= scores[alive[0]]):
+            break
+        texts, scores = texts[alive], scores[alive]
+        state = _select(state, parents[alive])
+        logits, state = model(tokens[alive][:, None], state)
+    return best
+
+
+def _select(state: Any, rows: Tensor) -> Any:
+    """The state of some rows of the batch, perhaps of one several times."""
+    return tuple(_select(part, rows) for part in state) if isinstance(state, tuple) else state[:, rows]
