@@ -34,7 +34,7 @@ def transforms() -> tuple[Array, Array, Array]:
         return [[p**k for k in range(length)] for p in POINTS] + [[Fraction(k == length - 1) for k in range(length)]]
 
     others = [[q for q in POINTS if q != p] for p in POINTS]
-    weights = [prod((p - q for q in qs), start=Fraction(1)) for p, qs in zip(POINTS, others, strict=True)] + [Fraction(1)]
+    weights = [prod(p - q for q in qs) for p, qs in zip(POINTS, others, strict=True)] + [Fraction(1)]
     B = np.zeros((SEEN, SEEN))
     for row, roots in zip(B, [*others, POINTS], strict=True):
         coefficients = np.poly([float(root) for root in roots])[::-1]  # the polynomial that is 0 at all other points
