@@ -1,5 +1,9 @@
 """torch functions in the form of scratch.ops, where torch.nn.functional takes its arguments otherwise."""
 
+from collections.abc import Callable
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -30,3 +34,67 @@ def binary_cross_entropy_with_logits(
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
     return x * keep / (1 - p)
+
+
+def rnn(
+    x: Tensor,
+    h0: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    counts: Tensor | None = None,
+    nonlinearity: str = "tanh",
+) -> tuple[Tensor, Tensor]:
+    """One layer of torch.rnn_tanh or torch.rnn_relu in one direction."""
+    y, (h,) = _recurrent(
+        {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}[nonlinearity], x, (h0,), counts, weight_ih, weight_hh, bias_ih, bias_hh
+    )
+    return y, h
+
+
+def gru(
+    x: Tensor,
+    h0: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    counts: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One layer of torch.gru in one direction."""
+    y, (h,) = _recurrent(torch.gru, x, (h0,), counts, weight_ih, weight_hh, bias_ih, bias_hh)
+    return y, h
+
+
+def lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    weight_hr: Tensor | None = None,
+    counts: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer of torch.lstm in one direction."""
+    y, (h, c) = _recurrent(torch.lstm, x, (h0, c0), counts, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
+    return y, h, c
+
+
+def _recurrent(
+    kernel: Callable[..., tuple[Tensor, ...]], x: Tensor, states: tuple[Tensor, ...], counts: Tensor | None, *weights: Tensor | None
+) -> tuple[Tensor, list[Tensor]]:
+    """One of torch's recurrent kernels over one layer; with counts, over the packed sequence that they describe."""
+    hx: Any = [state[None] for state in states]
+    hx = hx if len(hx) > 1 else hx[0]
+    given = [weight for weight in weights if weight is not None]
+    options = weights[2] is not None, 1, 0.0, False, False  # biases, layers, dropout, training, both directions
+    if counts is None:
+        y, *ends = kernel(x, hx, given, *options, False)
+        return y, [end[0] for end in ends]
+    running = torch.arange(x.shape[1]) < counts[:, None]
+    packed, *ends = kernel(x[running], counts[counts > 0].cpu(), hx, given, *options)
+    y = packed.new_zeros(*x.shape[:2], packed.shape[-1])
+    return y.masked_scatter(running[:, :, None], packed), [end[0] for end in ends]

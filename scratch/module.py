@@ -48,9 +48,9 @@ def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: An
     needs = tuple(o is not None and not any(o is c for c in constants) for o in operands)
     y, op_backward = op(*(o.data if isinstance(o, Parameter) else o for o in operands), **options)
 
-    def backward(dy: Any) -> Any:
+    def backward(*cotangents: Any) -> Any:
         gradients = []
-        for operand, gradient in zip(operands, op_backward(dy, needs), strict=True):
+        for operand, gradient in zip(operands, op_backward(*cotangents, needs), strict=True):
             if isinstance(operand, Parameter):
                 if gradient is not None:
                     operand.accumulate(gradient)

@@ -7,9 +7,15 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from parity.case import ParityCase
-from parity.cases import activations, basics, convolutional, losses
+from parity.cases import activations, basics, convolutional, losses, recurrent
 
-FAMILIES = {"activations": activations, "basics": basics, "convolutional": convolutional, "losses": losses}
+FAMILIES = {
+    "activations": activations,
+    "basics": basics,
+    "convolutional": convolutional,
+    "losses": losses,
+    "recurrent": recurrent,
+}
 
 
 def _all() -> tuple[ParityCase, ...]:

@@ -1,5 +1,6 @@
 """What torch.nn lacks."""
 
 from reference.layers.activation import activation_named
+from reference.layers.recurrent import GRU, LSTM, RNN
 
-__all__ = ["activation_named"]
+__all__ = ["GRU", "LSTM", "RNN", "activation_named"]

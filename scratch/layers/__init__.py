@@ -4,13 +4,18 @@ from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid
 from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
+from scratch.layers.embedding import Embedding
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from scratch.layers.norm import BatchNorm1d, BatchNorm2d
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
 __all__ = [
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BCEWithLogitsLoss",
@@ -19,14 +24,18 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "L1Loss",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "NLLLoss",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -12,11 +12,15 @@ from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.conv import conv2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
 from scratch.ops.dropout import dropout
+from scratch.ops.embedding import embedding
 from scratch.ops.flatten import flatten
+from scratch.ops.gru import gru
 from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
+from scratch.ops.lstm import lstm
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from scratch.ops.rnn import rnn
 from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
@@ -27,16 +31,20 @@ __all__ = [
     "conv2d",
     "cross_entropy",
     "dropout",
+    "embedding",
     "flatten",
     "gelu",
+    "gru",
     "l1_loss",
     "leaky_relu",
     "linear",
     "log_softmax",
+    "lstm",
     "max_pool2d",
     "mse_loss",
     "nll_loss",
     "relu",
+    "rnn",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

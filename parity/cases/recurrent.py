@@ -1,0 +1,156 @@
+"""Embedding, recurrent ops, cells and layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from parity.case import ParityCase
+from parity.inputs import Draw
+from scratch.module import Array
+
+Inputs = Callable[[Draw], dict[str, Any]]
+T, B, I, H = 13, 5, 7, 6
+COUNTS = np.array([5, 5, 4, 4, 4, 3, 3, 2, 2, 2, 2, 0, 0])  # two rows go on to step 11, and nothing to the end
+LENGTHS = np.array([6, 13, 1, 9, 12])
+
+
+def sequence(gates: int, cell: bool = False, projected: int = 0, bias: bool = True, saturated: bool = False) -> Inputs:
+    """A sequence, its first states and one layer's weights; saturated: large enough to close most gates."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        width = projected or H
+        inputs: dict[str, Any] = {"x": draw.normal(T, B, I, scale=12.0 if saturated else 1.0), "h0": draw.normal(B, width)}
+        inputs |= {"c0": draw.normal(B, H)} if cell else {}
+        inputs |= {"weight_ih": draw.normal(gates * H, I, scale=I**-0.5), "weight_hh": draw.normal(gates * H, width, scale=H**-0.5)}
+        inputs |= {name: draw.normal(gates * H) if bias else None for name in ("bias_ih", "bias_hh")}
+        return inputs | ({"weight_hr": draw.normal(projected, H, scale=H**-0.5)} if projected else {})
+
+    return draw_inputs
+
+
+def tokens(*shape: int, vocabulary: int = 9) -> Inputs:
+    """Numbers that repeat, 2 among them, which is the padding where there is any."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Array]:
+        numbers = draw.integers(0, vocabulary - 1, *shape)  # the last row is never looked at
+        numbers.flat[:2] = 2
+        return {"input": numbers}
+
+    return draw_inputs
+
+
+def table(draw: Draw) -> dict[str, Array]:
+    """Numbers and the table that they are looked up in."""
+    return tokens(5, 4)(draw) | {"weight": draw.normal(9, 7)}
+
+
+def layered(states: int, rows: int, batch_first: bool = False, given: bool = True, ragged: bool = False, width: int = H) -> Inputs:
+    """What a layer takes: x, the first states of its rows (layers times directions), and the lengths where they differ."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        first = (draw.normal(rows, B, width), draw.normal(rows, B, H))[:states]
+        inputs: dict[str, Any] = {"x": draw.normal(B, T, I) if batch_first else draw.normal(T, B, I)}
+        if given:
+            inputs["hx"] = first if states > 1 else first[0]
+        elif ragged:
+            inputs["hx"] = None
+        return inputs | ({"lengths": LENGTHS} if ragged else {})
+
+    return draw_inputs
+
+
+def step(states: int, given: bool = True) -> Inputs:
+    """What a cell takes."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        first = (draw.normal(B, H), draw.normal(B, H))[:states]
+        return {"x": draw.normal(B, I)} | ({"hx": first if states > 1 else first[0]} if given else {})
+
+    return draw_inputs
+
+
+SIZES: dict[str, Any] = {"input_size": I, "hidden_size": H}
+OPS = [
+    ParityCase(f"{op}{suffix}", f"ops.{op}", f"functional.{op}", inputs, config)
+    for op, gates, cell in (("rnn", 1, False), ("lstm", 4, True), ("gru", 3, False))
+    for suffix, inputs, config in (
+        ("", sequence(gates, cell), {}),
+        ("-no-bias", sequence(gates, cell, bias=False), {}),
+        ("-saturated", sequence(gates, cell, saturated=True), {}),
+        ("-ragged", sequence(gates, cell), {"counts": COUNTS}),
+    )
+]
+OPS += [
+    ParityCase("rnn-relu", "ops.rnn", "functional.rnn", sequence(1), {"nonlinearity": "relu"}),
+    ParityCase("lstm-projected", "ops.lstm", "functional.lstm", sequence(4, cell=True, projected=4)),
+    ParityCase("lstm-projected-ragged", "ops.lstm", "functional.lstm", sequence(4, cell=True, projected=4), {"counts": COUNTS}),
+    ParityCase("embedding", "ops.embedding", "torch.nn.functional.embedding", table),
+    ParityCase("embedding-padding", "ops.embedding", "torch.nn.functional.embedding", table, {"padding_idx": 2}),
+]
+
+LAYERS = [
+    ParityCase(f"{name}{suffix}", f"layers.{name}", f"layers.{name}", inputs, SIZES | config)
+    for name, states in (("RNN", 1), ("LSTM", 2), ("GRU", 1))
+    for suffix, inputs, config in (
+        ("", layered(states, 1), {}),
+        ("-no-states", layered(states, 1, given=False), {}),
+        ("-batch-first", layered(states, 1, batch_first=True), {"batch_first": True}),
+        ("-deep", layered(states, 3), {"num_layers": 3, "bias": False}),
+        ("-both-ways", layered(states, 2), {"bidirectional": True}),
+        (
+            "-deep-both-ways",
+            layered(states, 4, batch_first=True),
+            {"num_layers": 2, "bidirectional": True, "batch_first": True, "dropout": 0.3},
+        ),
+        ("-dropout", layered(states, 3), {"num_layers": 3, "dropout": 0.3}),
+        ("-ragged", layered(states, 1, ragged=True), {}),
+        (
+            "-ragged-both-ways",
+            layered(states, 4, batch_first=True, ragged=True),
+            {"num_layers": 2, "bidirectional": True, "batch_first": True},
+        ),
+        ("-ragged-no-states", layered(states, 2, given=False, ragged=True), {"bidirectional": True}),
+    )
+]
+LAYERS += [
+    ParityCase("RNN-relu", "layers.RNN", "layers.RNN", layered(1, 2), SIZES | {"num_layers": 2, "nonlinearity": "relu"}),
+    ParityCase(
+        "LSTM-projected",
+        "layers.LSTM",
+        "layers.LSTM",
+        layered(2, 4, width=4),
+        SIZES | {"num_layers": 2, "bidirectional": True, "proj_size": 4},
+    ),
+    ParityCase(
+        "LSTM-projected-ragged",
+        "layers.LSTM",
+        "layers.LSTM",
+        layered(2, 2, width=4, ragged=True),
+        SIZES | {"bidirectional": True, "proj_size": 4},
+    ),
+]
+
+CELLS = [
+    ParityCase(f"{name}{suffix}", f"layers.{name}", f"torch.nn.{name}", inputs, SIZES | config)
+    for name, states in (("RNNCell", 1), ("LSTMCell", 2), ("GRUCell", 1))
+    for suffix, inputs, config in (
+        ("", step(states), {}),
+        ("-no-bias", step(states), {"bias": False}),
+        ("-no-states", step(states, given=False), {}),
+    )
+]
+CELLS += [ParityCase("RNNCell-relu", "layers.RNNCell", "torch.nn.RNNCell", step(1), SIZES | {"nonlinearity": "relu"})]
+
+EMBEDDINGS = [
+    ParityCase("Embedding", "layers.Embedding", "torch.nn.Embedding", tokens(5, 4), {"num_embeddings": 9, "embedding_dim": 7}),
+    ParityCase(
+        "Embedding-padding",
+        "layers.Embedding",
+        "torch.nn.Embedding",
+        tokens(5, 4),
+        {"num_embeddings": 9, "embedding_dim": 7, "padding_idx": 2},
+    ),
+]
+
+CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS]

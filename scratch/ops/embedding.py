@@ -1,0 +1,36 @@
+"""Rows of a table by their number."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import one_float_dtype
+
+
+def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> tuple[Array, Backward]:
+    """weight[input]: input (...) of whole numbers and weight (V, E) to (..., E), as torch.nn.functional.embedding.
+
+    A number that comes several times adds up its gradients; the row padding_idx has none.
+    """
+    one_float_dtype("embedding", weight=weight)
+    if weight.ndim != 2 or input.dtype.kind not in "iu":
+        raise ValueError(
+            f"embedding: expected whole numbers and weight (V, E), got {input.dtype} and a weight of shape {weight.shape}"
+        )
+    V, E = weight.shape
+    if input.size and (input.min() < 0 or input.max() >= V):
+        wrong = input.min() if input.min() < 0 else input.max()
+        raise ValueError(f"embedding: number {wrong} is out of range: expected 0 to {V - 1}")
+    if padding_idx is not None and not -V <= padding_idx < V:
+        raise ValueError(f"embedding: padding_idx is {padding_idx}, expected {-V} to {V - 1}, or None")
+
+    def backward(dy: Array) -> tuple[None, Array]:
+        dweight = np.zeros_like(weight)
+        order = np.argsort(input, axis=None, kind="stable")
+        rows, first = np.unique(input.ravel()[order], return_index=True)
+        if len(rows):
+            dweight[rows] = np.add.reduceat(dy.reshape(-1, E)[order], first)
+        if padding_idx is not None:
+            dweight[padding_idx] = 0
+        return None, dweight
+
+    return weight[input], backward

@@ -1,0 +1,74 @@
+"""The gated recurrent unit over a whole sequence (Cho et al. 2014; the reset gate after the product, as in cuDNN and torch)."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.recurrence import check_recurrence, rows_running, stopped
+from scratch.ops.reduce import column_sums
+
+
+def gru(
+    x: Array,
+    h0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None = None,
+    bias_hh: Array | None = None,
+    counts: Array | None = None,
+) -> tuple[tuple[Array, Array], Backward]:
+    """One layer in one direction: x (T, B, I) from h0 (B, H) to (y (T, B, H), h_n (B, H)).
+
+    With a = x_t weight_ihᵀ + bias_ih and b = h_{t-1} weight_hhᵀ + bias_hh, each in the order r u n:
+
+        r, u = sigmoid(a + b)    n = tanh(a_n + r b_n)    h_t = (1 - u) n + u h_{t-1}
+
+    weight_ih is (3H, I), weight_hh (3H, H), a bias (3H,). counts (T,) says how many rows, the first ones, still run at each
+    step: torch's batch_sizes. A row that has ended keeps its state, and its y is 0. The backward takes dy and dh_n.
+    """
+    check_recurrence("gru", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=3)
+    (T, B, _), H = x.shape, weight_hh.shape[1]
+    running = rows_running(counts, T, B)
+    gates = (x.reshape(T * B, -1) @ weight_ih.T).reshape(T, B, 3 * H)  # one GEMM for all steps
+    if bias_ih is not None:
+        gates += bias_ih
+    h, from_h, recurrent = np.empty((T + 1, B, H), x.dtype), np.empty((T, B, 3 * H), x.dtype), np.ascontiguousarray(weight_hh.T)
+    h[0] = h0
+    for t, n in enumerate(running):
+        z, b = gates[t, :n], np.matmul(h[t, :n], recurrent, out=from_h[t, :n])
+        if bias_hh is not None:
+            b += bias_hh
+        ru, candidate = z[:, : 2 * H], z[:, 2 * H :]
+        ru += b[:, : 2 * H]
+        ru *= 0.5  # sigmoid(z) = tanh(z / 2) / 2 + 1/2
+        np.tanh(ru, out=ru)
+        ru *= 0.5
+        ru += 0.5
+        r, u = ru[:, :H], ru[:, H:]
+        candidate += r * b[:, 2 * H :]
+        np.tanh(candidate, out=candidate)
+        np.subtract(h[t, :n], candidate, out=h[t + 1, :n])
+        h[t + 1, :n] *= u
+        h[t + 1, :n] += candidate
+        h[t + 1, n:] = h[t, n:]
+
+    def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
+        da, db, dh = np.zeros_like(gates), np.zeros_like(gates), dh_n.copy()
+        for t, n in reversed(list(enumerate(running))):
+            r, u, candidate = (gates[t, :n, k * H : (k + 1) * H] for k in range(3))
+            d = dh[:n]
+            d += dy[t, :n]
+            dr, du, dn = (da[t, :n, k * H : (k + 1) * H] for k in range(3))
+            np.multiply(d * (1 - u), 1 - candidate * candidate, out=dn)
+            np.multiply(d * (h[t, :n] - candidate), u * (1 - u), out=du)
+            np.multiply(dn * from_h[t, :n, 2 * H :], r * (1 - r), out=dr)
+            db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
+            np.multiply(dn, r, out=db[t, :n, 2 * H :])
+            d *= u
+            d += db[t, :n] @ weight_hh
+        rows_a, rows_b = da.reshape(T * B, 3 * H), db.reshape(T * B, 3 * H)
+        dx = (rows_a @ weight_ih).reshape(x.shape) if needs[0] else None
+        dbias_ih = None if bias_ih is None else column_sums(rows_a)
+        dbias_hh = None if bias_hh is None else column_sums(rows_b)
+        return dx, dh, rows_a.T @ x.reshape(T * B, -1), rows_b.T @ h[:-1].reshape(T * B, H), dbias_ih, dbias_hh
+
+    return (stopped(h[1:], counts), h[-1]), backward

@@ -1,0 +1,106 @@
+"""Long short-term memory over a whole sequence (Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000)."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.recurrence import check_recurrence, rows_running, stopped
+from scratch.ops.reduce import column_sums
+
+States = tuple[Array, Array, Array]
+
+
+def lstm(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None = None,
+    bias_hh: Array | None = None,
+    weight_hr: Array | None = None,
+    counts: Array | None = None,
+) -> tuple[States, Backward]:
+    """One layer in one direction: x (T, B, I) from h0 (B, P) and c0 (B, H) to (y (T, B, P), h_n (B, P), c_n (B, H)).
+
+        i, f, o = sigmoid and g = tanh of x_t weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh, in the order i f g o
+        c = f c + i g    h = o tanh(c), projected by weight_hr (P, H) where it is given (Sak et al. 2014), else P = H
+
+    weight_ih is (4H, I), weight_hh (4H, P), a bias (4H,). counts (T,) says how many rows, the first ones, still run at each
+    step: torch's batch_sizes. A row that has ended keeps its state, and its y is 0. The backward takes dy, dh_n and dc_n.
+    """
+    check_recurrence("lstm", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=4)
+    one_float_dtype("lstm", x=x, c0=c0, weight_hr=weight_hr)
+    (T, B, _), P, H = x.shape, weight_hh.shape[1], len(weight_hh) // 4
+    has_shape("lstm", "c0", c0, (B, H))
+    has_shape("lstm", "weight_hr", weight_hr, (P, H))
+    running = rows_running(counts, T, B)
+    # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh serves four gates
+    half = np.full(4 * H, 0.5, x.dtype)
+    half[2 * H : 3 * H] = 1  # g is a tanh itself
+    shift = 1 - half
+    gates = (x.reshape(T * B, -1) @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one GEMM for all steps
+    for bias in (bias_ih, bias_hh):
+        if bias is not None:
+            gates += bias * half
+    recurrent = np.ascontiguousarray((weight_hh * half[:, None]).T)
+    h, c = np.empty((T + 1, B, P), x.dtype), np.empty((T + 1, B, H), x.dtype)
+    h[0], c[0] = h0, c0
+    tanh_c, through, product = np.zeros((T, B, H), x.dtype), np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)
+    for t, n in enumerate(running):
+        z = gates[t, :n]
+        z += np.matmul(h[t, :n], recurrent, out=through[:n])
+        np.tanh(z, out=z)
+        z *= half
+        z += shift
+        i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+        np.multiply(f, c[t, :n], out=c[t + 1, :n])
+        c[t + 1, :n] += np.multiply(i, g, out=product[:n])
+        np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
+        if weight_hr is None:
+            np.multiply(o, tanh_c[t, :n], out=h[t + 1, :n])
+        else:
+            h[t + 1, :n] = (o * tanh_c[t, :n]) @ weight_hr.T
+        h[t + 1, n:], c[t + 1, n:] = h[t, n:], c[t, n:]
+
+    def backward(dy: Array, dh_n: Array, dc_n: Array, needs: tuple[bool, ...] = (True,) * 8) -> tuple[Array | None, ...]:
+        dz, slope, dh, dc = np.empty_like(gates), np.empty((B, 4 * H), x.dtype), dh_n.copy(), dc_n.copy()
+        dprojected = np.zeros((T, B, P), x.dtype)
+        for t, n in reversed(list(enumerate(running))):
+            z, dh_t, dc_t, tanh_t = gates[t, :n], dh[:n], dc[:n], tanh_c[t, :n]
+            i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+            di, df, dg, do = (dz[t, :n, k * H : (k + 1) * H] for k in range(4))
+            dh_t += dy[t, :n]
+            if weight_hr is None:
+                dm = dh_t
+            else:
+                dprojected[t, :n] = dh_t
+                dm = dh_t @ weight_hr
+            np.multiply(dm, tanh_t, out=do)
+            dtanh = np.multiply(tanh_t, tanh_t, out=product[:n])
+            np.subtract(1, dtanh, out=dtanh)
+            dtanh *= o
+            dtanh *= dm
+            dc_t += dtanh
+            np.multiply(dc_t, g, out=di)
+            np.multiply(dc_t, c[t, :n], out=df)
+            np.multiply(dc_t, i, out=dg)
+            dc_t *= f
+            np.subtract(1, z, out=slope[:n])
+            slope[:n] *= z  # of the sigmoid, s (1 - s)
+            slope_g = slope[:n, 2 * H : 3 * H]
+            np.subtract(1, np.multiply(g, g, out=slope_g), out=slope_g)
+            dz[t, :n] *= slope[:n]
+            dz[t, n:] = 0
+            np.matmul(dz[t, :n], weight_hh, out=dh_t)
+        rows = dz.reshape(T * B, 4 * H)
+        dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
+        dbias = column_sums(rows)
+        dweight_ih, dweight_hh = rows.T @ x.reshape(T * B, -1), rows.T @ h[:-1].reshape(T * B, P)
+        dbiases = [None if bias is None else dbias.copy() for bias in (bias_ih, bias_hh)]
+        dweight_hr = None
+        if weight_hr is not None:
+            dweight_hr = dprojected.reshape(T * B, P).T @ (gates[..., 3 * H :] * tanh_c).reshape(T * B, H)
+        return dx, dh, dc, dweight_ih, dweight_hh, *dbiases, dweight_hr
+
+    return (stopped(h[1:], counts), h[-1], c[-1]), backward

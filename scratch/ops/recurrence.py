@@ -1,0 +1,41 @@
+"""What the recurrent ops share: the checks of their arrays, and rows of a batch that end before others."""
+
+import numpy as np
+
+from scratch.module import Array
+from scratch.ops.checks import has_shape, one_float_dtype
+
+
+def check_recurrence(
+    op: str, x: Array, h0: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array | None, bias_hh: Array | None, gates: int
+) -> None:
+    """Raise ValueError unless x (T, B, I), the state and the weights of so many gates fit each other."""
+    one_float_dtype(op, x=x, h0=h0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh)
+    if x.ndim != 3 or weight_ih.ndim != 2 or weight_hh.ndim != 2 or len(weight_ih) % gates:
+        raise ValueError(
+            f"{op}: expected x (T, B, I), weight_ih ({gates} H, I) and weight_hh ({gates} H, H), "
+            f"got {x.shape}, {weight_ih.shape} and {weight_hh.shape}"
+        )
+    has_shape(op, "weight_ih", weight_ih, (len(weight_ih), x.shape[2]))
+    has_shape(op, "weight_hh", weight_hh, (len(weight_ih), weight_hh.shape[1]))
+    for name, bias in (("bias_ih", bias_ih), ("bias_hh", bias_hh)):
+        has_shape(op, name, bias, (len(weight_ih),))
+    has_shape(op, "h0", h0, (x.shape[1], weight_hh.shape[1]))
+
+
+def rows_running(counts: Array | None, T: int, B: int) -> list[int]:
+    """How many rows run at each step; ValueError unless they are numbers from B down."""
+    if counts is None:
+        return [B] * T
+    if counts.shape != (T,) or counts.dtype.kind not in "iu" or (T and (counts.max() > B or counts.min() < 0)):
+        raise ValueError(f"counts: expected {T} whole numbers from 0 to {B}, got {counts}")
+    if (np.diff(counts) > 0).any():
+        raise ValueError(f"counts: expected numbers that never rise, got {counts}; sort the sequences, the longest first")
+    return [int(n) for n in counts]
+
+
+def stopped(h: Array, counts: Array | None) -> Array:
+    """The states (T, B, H) with 0 where a row has ended."""
+    if counts is None:
+        return h
+    return h * (np.arange(h.shape[1]) < counts[:, None])[:, :, None]

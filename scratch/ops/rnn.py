@@ -1,0 +1,60 @@
+"""The simple recurrent network over a whole sequence (Elman 1990)."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import one_of
+from scratch.ops.recurrence import check_recurrence, rows_running, stopped
+from scratch.ops.reduce import column_sums
+
+
+def rnn(
+    x: Array,
+    h0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None = None,
+    bias_hh: Array | None = None,
+    counts: Array | None = None,
+    nonlinearity: str = "tanh",
+) -> tuple[tuple[Array, Array], Backward]:
+    """One layer in one direction: x (T, B, I) from h0 (B, H) to (y (T, B, H), h_n (B, H)).
+
+    h_t is tanh or relu of x_t weight_ihᵀ + bias_ih + h_{t-1} weight_hhᵀ + bias_hh, for weight_ih (H, I), weight_hh (H, H) and
+    biases (H,). counts (T,) says how many rows, the first ones, still run at each step: torch's batch_sizes. A row that
+    has ended keeps its state, and its y is 0. The backward takes dy and dh_n.
+    """
+    one_of("rnn", "nonlinearity", nonlinearity, ("tanh", "relu"))
+    check_recurrence("rnn", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=1)
+    (T, B, _), H = x.shape, weight_hh.shape[1]
+    running = rows_running(counts, T, B)
+    from_x = (x.reshape(T * B, -1) @ weight_ih.T).reshape(T, B, H)  # one GEMM for all steps
+    for bias in (bias_ih, bias_hh):
+        if bias is not None:
+            from_x += bias
+    h = np.empty((T + 1, B, H), x.dtype)
+    h[0] = h0
+    for t, n in enumerate(running):
+        z = np.matmul(h[t, :n], weight_hh.T, out=h[t + 1, :n])
+        z += from_x[t, :n]
+        if nonlinearity == "tanh":
+            np.tanh(z, out=z)
+        else:
+            np.maximum(z, 0, out=z)
+        h[t + 1, n:] = h[t, n:]
+
+    def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
+        dz, dh = np.zeros((T, B, H), x.dtype), dh_n.copy()
+        for t, n in reversed(list(enumerate(running))):
+            dh[:n] += dy[t, :n]
+            value = h[t + 1, :n]
+            slope = 1 - value * value if nonlinearity == "tanh" else value > 0
+            np.multiply(dh[:n], slope, out=dz[t, :n])
+            np.matmul(dz[t, :n], weight_hh, out=dh[:n])
+        rows = dz.reshape(T * B, H)
+        dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
+        dbias = column_sums(rows)
+        dbiases = [None if bias is None else dbias.copy() for bias in (bias_ih, bias_hh)]
+        return dx, dh, rows.T @ x.reshape(T * B, -1), rows.T @ h[:-1].reshape(T * B, H), *dbiases
+
+    return (stopped(h[1:], counts), h[-1]), backward
