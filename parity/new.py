@@ -43,12 +43,12 @@ __all__ = ["Array", "Backward", "Buffer", "Module", "Parameter", "apply", "const
 def apply(op: Any, *operands: Any, **options: Any) -> tuple[Any, Backward]:
     """Call an op of arrays, Parameters and None: its backward accumulates the Parameters' gradients and returns the arrays'.
 
-    The op's own backward takes the gradient of y, and `needs` only if you like: a bool for each operand.
+    The op's own backward takes the gradients of its values, and `needs` only if you like: a bool for each operand.
     """
 
     def call(*arrays: Any, **options: Any) -> tuple[Any, Backward]:
         y, backward = op(*arrays, **options)
-        return y, backward if "needs" in inspect.signature(backward).parameters else lambda dy, needs: backward(dy)
+        return y, backward if "needs" in inspect.signature(backward).parameters else lambda *dys: backward(*dys[:-1])
 
     return scratch.module.apply(call, *operands, **options)
 '''

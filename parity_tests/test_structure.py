@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import reference.functional
+import reference.layers
 import reference.models
 import scratch.layers
 import scratch.models
@@ -84,7 +86,7 @@ def test_models_have_one_signature(name):
 
 @pytest.mark.parametrize("name", [name for name in scratch.layers.__all__ if hasattr(torch.nn, name) and name != "Sequential"])
 def test_layers_take_torchs_arguments(name):
-    theirs = inspect.signature(getattr(torch.nn, name)).parameters
+    theirs = inspect.signature(getattr(reference.layers, name, None) or getattr(torch.nn, name)).parameters
     for argument, ours in inspect.signature(getattr(scratch.layers, name)).parameters.items():
         assert argument in theirs
         if ours.default is not ours.empty:  # torch lets softmax guess its axis; we ask for it
@@ -93,7 +95,7 @@ def test_layers_take_torchs_arguments(name):
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
 def test_ops_take_torchs_arguments(name):
-    theirs = getattr(torch.nn.functional, name, None) or getattr(torch, name)
+    theirs = getattr(reference.functional, name, None) or getattr(torch.nn.functional, name, None) or getattr(torch, name)
     try:
         signature = inspect.signature(theirs).parameters
     except ValueError:  # a builtin, whose arguments only its cases can show
@@ -126,6 +128,8 @@ def test_submodules_have_the_same_paths(case):
         ("Linear", {"in_features": 37, "out_features": 501}),
         ("Conv2d", {"in_channels": 6, "out_channels": 120, "kernel_size": (3, 5), "groups": 2}),
         ("BatchNorm2d", {"num_features": 7}),
+        ("LSTM", {"input_size": 5, "hidden_size": 60, "num_layers": 2, "proj_size": 7, "bidirectional": True}),
+        ("GRUCell", {"input_size": 5, "hidden_size": 60}),
     ],
 )
 def test_initial_weights_have_torchs_distribution(name, config):
@@ -139,6 +143,14 @@ def test_initial_weights_have_torchs_distribution(name, config):
         quantiles = np.linspace(0, 1, 11)
         spread = b.std() or 1.0
         assert np.abs(np.quantile(a, quantiles) - np.quantile(b, quantiles)).max() < 0.1 * spread, key
+
+
+def test_an_embedding_begins_normal_with_its_padding_at_zero():
+    manual_seed(0)
+    table = scratch.layers.Embedding(500, 40, padding_idx=3).weight.data
+    assert not table[3].any()
+    assert abs(np.delete(table, 3, axis=0).mean()) < 0.02
+    assert abs(np.delete(table, 3, axis=0).std() - 1) < 0.02
 
 
 def test_models_are_built_from_the_seed():

@@ -46,6 +46,7 @@ class _Recurrent(Module):
             raise ValueError(f"{name}: dropout is {dropout}, expected a probability, 0 to 1")
         self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
         self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
+        self.directions = ("", "_reverse") if bidirectional else ("",)  # what the names of their parameters end in
         width, rows = proj_size or hidden_size, self.gates * hidden_size
         for layer in range(num_layers):
             size = input_size if layer == 0 else width * len(self.directions)
@@ -56,16 +57,11 @@ class _Recurrent(Module):
                 for parameter, shape in shapes.items():
                     setattr(self, f"{parameter}_l{layer}{direction}", fan_in_uniform(shape, hidden_size))
 
-    @property
-    def directions(self) -> tuple[str, ...]:
-        """What the names of each direction's parameters end in."""
-        return ("", "_reverse") if self.bidirectional else ("",)
-
-    def op(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
+    def _run(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
         """One layer in one direction; `suffix` ends the names of its parameters."""
         raise NotImplementedError
 
-    def weights(self, suffix: str) -> list[Any]:
+    def _weights(self, suffix: str) -> list[Any]:
         """The four of one layer in one direction, None where there is no bias."""
         return [getattr(self, f"{name}_{suffix}", None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
@@ -92,7 +88,7 @@ class _Recurrent(Module):
             outputs, layer_backwards = [], []
             for direction, suffix in enumerate(self.directions):
                 row = len(finals)
-                (y, *final), run_backward = self.op(
+                (y, *final), run_backward = self._run(
                     turn(values) if direction else values, [s[row] for s in starts], f"l{layer}{suffix}", counts
                 )
                 outputs.append(turn(y) if direction else y)
@@ -168,8 +164,8 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         self.nonlinearity = nonlinearity
 
-    def op(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
-        return apply(rnn, x, *states, *self.weights(suffix), counts=counts, nonlinearity=self.nonlinearity)
+    def _run(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
+        return apply(rnn, x, *states, *self._weights(suffix), counts=counts, nonlinearity=self.nonlinearity)
 
 
 class LSTM(_Recurrent):
@@ -177,9 +173,9 @@ class LSTM(_Recurrent):
 
     gates, states = 4, 2
 
-    def op(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
+    def _run(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
         projection = getattr(self, f"weight_hr_{suffix}", None)
-        return apply(lstm, x, *states, *self.weights(suffix), projection, counts=counts)
+        return apply(lstm, x, *states, *self._weights(suffix), projection, counts=counts)
 
 
 class GRU(_Recurrent):
@@ -199,8 +195,8 @@ class GRU(_Recurrent):
     ):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
-    def op(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
-        return apply(gru, x, *states, *self.weights(suffix), counts=counts)
+    def _run(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
+        return apply(gru, x, *states, *self._weights(suffix), counts=counts)
 
 
 class _Cell(Module):
@@ -218,18 +214,6 @@ class _Cell(Module):
         self.bias_ih = fan_in_uniform((rows,), hidden_size) if bias else None
         self.bias_hh = fan_in_uniform((rows,), hidden_size) if bias else None
 
-    def _step(self, op: Any, x: Array, states: tuple[Array, ...] | None, *others: None, **options: Any) -> tuple[Any, Backward]:
-        """The op over a sequence of one step; its y is the new h, and left out."""
-        starts = states or (np.zeros((len(x), self.weight_hh.data.shape[1]), x.dtype),) * self.states
-        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        (_, *ends), backward = apply(op, x[None], *starts, *weights, *others, **options)
-
-        def step_backward(*dends: Array) -> Any:
-            dx, *dstates = backward(np.zeros_like(dends[0])[None], *dends)
-            return dx[0] if states is None else (dx[0], *dstates)
-
-        return ends, step_backward
-
 
 class RNNCell(_Cell):
     """One step of an RNN, as torch.nn.RNNCell."""
@@ -241,7 +225,7 @@ class RNNCell(_Cell):
         self.nonlinearity = nonlinearity
 
     def forward(self, x: Array, hx: Array | None = None) -> tuple[Array, Backward]:
-        (h,), backward = self._step(rnn, x, None if hx is None else (hx,), nonlinearity=self.nonlinearity)
+        (h,), backward = _one_step(self, rnn, x, None if hx is None else (hx,), nonlinearity=self.nonlinearity)
         return h, backward
 
 
@@ -251,7 +235,7 @@ class LSTMCell(_Cell):
     gates, states = 4, 2
 
     def forward(self, x: Array, hx: tuple[Array, Array] | None = None) -> tuple[tuple[Array, Array], Backward]:
-        (h, c), backward = self._step(lstm, x, hx, None)  # no projection
+        (h, c), backward = _one_step(self, lstm, x, hx, None)  # no projection
 
         def backward_to_pair(dh: Array, dc: Array) -> Any:
             if hx is None:
@@ -268,8 +252,23 @@ class GRUCell(_Cell):
     gates = 3
 
     def forward(self, x: Array, hx: Array | None = None) -> tuple[Array, Backward]:
-        (h,), backward = self._step(gru, x, None if hx is None else (hx,))
+        (h,), backward = _one_step(self, gru, x, None if hx is None else (hx,))
         return h, backward
+
+
+def _one_step(
+    cell: _Cell, op: Any, x: Array, states: tuple[Array, ...] | None, *others: None, **options: Any
+) -> tuple[Any, Backward]:
+    """The op over a sequence of one step; its y is the new h, and left out."""
+    starts = states or (np.zeros((len(x), cell.weight_hh.data.shape[1]), x.dtype),) * cell.states
+    weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+    (_, *ends), backward = apply(op, x[None], *starts, *weights, *others, **options)
+
+    def step_backward(*dends: Array) -> Any:
+        dx, *dstates = backward(np.zeros_like(dends[0])[None], *dends)
+        return dx[0] if states is None else (dx[0], *dstates)
+
+    return ends, step_backward
 
 
 class _Turn:
