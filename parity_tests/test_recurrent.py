@@ -1,0 +1,196 @@
+"""Recurrent layers beyond their cases: many shapes, lengths, state carried over a cut, and bad input in one line."""
+
+import numpy as np
+import pytest
+
+import reference.layers
+from parity import assert_parity
+from scratch import layers, ops
+
+RNG = np.random.default_rng(0)
+STATES = {"RNN": 1, "LSTM": 2, "GRU": 1}
+every_layer = pytest.mark.parametrize("name", STATES)
+
+
+def normal(*shape):
+    return RNG.normal(size=shape)
+
+
+def states_for(name, *shape):
+    found = tuple(normal(*shape) for _ in range(STATES[name]))
+    return found if len(found) > 1 else found[0]
+
+
+@every_layer
+@pytest.mark.parametrize(("T", "B", "I", "H"), [(1, 1, 1, 1), (1, 3, 2, 4), (5, 1, 3, 2), (30, 2, 1, 3), (3, 17, 5, 1)])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_shapes(name, T, B, I, H, bidirectional):
+    sizes = {"input_size": I, "hidden_size": H, "num_layers": 2, "bidirectional": bidirectional}
+    inputs = {"x": normal(T, B, I), "hx": states_for(name, 4 if bidirectional else 2, B, H)}
+    inputs["lengths"] = RNG.integers(1, T + 1, B)
+    assert_parity(getattr(layers, name)(**sizes), getattr(reference.layers, name)(**sizes), inputs)
+
+
+@every_layer
+def test_full_lengths_are_no_lengths(name):
+    layer = getattr(layers, name)(3, 4, bidirectional=True).astype(np.float64)
+    x = normal(6, 5, 3)
+    (y, _), backward = layer(x)
+    (with_lengths, _), _ = layer(x, None, np.full(5, 6))
+    np.testing.assert_allclose(with_lengths, y, rtol=1e-14)
+    assert backward(normal(*y.shape), *(normal(2, 5, 4) for _ in range(STATES[name]))).shape == x.shape
+
+
+@every_layer
+def test_no_step_beyond_a_length_is_looked_at(name):
+    layer = getattr(layers, name)(3, 4, num_layers=2, bidirectional=True).astype(np.float64)
+    x, lengths = normal(6, 5, 3), np.array([3, 6, 1, 5, 2])
+    other = np.where(np.arange(6)[:, None, None] < lengths[:, None], x, 1e3)
+    (y, final), _ = layer(x, None, lengths)
+    (other_y, other_final), _ = layer(other, None, lengths)
+    np.testing.assert_array_equal(y, other_y)
+    np.testing.assert_array_equal(final, other_final)
+    assert (y[np.arange(6)[:, None] >= lengths] == 0).all()
+
+
+@every_layer
+def test_a_sequence_cut_in_two_with_its_state_carried_is_the_whole(name):
+    layer = getattr(layers, name)(3, 4, num_layers=2).astype(np.float64)
+    x = normal(9, 5, 3)
+    (y, final), backward = layer(x)
+    (first, state), first_backward = layer(x[:4])
+    (second, other_final), second_backward = layer(x[4:], state)
+    np.testing.assert_allclose(np.concatenate([first, second]), y, rtol=1e-13)
+    np.testing.assert_allclose(other_final, final, rtol=1e-13)
+
+    dy, dfinal = normal(*y.shape), [normal(2, 5, 4) for _ in range(STATES[name])]
+    dx = backward(dy, *dfinal)
+    whole = {key: p.grad.copy() for key, p in layer.named_parameters()}
+    layer.zero_grad()
+    dsecond, dstate, _ = second_backward(dy[4:], *dfinal)
+    dfirst = first_backward(dy[:4], *(dstate if isinstance(dstate, tuple) else (dstate,)))
+    np.testing.assert_allclose(np.concatenate([dfirst, dsecond]), dx, rtol=1e-11, atol=1e-14)
+    for key, p in layer.named_parameters():
+        np.testing.assert_allclose(p.grad, whole[key], rtol=1e-11, atol=1e-14)
+
+
+@every_layer
+def test_biases_have_gradients_of_their_own(name):
+    layer = getattr(layers, name)(3, 4)
+    (y, _), backward = layer(normal(5, 2, 3).astype(np.float32))
+    backward(np.ones_like(y), *(np.ones((1, 2, 4), np.float32) for _ in range(STATES[name])))
+    layer.bias_ih_l0.grad *= 0
+    assert layer.bias_hh_l0.grad.any()
+
+
+@every_layer
+def test_dropout_between_layers_is_drawn_anew_and_keeps_the_mean(name):
+    layer = getattr(layers, name)(3, 50, num_layers=2, dropout=0.5)
+    x = normal(4, 8, 3).astype(np.float32)
+    (first, _), _ = layer(x)
+    (second, _), _ = layer(x)
+    assert not np.array_equal(first, second)
+    (first, _), _ = layer.eval()(x)
+    (second, _), _ = layer(x)
+    np.testing.assert_array_equal(first, second)
+
+
+BAD = {
+    "sizes": (lambda: layers.LSTM(0, 4), "LSTM: expected positive sizes and a proj_size below hidden_size, got input_size 0"),
+    "projection": (lambda: layers.LSTM(3, 4, proj_size=4), "proj_size 4"),
+    "dropout": (lambda: layers.GRU(3, 4, dropout=1.5), "GRU: dropout is 1.5, expected a probability, 0 to 1"),
+    "nonlinearity": (
+        lambda: layers.RNN(3, 4, nonlinearity="relo")(normal(5, 2, 3)),
+        "nonlinearity is 'relo', expected one of tanh",
+    ),
+    "input size": (lambda: layers.LSTM(3, 4)(normal(5, 2, 7)), "LSTM: expected x (T, B, 3), got (5, 2, 7)"),
+    "input axes": (lambda: layers.LSTM(3, 4, batch_first=True)(normal(5, 3)), "LSTM: expected x (B, T, 3), got (5, 3)"),
+    "state": (
+        lambda: layers.GRU(3, 4)(normal(5, 2, 3), normal(2, 2, 4)),
+        "GRU: expected states of shape [(1, 2, 4)], got [(2, 2, 4)]",
+    ),
+    "no length": (
+        lambda: layers.GRU(3, 4)(normal(5, 2, 3), None, np.array([5, 0])),
+        "GRU: expected lengths from 1 to 5, got 0 to 5; leave empty ones out",
+    ),
+    "length beyond T": (
+        lambda: layers.GRU(3, 4)(normal(5, 2, 3), None, np.array([6, 1])),
+        "GRU: expected lengths from 1 to 5, got 1 to 6",
+    ),
+    "one length": (lambda: layers.GRU(3, 4)(normal(5, 2, 3), None, np.array([5])), "GRU: expected lengths, 2 whole numbers, got"),
+    "float lengths": (
+        lambda: layers.GRU(3, 4)(normal(5, 2, 3), None, np.array([5.0, 1.0])),
+        "GRU: expected lengths, 2 whole numbers, got",
+    ),
+    "rising counts": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([1, 2, 1])),
+        "counts: expected numbers that never rise, got [1 2 1]; sort the sequences, the longest first",
+    ),
+    "counts beyond B": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([3, 2, 1])),
+        "counts: expected 3 whole numbers from 0 to 2, got [3 2 1]",
+    ),
+    "counts below 0": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 2, -1])),
+        "counts: expected 3 whole numbers from 0 to 2",
+    ),
+    "gates": (
+        lambda: ops.lstm(normal(3, 2, 3), normal(2, 4), normal(2, 4), normal(15, 3), normal(15, 4)),
+        "lstm: expected x (T, B, I), weight_ih (4 H, I) and weight_hh (4 H, H), got (3, 2, 3), (15, 3) and (15, 4)",
+    ),
+    "weight_ih": (
+        lambda: ops.rnn(normal(3, 2, 3), normal(2, 4), normal(4, 5), normal(4, 4)),
+        "rnn: expected weight_ih of shape (4, 3), got (4, 5)",
+    ),
+    "weight_hh": (
+        lambda: ops.rnn(normal(3, 2, 3), normal(2, 4), normal(4, 3), normal(5, 4)),
+        "rnn: expected weight_hh of shape (4, 4), got (5, 4)",
+    ),
+    "bias": (
+        lambda: ops.rnn(normal(3, 2, 3), normal(2, 4), normal(4, 3), normal(4, 4), normal(4), normal(5)),
+        "rnn: expected bias_hh of shape (4,), got (5,)",
+    ),
+    "h0": (
+        lambda: ops.rnn(normal(3, 2, 3), normal(3, 4), normal(4, 3), normal(4, 4)),
+        "rnn: expected h0 of shape (2, 4), got (3, 4)",
+    ),
+    "c0": (
+        lambda: ops.lstm(normal(3, 2, 3), normal(2, 4), normal(2, 5), normal(16, 3), normal(16, 4)),
+        "lstm: expected c0 of shape (2, 4), got (2, 5)",
+    ),
+    "cell": (lambda: layers.LSTMCell(3, 0), "LSTMCell: expected positive sizes, got 3 and 0"),
+    "token": (lambda: ops.embedding(np.array([0, 9]), normal(9, 2)), "embedding: number 9 is out of range: expected 0 to 8"),
+    "negative token": (lambda: ops.embedding(np.array([0, -1]), normal(9, 2)), "embedding: number -1 is out of range"),
+    "float tokens": (lambda: ops.embedding(np.array([0.0]), normal(9, 2)), "embedding: expected whole numbers and weight (V, E)"),
+    "table": (lambda: ops.embedding(np.array([0]), normal(9)), "got int64 and a weight of shape (9,)"),
+    "padding": (
+        lambda: ops.embedding(np.array([0]), normal(9, 2), 9),
+        "embedding: padding_idx is 9, expected -9 to 8, or None",
+    ),
+    "Embedding": (lambda: layers.Embedding(9, 0), "Embedding: expected positive sizes, got 9 and 0"),
+    "Embedding padding": (lambda: layers.Embedding(9, 2, padding_idx=9), "Embedding: padding_idx is 9, expected one of the 9"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_said_in_one_line(what):
+    call, message = BAD[what]
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
+        call()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_embedding_of_nothing_and_of_the_last_row_as_padding():
+    y, backward = ops.embedding(np.zeros((0, 3), int), normal(9, 2))
+    assert y.shape == (0, 3, 2)
+    assert not backward(y)[1].any()
+    _, backward = ops.embedding(np.array([8, 1]), normal(9, 2), -1)
+    dweight = backward(np.ones((2, 2)))[1]
+    assert not dweight[8].any()
+    assert dweight[1].all()
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "Embedding"])
+def test_the_smallest_layers(name):
+    assert getattr(layers, name)(1, 1).state_dict()
