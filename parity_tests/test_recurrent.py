@@ -185,10 +185,24 @@ def test_embedding_of_nothing_and_of_the_last_row_as_padding():
     y, backward = ops.embedding(np.zeros((0, 3), int), normal(9, 2))
     assert y.shape == (0, 3, 2)
     assert not backward(y)[1].any()
-    _, backward = ops.embedding(np.array([8, 1]), normal(9, 2), -1)
-    dweight = backward(np.ones((2, 2)))[1]
-    assert not dweight[8].any()
-    assert dweight[1].all()
+    for padding_idx, padded, other in ((-1, 8, 1), (-9, 0, 1), (8, 8, 0), (0, 0, 8)):
+        _, backward = ops.embedding(np.array([8, 1, 0]), normal(9, 2), padding_idx)
+        dweight = backward(np.ones((3, 2)))[1]
+        assert not dweight[padded].any()
+        assert dweight[other].all()
+
+
+@pytest.mark.parametrize(("op", "gates", "states"), [("rnn", 1, 1), ("lstm", 4, 2), ("gru", 3, 1)])
+def test_an_input_that_needs_no_gradient(op, gates, states):
+    arrays = normal(5, 2, 3), *(normal(2, 4) for _ in range(states)), normal(gates * 4, 3), normal(gates * 4, 4)
+    (y, *_), backward = getattr(ops, op)(*arrays)
+    dys = normal(*y.shape), *(normal(2, 4) for _ in range(states))
+    whole = backward(*dys)
+    for needs in ((False, *[True] * 7), (True, *[False] * 7)):
+        dx, *others = backward(*dys, needs)
+        assert (dx is not None) == needs[0]
+        for gradient, expected in zip(others, whole[1:], strict=True):
+            assert gradient is None if expected is None else np.array_equal(gradient, expected)
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "Embedding"])
