@@ -1,6 +1,7 @@
 """Rows of a table by their number."""
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
@@ -24,11 +25,10 @@ def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> tu
         raise ValueError(f"embedding: padding_idx is {padding_idx}, expected {-V} to {V - 1}, or None")
 
     def backward(dy: Array) -> tuple[None, Array]:
-        dweight = np.zeros_like(weight)
-        order = np.argsort(input, axis=None, kind="stable")
-        rows, first = np.unique(input.ravel()[order], return_index=True)
-        if len(rows):
-            dweight[rows] = np.add.reduceat(dy.reshape(-1, E)[order], first)
+        places = np.argsort(input, axis=None, kind="stable")  # where each row of the table went, row after row
+        ends = np.cumsum(np.bincount(input.ravel(), minlength=V))
+        went = csr_array((np.ones(input.size, dy.dtype), places, np.concatenate([[0], ends])), shape=(V, input.size))
+        dweight = went @ dy.reshape(-1, E)
         if padding_idx is not None:
             dweight[padding_idx] = 0
         return None, dweight

@@ -28,47 +28,61 @@ def gru(
     check_recurrence("gru", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=3)
     (T, B, _), H = x.shape, weight_hh.shape[1]
     running = rows_running(counts, T, B)
-    gates = (x.reshape(T * B, -1) @ weight_ih.T).reshape(T, B, 3 * H)  # one GEMM for all steps
+    # sigmoid(z) = tanh(z / 2) / 2 + 1/2
+    half = np.full(3 * H, 0.5, x.dtype)
+    half[2 * H :] = 1  # n is a tanh itself
+    steps = x.reshape(T * B, -1)
+    gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 3 * H)  # one GEMM for all steps
     if bias_ih is not None:
-        gates += bias_ih
-    h, from_h, recurrent = np.empty((T + 1, B, H), x.dtype), np.empty((T, B, 3 * H), x.dtype), np.ascontiguousarray(weight_hh.T)
+        gates += bias_ih * half
+    recurrent, bias = np.ascontiguousarray((weight_hh * half[:, None]).T), 0 if bias_hh is None else bias_hh * half
+    h, b_n = np.empty((T + 1, B, H), x.dtype), np.empty((T, B, H), x.dtype)
     h[0] = h0
+    through, product = np.empty((B, 3 * H), x.dtype), np.empty((B, H), x.dtype)
     for t, n in enumerate(running):
-        z, b = gates[t, :n], np.matmul(h[t, :n], recurrent, out=from_h[t, :n])
-        if bias_hh is not None:
-            b += bias_hh
+        z, b, previous, value = gates[t, :n], np.matmul(h[t, :n], recurrent, out=through[:n]), h[t, :n], h[t + 1, :n]
+        b += bias
         ru, candidate = z[:, : 2 * H], z[:, 2 * H :]
         ru += b[:, : 2 * H]
-        ru *= 0.5  # sigmoid(z) = tanh(z / 2) / 2 + 1/2
         np.tanh(ru, out=ru)
         ru *= 0.5
         ru += 0.5
         r, u = ru[:, :H], ru[:, H:]
-        candidate += r * b[:, 2 * H :]
+        b_n[t, :n] = b[:, 2 * H :]
+        candidate += np.multiply(r, b_n[t, :n], out=product[:n])
         np.tanh(candidate, out=candidate)
-        np.subtract(h[t, :n], candidate, out=h[t + 1, :n])
-        h[t + 1, :n] *= u
-        h[t + 1, :n] += candidate
+        np.subtract(previous, candidate, out=value)
+        value *= u
+        value += candidate
         h[t + 1, n:] = h[t, n:]
 
     def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
-        da, db, dh = np.zeros_like(gates), np.zeros_like(gates), dh_n.copy()
+        da, db, dh, dcandidate = np.empty_like(gates), np.empty_like(gates), dh_n.copy(), np.empty((B, H), x.dtype)
         for t, n in reversed(list(enumerate(running))):
             r, u, candidate = (gates[t, :n, k * H : (k + 1) * H] for k in range(3))
-            d = dh[:n]
-            d += dy[t, :n]
             dr, du, dn = (da[t, :n, k * H : (k + 1) * H] for k in range(3))
-            np.multiply(d * (1 - u), 1 - candidate * candidate, out=dn)
-            np.multiply(d * (h[t, :n] - candidate), u * (1 - u), out=du)
-            np.multiply(dn * from_h[t, :n, 2 * H :], r * (1 - r), out=dr)
+            d, dc, db_n = dh[:n], dcandidate[:n], db[t, :n, 2 * H :]
+            d += dy[t, :n]
+            np.subtract(1, u, out=dc)
+            dc *= d
+            np.multiply(candidate, candidate, out=dn)
+            np.subtract(1, dn, out=dn)
+            dn *= dc
+            np.subtract(h[t, :n], candidate, out=du)
+            du *= u
+            du *= dc
+            np.multiply(dn, r, out=db_n)
+            np.subtract(1, r, out=dr)
+            dr *= b_n[t, :n]
+            dr *= db_n
             db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
-            np.multiply(dn, r, out=db[t, :n, 2 * H :])
-            d *= u
-            d += db[t, :n] @ weight_hh
+            da[t, n:], db[t, n:] = 0, 0
+            d -= dc  # d u
+            d += np.matmul(db[t, :n], weight_hh, out=dc)
         rows_a, rows_b = da.reshape(T * B, 3 * H), db.reshape(T * B, 3 * H)
         dx = (rows_a @ weight_ih).reshape(x.shape) if needs[0] else None
         dbias_ih = None if bias_ih is None else column_sums(rows_a)
         dbias_hh = None if bias_hh is None else column_sums(rows_b)
-        return dx, dh, rows_a.T @ x.reshape(T * B, -1), rows_b.T @ h[:-1].reshape(T * B, H), dbias_ih, dbias_hh
+        return dx, dh, rows_a.T @ steps, rows_b.T @ h[:-1].reshape(T * B, H), dbias_ih, dbias_hh
 
     return (stopped(h[1:], counts), h[-1]), backward

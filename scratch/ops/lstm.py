@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.recurrence import check_recurrence, rows_running, stopped
+from scratch.ops.recurrence import added, check_recurrence, rows_running, stopped
 from scratch.ops.reduce import column_sums
 
 States = tuple[Array, Array, Array]
@@ -39,10 +39,11 @@ def lstm(
     half = np.full(4 * H, 0.5, x.dtype)
     half[2 * H : 3 * H] = 1  # g is a tanh itself
     shift = 1 - half
-    gates = (x.reshape(T * B, -1) @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one GEMM for all steps
-    for bias in (bias_ih, bias_hh):
-        if bias is not None:
-            gates += bias * half
+    steps = x.reshape(T * B, -1)
+    gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one GEMM for all steps
+    bias = added(bias_ih, bias_hh)
+    if bias is not None:
+        gates += bias * half
     recurrent = np.ascontiguousarray((weight_hh * half[:, None]).T)
     h, c = np.empty((T + 1, B, P), x.dtype), np.empty((T + 1, B, H), x.dtype)
     h[0], c[0] = h0, c0
@@ -64,39 +65,40 @@ def lstm(
         h[t + 1, n:], c[t + 1, n:] = h[t, n:], c[t, n:]
 
     def backward(dy: Array, dh_n: Array, dc_n: Array, needs: tuple[bool, ...] = (True,) * 8) -> tuple[Array | None, ...]:
-        dz, slope, dh, dc = np.empty_like(gates), np.empty((B, 4 * H), x.dtype), dh_n.copy(), dc_n.copy()
-        dprojected = np.zeros((T, B, P), x.dtype)
+        dz, dh, dc = np.empty_like(gates), dh_n.copy(), dc_n.copy()
+        dprojected, spare = np.zeros((T, B, P), x.dtype), np.empty((2, B, H), x.dtype)
         for t, n in reversed(list(enumerate(running))):
-            z, dh_t, dc_t, tanh_t = gates[t, :n], dh[:n], dc[:n], tanh_c[t, :n]
-            i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+            i, f, g, o = (gates[t, :n, k * H : (k + 1) * H] for k in range(4))
             di, df, dg, do = (dz[t, :n, k * H : (k + 1) * H] for k in range(4))
+            dh_t, dc_t, tanh_t, through, product = dh[:n], dc[:n], tanh_c[t, :n], *spare[:, :n]
             dh_t += dy[t, :n]
             if weight_hr is None:
                 dm = dh_t
             else:
                 dprojected[t, :n] = dh_t
                 dm = dh_t @ weight_hr
-            np.multiply(dm, tanh_t, out=do)
-            dtanh = np.multiply(tanh_t, tanh_t, out=product[:n])
-            np.subtract(1, dtanh, out=dtanh)
-            dtanh *= o
-            dtanh *= dm
-            dc_t += dtanh
-            np.multiply(dc_t, g, out=di)
-            np.multiply(dc_t, c[t, :n], out=df)
-            np.multiply(dc_t, i, out=dg)
+            # of a sigmoid s, ds is d s (1 - s); of a tanh t, dt is d - (d t) t
+            np.multiply(dm, o, out=through)
+            np.multiply(through, tanh_t, out=product)
+            np.subtract(1, o, out=do)
+            do *= product
+            dc_t += through
+            dc_t -= np.multiply(product, tanh_t, out=product)
+            np.multiply(dc_t, i, out=through)
+            np.multiply(through, g, out=product)
+            np.subtract(1, i, out=di)
+            di *= product
+            np.subtract(through, np.multiply(product, g, out=product), out=dg)
             dc_t *= f
-            np.subtract(1, z, out=slope[:n])
-            slope[:n] *= z  # of the sigmoid, s (1 - s)
-            slope_g = slope[:n, 2 * H : 3 * H]
-            np.subtract(1, np.multiply(g, g, out=slope_g), out=slope_g)
-            dz[t, :n] *= slope[:n]
+            np.subtract(1, f, out=df)
+            df *= dc_t
+            df *= c[t, :n]
             dz[t, n:] = 0
             np.matmul(dz[t, :n], weight_hh, out=dh_t)
         rows = dz.reshape(T * B, 4 * H)
         dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
         dbias = column_sums(rows)
-        dweight_ih, dweight_hh = rows.T @ x.reshape(T * B, -1), rows.T @ h[:-1].reshape(T * B, P)
+        dweight_ih, dweight_hh = rows.T @ steps, rows.T @ h[:-1].reshape(T * B, P)
         dbiases = [None if bias is None else dbias.copy() for bias in (bias_ih, bias_hh)]
         dweight_hr = None
         if weight_hr is not None:

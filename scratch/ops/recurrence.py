@@ -23,6 +23,11 @@ def check_recurrence(
     has_shape(op, "h0", h0, (x.shape[1], weight_hh.shape[1]))
 
 
+def added(bias_ih: Array | None, bias_hh: Array | None) -> Array | None:
+    """Both biases as one, where they are added to the same sum."""
+    return bias_ih if bias_hh is None else bias_hh if bias_ih is None else bias_ih + bias_hh
+
+
 def rows_running(counts: Array | None, T: int, B: int) -> list[int]:
     """How many rows run at each step; ValueError unless they are numbers from B down."""
     if counts is None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_of
-from scratch.ops.recurrence import check_recurrence, rows_running, stopped
+from scratch.ops.recurrence import added, check_recurrence, rows_running, stopped
 from scratch.ops.reduce import column_sums
 
 
@@ -28,10 +28,11 @@ def rnn(
     check_recurrence("rnn", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=1)
     (T, B, _), H = x.shape, weight_hh.shape[1]
     running = rows_running(counts, T, B)
-    from_x = (x.reshape(T * B, -1) @ weight_ih.T).reshape(T, B, H)  # one GEMM for all steps
-    for bias in (bias_ih, bias_hh):
-        if bias is not None:
-            from_x += bias
+    steps = x.reshape(T * B, -1)
+    from_x = (steps @ weight_ih.T).reshape(T, B, H)  # one GEMM for all steps
+    bias = added(bias_ih, bias_hh)
+    if bias is not None:
+        from_x += bias
     h = np.empty((T + 1, B, H), x.dtype)
     h[0] = h0
     for t, n in enumerate(running):
@@ -55,6 +56,6 @@ def rnn(
         dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
         dbias = column_sums(rows)
         dbiases = [None if bias is None else dbias.copy() for bias in (bias_ih, bias_hh)]
-        return dx, dh, rows.T @ x.reshape(T * B, -1), rows.T @ h[:-1].reshape(T * B, H), *dbiases
+        return dx, dh, rows.T @ steps, rows.T @ h[:-1].reshape(T * B, H), *dbiases
 
     return (stopped(h[1:], counts), h[-1]), backward
