@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from parity import tree
+from parity.noise import shared_noise
 from scratch.module import Array, Backward, Module, tap
 from scratch.random import use_generator
-
-kernels: Any = torch._VF
-RECURRENT_KERNELS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 
 
 @dataclass
@@ -126,46 +123,13 @@ def watch_reference(subject: Any, trace: Trace) -> Iterator[None]:
                 tensor.register_hook(lambda gradient, name=name: call.cotangents.__setitem__(name, to_numpy(gradient)))
         return output
 
-    def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
-        if not training or p == 0:
-            return input
-        keep = torch.from_numpy(trace.random(tuple(input.shape)) >= p).to(input.device)
-        return input * keep / (1 - p) if p < 1 else input * 0
-
     with ExitStack() as stack:
-        stack.enter_context(patch.object(torch.nn.functional, "dropout", dropout))
-        for name in RECURRENT_KERNELS:
-            stack.enter_context(patch.object(kernels, name, layer_by_layer(getattr(kernels, name)), create=True))
+        stack.enter_context(shared_noise(trace.random))
         if isinstance(subject, torch.nn.Module):
             for path, module in subject.named_modules():
                 stack.callback(module.register_forward_pre_hook(partial(before, path)).remove)
                 stack.callback(module.register_forward_hook(after).remove)
         yield
-
-
-def layer_by_layer(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """A recurrent kernel of torch whose dropout between layers is torch.nn.functional.dropout, so that it can be watched.
-
-    Packed sequences keep the kernel's own: their elements lie in another order.
-    """
-
-    def run(x: torch.Tensor, hx: Any, weights: Any, *options: Any) -> Any:
-        if len(options) < 6 or not isinstance(weights, list | tuple):
-            return kernel(x, hx, weights, *options)
-        biases, layers, p, training, both, batch_first = options
-        if not training or p == 0 or layers == 1:
-            return kernel(x, hx, weights, *options)
-        rows, each = (2 if both else 1), len(weights) // layers
-        ends = []
-        for layer in range(layers):
-            part = slice(layer * rows, (layer + 1) * rows)
-            states = hx[part] if isinstance(hx, torch.Tensor) else tuple(state[part] for state in hx)
-            x = torch.nn.functional.dropout(x, p) if layer else x
-            x, *end = kernel(x, states, weights[layer * each : (layer + 1) * each], biases, 1, 0.0, True, both, batch_first)
-            ends.append(end)
-        return x, *(torch.cat(parts) for parts in zip(*ends, strict=True))
-
-    return run
 
 
 def needs_gradient(value: Any) -> bool:
