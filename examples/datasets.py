@@ -1,31 +1,26 @@
-"""The data that the examples train on: bundled with a library, read from a directory, or downloaded once and verified."""
+"""The images that the examples train on: scikit-learn's digits, and MNIST."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
-import os
 import struct
-import sys
-import zlib
 from dataclasses import dataclass
-from http.client import HTTPException
-from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
+from files import PublicFile
 
-from parity.weights import replace_file
 from scratch.module import Array
 
-MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
-MNIST_MD5 = {  # of the unpacked files: packing differs between mirrors
-    "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte.gz": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte.gz": "27ae3e4e09519cfbb04c329615203637",
-}
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+MNIST = tuple(
+    PublicFile("mnist", name, md5, MIRRORS)
+    for name, md5 in (
+        ("train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb"),
+        ("train-labels-idx1-ubyte.gz", "a25bea736e30d166cdddb491f175f624"),
+        ("t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea"),
+        ("t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c329615203637"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -55,26 +50,8 @@ def digits() -> Dataset:
 
 
 def mnist() -> Dataset:
-    """MNIST's 60,000 + 10,000 handwritten digits of 28x28 pixels (LeCun et al. 1998).
-
-    Its four .gz files are looked for in $PARITY_DATA/mnist and in the cache, and downloaded to the cache where they are
-    missing. Each is verified whenever it is read; ValueError where it is corrupt or cannot be had.
-    """
-    return _dataset("mnist", *(read_idx(verified_mnist(name), source=name) for name in MNIST_MD5))
-
-
-def verified_mnist(name: str) -> bytes:
-    """The unpacked content of one of MNIST's files, wherever it is found."""
-    given = os.environ.get("PARITY_DATA")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scratch-parity" / "mnist"
-    folders = [Path(given) / "mnist", cache] if given else [cache]
-    for path in (folder / name for folder in folders):
-        if path.exists():
-            try:
-                return _unpack(path.read_bytes(), MNIST_MD5[name])
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}; delete it, to have it downloaded, or replace it") from error
-    return _download(name, folders)
+    """MNIST's 60,000 + 10,000 handwritten digits of 28x28 pixels (LeCun et al. 1998); ValueError where it cannot be had."""
+    return _dataset("mnist", *(read_idx(file.read(), source=file.name) for file in MNIST))
 
 
 def read_idx(content: bytes, source: str = "content") -> Array:
@@ -101,39 +78,3 @@ def _dataset(name: str, train_x: Array, train_y: Array, test_x: Array, test_y: A
         return x
 
     return Dataset(name, images(train_x), train_y.astype(np.int64), images(test_x), test_y.astype(np.int64), classes=10)
-
-
-def _unpack(packed: bytes, md5: str) -> bytes:
-    """Gunzip; ValueError unless the content has this MD5."""
-    try:
-        content = gzip.decompress(packed)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"expected a whole gzip file, got {len(packed)} bytes that do not unpack ({error})") from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise ValueError(f"expected content of MD5 {md5}, got {found}")
-    return content
-
-
-def _download(name: str, folders: list[Path]) -> bytes:
-    """Fetch a file from the first mirror that gives it whole, and keep it in the last of the folders, the cache."""
-    cache, failures = folders[-1], []
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{cache}: cannot write there ({error.strerror}); set XDG_CACHE_HOME to a writable directory") from error
-    for mirror in MNIST_MIRRORS:
-        print(f"downloading {mirror}{name}", file=sys.stderr)
-        try:
-            with urlopen(mirror + name, timeout=30) as response:
-                packed = response.read()
-            content = _unpack(packed, MNIST_MD5[name])
-        except (OSError, HTTPException, ValueError) as error:
-            failures.append(f"{mirror}: {error or type(error).__name__}")
-            continue
-        replace_file(cache / name, packed)
-        return content
-    raise ValueError(
-        f"{name} is not in {' or '.join(map(str, folders))} and could not be downloaded ({'; '.join(failures)}); "
-        f"put MNIST's four .gz files in {cache}, or in DIR/mnist and set PARITY_DATA=DIR"
-    )

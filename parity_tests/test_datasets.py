@@ -5,6 +5,7 @@ import hashlib
 import os
 import struct
 import sys
+from dataclasses import replace
 from http.client import IncompleteRead
 from io import BytesIO
 from pathlib import Path
@@ -16,9 +17,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import datasets
+import files as public
 
-FIRST, SECOND = datasets.MNIST_MIRRORS
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = datasets.MNIST_MD5
+FIRST, SECOND = datasets.MIRRORS
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (file.name for file in datasets.MNIST)
 
 
 def idx(array):
@@ -31,8 +33,9 @@ def files(monkeypatch):
     """A small MNIST: each file's packed content by name, with its checksums in force."""
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (20, 28, 28)), np.arange(20) % 10, rng.integers(0, 256, (10, 28, 28)), np.arange(10)]
-    contents = {name: idx(array.astype(np.uint8)) for name, array in zip(datasets.MNIST_MD5, arrays, strict=True)}
-    monkeypatch.setattr(datasets, "MNIST_MD5", {name: hashlib.md5(content).hexdigest() for name, content in contents.items()})
+    contents = {file.name: idx(array.astype(np.uint8)) for file, array in zip(datasets.MNIST, arrays, strict=True)}
+    small = tuple(replace(file, md5=hashlib.md5(contents[file.name]).hexdigest()) for file in datasets.MNIST)
+    monkeypatch.setattr(datasets, "MNIST", small)
     return {name: gzip.compress(content, mtime=0) for name, content in contents.items()}
 
 
@@ -59,7 +62,7 @@ def web(monkeypatch, cache):
             response.read = answer
         return response
 
-    monkeypatch.setattr(datasets, "urlopen", urlopen)
+    monkeypatch.setattr(public, "urlopen", urlopen)
     answers["asked"] = asked
     return answers
 
@@ -138,7 +141,7 @@ FAILURES = {
 def test_the_next_mirror_is_asked_where_one_fails(failure, files, web, cache):
     web[FIRST + TRAIN_IMAGES] = failure(files[TRAIN_IMAGES])
     web[SECOND + TRAIN_IMAGES] = files[TRAIN_IMAGES]
-    datasets.verified_mnist(TRAIN_IMAGES)
+    datasets.MNIST[0].read()
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == {TRAIN_IMAGES: files[TRAIN_IMAGES]}
 
 

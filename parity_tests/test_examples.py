@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import console
 import datasets
+import files
 import mnist_cnn
 import training
 
@@ -253,11 +254,11 @@ def test_missing_mnist_is_answered_in_one_line(run, monkeypatch, tmp_path):
 
     monkeypatch.delenv("PARITY_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(datasets, "urlopen", offline)
+    monkeypatch.setattr(files, "urlopen", offline)
     status, out, err = run("--data", "mnist")
     assert (status, out) == (1, [])
     assert [line.split()[0] for line in err[:-1]] == ["downloading", "downloading"]
-    assert "put MNIST's four .gz files in" in err[-1]
+    assert "train-images-idx3-ubyte.gz is not in" in err[-1]
 
 
 @pytest.mark.parametrize(
