@@ -13,7 +13,7 @@ from scratch.module import Array
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 MNIST = tuple(
-    PublicFile("mnist", name, md5, MIRRORS)
+    PublicFile("mnist", name, md5, tuple(mirror + name for mirror in MIRRORS))
     for name, md5 in (
         ("train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb"),
         ("train-labels-idx1-ubyte.gz", "a25bea736e30d166cdddb491f175f624"),

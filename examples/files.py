@@ -22,7 +22,7 @@ class PublicFile:
     folder      where it lies below $PARITY_DATA and the cache: "mnist"
     name        its name there; one that ends in .gz is unpacked when it is read
     md5         of the content, unpacked: packing differs between mirrors
-    mirrors     addresses to which the name is appended; none where it cannot be downloaded by itself
+    mirrors     its addresses; none where it cannot be downloaded by itself
     """
 
     folder: str
@@ -67,9 +67,9 @@ class PublicFile:
                     f"{cache}: cannot write there ({error.strerror}); set XDG_CACHE_HOME to a writable directory"
                 ) from error
         for mirror in self.mirrors:
-            print(f"downloading {mirror}{self.name}", file=sys.stderr)
+            print(f"downloading {mirror}", file=sys.stderr)
             try:
-                with urlopen(mirror + self.name, timeout=30) as response:
+                with urlopen(mirror, timeout=30) as response:
                     stored = response.read()
                 content = self._verified(stored)
             except (OSError, HTTPException, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import reference.generation
 import reference.models
+import scratch.generation
 import scratch.models
+from parity import tree
+from parity.noise import shared_noise
 from parity.weights import get_state, load_arrays, load_config, load_model, set_state
 from scratch.module import Array, Module, constant
 from scratch.ops.cross_entropy import cross_entropy
-from scratch.optim import AdamW
+from scratch.optim import AdamW, clip_grad_norm_
 from scratch.random import use_generator
 
-# A batch is the model's inputs followed by the labels. Logits (..., classes) have their classes last.
+IGNORED = -100  # a label that counts for nothing
+
+# A batch is the model's inputs followed by the labels. Logits (..., classes) have their classes last. A recurrent model's value
+# is (logits, state); it is given the state of the batch before, as its last input, where that is to be carried on.
 
 
 class NumPyBackend:
@@ -30,38 +38,74 @@ class NumPyBackend:
     def __init__(self, model: Module):
         self.model = model
         self.optimizer = AdamW(model.parameters())
+        self.state: Any = None
 
-    def step(self, *batch: Array, lr: float) -> tuple[float, float]:
-        """Train on one batch; its loss and accuracy before the update."""
+    def step(self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False) -> tuple[float, float]:
+        """Train on one batch, its gradient clipped to a norm; its loss and accuracy before the update."""
         self.model.train()
         self.model.zero_grad()
         *inputs, labels = self._arrays(batch)
-        with constant(*inputs):
-            logits, backward = self.model(*inputs)
+        with constant(*(x for x in inputs if isinstance(x, np.ndarray))):
+            logits, state, backward = self._apply(inputs, carry)
         loss, loss_backward = cross_entropy(_rows(logits), labels.reshape(-1))
         drows, *_ = loss_backward(np.ones_like(loss))
-        backward(drows.reshape(logits.shape))
+        backward(drows.reshape(logits.shape), *(np.zeros_like(leaf) for _, leaf in tree.leaves("state", state)))
+        if clip < math.inf:
+            clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
         return float(loss), accuracy(logits, labels)
 
-    def score(self, *batch: Array) -> tuple[float, float]:
+    def score(self, *batch: Any, carry: bool = False) -> tuple[float, float]:
         """The loss and accuracy on one batch."""
+        self.model.eval()
         *inputs, labels = self._arrays(batch)
-        logits = self.logits(*inputs)
+        logits, _, _ = self._apply(inputs, carry)
         loss, _ = cross_entropy(_rows(logits), labels.reshape(-1))
         return float(loss), accuracy(logits, labels)
 
-    def logits(self, *inputs: Array) -> Array:
+    def logits(self, *inputs: Any) -> Array:
         """The model's logits."""
         self.model.eval()
-        logits, _ = self.model(*self._arrays(inputs))
-        return logits
+        return self._apply(self._arrays(inputs), carry=False)[0]
 
-    def _arrays(self, batch: Sequence[Array]) -> list[Array]:
+    def start(self, *inputs: Any) -> Any:
+        """The state in which a model of pairs of sequences begins to write."""
+        self.model.eval()
+        return self.model.start(*self._arrays(inputs))
+
+    def generate(self, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> Array:
+        """The tokens (B, steps) with which the model goes on; see scratch.generation."""
+        self.model.eval()
+        tokens, _ = scratch.generation.generate(writer(self.model), prompt, uniforms, state, **options)
+        return tokens
+
+    def optimizer_state(self) -> dict[int, dict[str, Array]]:
+        """What the optimiser keeps for each parameter, by number."""
+        return self.optimizer.state_dict()["state"]
+
+    def load_optimizer_state(self, kept: Mapping[int, Mapping[str, Array]]) -> None:
+        """Go on from what either backend's optimiser kept."""
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": kept})
+
+    def carried(self) -> list[Array]:
+        """The arrays of the state that is carried on."""
+        return [leaf for _, leaf in tree.leaves("state", self.state)]
+
+    def carry(self, arrays: Sequence[Array]) -> None:
+        """Carry this state on; none begins anew."""
+        self.state = _state(list(arrays))
+
+    def _apply(self, inputs: list[Any], carry: bool) -> tuple[Array, Any, Any]:
+        y, backward = self.model(*inputs, *((self.state,) if carry else ()))
+        logits, state = y if isinstance(y, tuple) else (y, None)
+        self.state = state if carry else self.state
+        return logits, state, backward
+
+    def _arrays(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).data.dtype
-        return [array.astype(dtype, copy=False) if array.dtype.kind == "f" else array for array in batch]
+        return [x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in batch]
 
 
 class TorchBackend:
@@ -75,41 +119,90 @@ class TorchBackend:
             torch.backends.cudnn.deterministic = True
         self.model, self.device = model.to(device), device
         self.optimizer = torch.optim.AdamW(self.model.parameters())
+        self.state: Any = None
 
-    def step(self, *batch: Array, lr: float) -> tuple[float, float]:
-        """Train on one batch; its loss and accuracy before the update."""
+    def step(self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False) -> tuple[float, float]:
+        """Train on one batch, its gradient clipped to a norm; its loss and accuracy before the update."""
         self.model.train()
         self.model.zero_grad()
         *inputs, labels = self._tensors(batch)
-        logits = self.model(*inputs)
+        logits = self._apply(inputs, carry)
         loss = F.cross_entropy(_rows(logits), labels.reshape(-1))
         loss.backward()
+        if clip < math.inf:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
         return loss.item(), accuracy(logits, labels)
 
     @torch.no_grad()
-    def score(self, *batch: Array) -> tuple[float, float]:
+    def score(self, *batch: Any, carry: bool = False) -> tuple[float, float]:
         """The loss and accuracy on one batch."""
         self.model.eval()
         *inputs, labels = self._tensors(batch)
-        logits = self.model(*inputs)
+        logits = self._apply(inputs, carry)
         return F.cross_entropy(_rows(logits), labels.reshape(-1)).item(), accuracy(logits, labels)
 
     @torch.no_grad()
-    def logits(self, *inputs: Array) -> Array:
+    def logits(self, *inputs: Any) -> Array:
         """The model's logits."""
         self.model.eval()
-        return self.model(*self._tensors(inputs)).cpu().numpy()
+        return self._apply(self._tensors(inputs), carry=False).cpu().numpy()
 
-    def _tensors(self, batch: Sequence[Array]) -> list[torch.Tensor]:
+    @torch.no_grad()
+    def start(self, *inputs: Any) -> Any:
+        """The state in which a model of pairs of sequences begins to write."""
+        self.model.eval()
+        return self.model.start(*self._tensors(inputs))
+
+    def generate(self, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> Array:
+        """The tokens (B, steps) with which the model goes on; see reference.generation."""
+        self.model.eval()
+        numbers = [torch.from_numpy(array).to(self.device) for array in (prompt, uniforms)]
+        tokens, _ = reference.generation.generate(writer(self.model), *numbers, state, **options)
+        return tokens.cpu().numpy()
+
+    def optimizer_state(self) -> dict[int, dict[str, Array]]:
+        """What the optimiser keeps for each parameter, by number."""
+        state = self.optimizer.state_dict()["state"]
+        return {number: {name: tensor.cpu().numpy() for name, tensor in kept.items()} for number, kept in state.items()}
+
+    def load_optimizer_state(self, kept: Mapping[int, Mapping[str, Array]]) -> None:
+        """Go on from what either backend's optimiser kept."""
+        state = {number: {name: torch.from_numpy(np.array(a)) for name, a in arrays.items()} for number, arrays in kept.items()}
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
+
+    def carried(self) -> list[Array]:
+        """The arrays of the state that is carried on."""
+        return [leaf.cpu().numpy() for _, leaf in tree.leaves("state", self.state)]
+
+    def carry(self, arrays: Sequence[Array]) -> None:
+        """Carry this state on; none begins anew."""
+        self.state = _state([torch.from_numpy(array).to(self.device) for array in arrays])
+
+    def _apply(self, inputs: list[Any], carry: bool) -> torch.Tensor:
+        y = self.model(*inputs, *((self.state,) if carry else ()))
+        logits, state = y if isinstance(y, tuple) else (y, None)
+        self.state = tree.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
+        return logits
+
+    def _tensors(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).dtype
-        tensors = (torch.from_numpy(array) for array in batch)
-        return [t.to(self.device, dtype if t.is_floating_point() else None) for t in tensors]
+        tensors = (torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in batch)
+        return [x.to(self.device, dtype if x.is_floating_point() else None) if isinstance(x, torch.Tensor) else x for x in tensors]
 
 
 Backend = NumPyBackend | TorchBackend
+
+
+def writer(model: Any) -> Any:
+    """What writes token by token: a model's step, where it has one, or the model itself."""
+    return getattr(model, "step", model)
+
+
+def _state(leaves: list[Any]) -> Any:
+    return tuple(leaves) if len(leaves) > 1 else leaves[0] if leaves else None
 
 
 def _rows(logits: Any) -> Any:
@@ -117,8 +210,17 @@ def _rows(logits: Any) -> Any:
 
 
 def accuracy(logits: Any, labels: Any) -> float:
-    """The share of labels that are the largest of their logits, in either backend."""
-    return float((logits.argmax(-1) == labels).sum()) / math.prod(labels.shape)
+    """The share of labels that are the largest of their logits, of those that count, in either backend."""
+    counted = labels != IGNORED
+    return float(((logits.argmax(-1) == labels) & counted).sum()) / max(1, int(counted.sum()))
+
+
+@contextmanager
+def noise(*seed: int) -> Iterator[None]:
+    """Inside the block both backends draw their dropout masks from a generator that begins at this seed."""
+    rng = np.random.default_rng(seed)
+    with use_generator(rng), shared_noise(rng.random):
+        yield
 
 
 def new_model(name: str, config: Mapping[str, Any], seed: int, dtype: str) -> Module:
@@ -150,7 +252,8 @@ def backend_for(name: str, model: Module, config: Mapping[str, Any], device: str
 def score(backend: Backend, *arrays: Array, batch: int = 500) -> tuple[float, float]:
     """The mean loss and accuracy over a data set, in batches."""
     pieces = [tuple(a[i : i + batch] for a in arrays) for i in range(0, len(arrays[0]), batch)]
-    loss, accuracy = np.average([backend.score(*p) for p in pieces], axis=0, weights=[len(p[0]) for p in pieces])
+    counted = [int((piece[-1] != IGNORED).sum()) for piece in pieces]
+    loss, accuracy = np.average([backend.score(*piece) for piece in pieces], axis=0, weights=counted)
     return float(loss), float(accuracy)
 
 

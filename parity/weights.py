@@ -39,8 +39,8 @@ def set_state(module: AnyModule, state: Mapping[str, Array]) -> None:
     module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
 
 
-def save_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays to a safetensors file, whole or not at all.
+def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+    """Write arrays to a safetensors file, whole or not at all, with words that load_metadata gives back.
 
     Names that hold the same memory, such as tied weights, are stored once; load_arrays gives every name back.
     """
@@ -53,7 +53,7 @@ def save_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:
             tied[name] = original
     # safetensors writes the memory as it lies: anything but C order would come back scrambled
     stored = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items() if name not in tied}
-    replace_file(path, save(stored, metadata={"tied": json.dumps(tied)}))
+    replace_file(path, save(stored, metadata={**(metadata or {}), "tied": json.dumps(tied)}))
 
 
 def load_arrays(path: str | Path) -> dict[str, Array]:
@@ -67,6 +67,12 @@ def load_arrays(path: str | Path) -> dict[str, Array]:
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{path}: expected a safetensors file, but it is truncated or of another format ({error})") from error
     return arrays | {name: arrays[original] for name, original in tied.items()}
+
+
+def load_metadata(path: str | Path) -> dict[str, str]:
+    """The words that a safetensors file was saved with."""
+    with safe_open(path, framework="numpy") as file:
+        return file.metadata() or {}
 
 
 def save_model(directory: str | Path, module: AnyModule, config: Mapping[str, Any]) -> None:
