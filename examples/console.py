@@ -22,13 +22,13 @@ from scratch.module import Array
 
 
 class Meter:
-    """A progress bar with loss, accuracy and speed where stdout is a terminal, and their means over an epoch."""
+    """A progress bar with loss, accuracy and speed where stdout is a terminal, and their means over a stretch of the run."""
 
-    def __init__(self, epochs: int, steps: int, unit: str):
+    def __init__(self, steps: int, unit: str, nats: str = ""):
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"), TimeRemainingColumn()
         self.progress = Progress(*columns, console=Console(), disable=not sys.stdout.isatty(), transient=True)
-        self.epochs, self.unit = epochs, unit
-        self.task = self.progress.add_task("", total=epochs * steps, news="")
+        self.unit, self.nats = unit, nats
+        self.task = self.progress.add_task("", total=steps, news="")
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -37,21 +37,22 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def begin(self, epoch: int) -> None:
-        """Forget the last epoch."""
-        self.epoch, self.count, self.loss, self.accuracy, self.since = epoch, 0, 0.0, 0.0, time.perf_counter()
+    def begin(self, stretch: str, done: int | None = None) -> None:
+        """Forget the last stretch of the run; where `done` is given, so many steps are behind."""
+        self.count, self.loss, self.accuracy, self.since = 0, 0.0, 0.0, time.perf_counter()
+        self.progress.update(self.task, description=stretch, completed=done)
 
     def step(self, size: int, loss: float, accuracy: float) -> None:
         """Take a step on `size` examples into account."""
         self.count += size
         self.loss += (loss - self.loss) * size / self.count
         self.accuracy += (accuracy - self.accuracy) * size / self.count
-        self.progress.update(self.task, advance=1, description=f"epoch {self.epoch}/{self.epochs}", news=self.news())
+        self.progress.update(self.task, advance=1, news=self.news())
 
     def news(self) -> str:
-        """The epoch so far, in a few words."""
+        """The stretch so far, in a few words."""
         speed = self.count / (time.perf_counter() - self.since)
-        return f"loss {self.loss:.4f}  accuracy {self.accuracy:6.2%}  {speed:,.0f} {self.unit}/s"
+        return f"loss {self.loss:.4f}{self.nats}  accuracy {self.accuracy:6.2%}  {speed:,.0f} {self.unit}/s"
 
 
 def sparkline(values: Array, width: int = 60) -> str:
@@ -85,15 +86,23 @@ def at_least(least: int) -> Callable[[str], int]:
     return whole
 
 
-def positive(text: str) -> float:
-    """An argparse type: a finite float above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return value
+def number(least: float, below: float = math.inf, least_too: bool = True) -> Callable[[str], float]:
+    """An argparse type: a float from `least`, or only above it, to below a bound."""
+    expected = f"a number {'of at least' if least_too else 'above'} {least:g}" + (f" and below {below:g}" if below < math.inf else "")
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (least <= value < below and (least_too or value != least)):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return value
+
+    return parse
+
+
+positive = number(0, least_too=False)
 
 
 def device_problem(backend: str, device: str, dtype: str) -> str | None:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from comparison import HEADING, compared, compared_step
 from console import (
     InputError,
     Meter,
@@ -30,7 +31,6 @@ from console import (
     positive,
     refusing,
     result_line,
-    sparkline,
     writable,
 )
 from datasets import Dataset, digits, mnist
@@ -137,10 +137,10 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
     steps = options.epochs * epoch_steps
     losses: list[tuple[float, ...]] = []
     if options.compare:
-        print("step      numpy loss      torch loss  relative difference")
-    with Meter(options.epochs, epoch_steps, "images") as meter, np.errstate(over="ignore", invalid="ignore"):
+        print(HEADING)
+    with Meter(steps, "images") as meter, np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(1, options.epochs + 1):
-            meter.begin(epoch)
+            meter.begin(f"epoch {epoch}/{options.epochs}")
             for x, y in shuffled(rng, options.batch, data.train_x, data.train_y):
                 if options.augment:
                     x = shifted(rng, x)
@@ -151,7 +151,7 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
                     raise InputError(f"the loss is {max(loss)} at step {len(losses)}: --lr {options.lr:g} is too high")
                 meter.step(len(x), loss[0], accuracy[0])
                 if options.compare and (len(losses) == 1 or len(losses) % math.ceil(steps / 20) == 0):
-                    print(f"{len(losses):4} {loss[0]:15.12f} {loss[1]:15.12f}  {relative_difference(np.array([loss]))[0]:.1e}")
+                    print(compared_step(len(losses), loss))
             if not options.compare:
                 print(f"epoch {epoch:2}  {meter.news()}  held-out accuracy {score(backends[0], data.test_x, data.test_y)[1]:.2%}")
     return np.array(losses).reshape(-1, len(backends))
@@ -165,20 +165,6 @@ def shifted(rng: np.random.Generator, images: Array) -> Array:
     views = np.lib.stride_tricks.sliding_window_view(padded, (H, W), axis=(2, 3))  # (N, C, 2 by + 1, 2 by + 1, H, W)
     rows, columns = rng.integers(0, 2 * by + 1, (2, N))
     return views[np.arange(N), :, rows, columns]
-
-
-def relative_difference(losses: Array) -> Array:
-    """How far two columns of losses are apart, in units of the larger."""
-    return np.abs(losses[:, 0] - losses[:, 1]) / np.maximum(losses.max(axis=1), np.finfo(float).tiny)
-
-
-def compared(losses: Array) -> dict[str, Any]:
-    """Print both curves and their difference on a logarithmic scale; its greatest values."""
-    difference = relative_difference(losses)
-    for name, curve in zip(("numpy", "torch"), losses.T, strict=True):
-        print(f"{name} loss  {sparkline(curve)}  {curve[0]:.4f} to {curve[-1]:.4f}")
-    print(f"difference  {sparkline(difference)}  {difference.min():.1e} to {difference.max():.1e}")
-    return dict(largest_relative_difference=difference.max(), in_first_100_steps=difference[:100].max(), steps=len(losses))
 
 
 def samples(data: Dataset) -> Array:

@@ -1,0 +1,284 @@
+"""One training run of any task: its options, its steps, what it shows and saves, and how it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from checkpoint import FILE, Checkpoint, restore, snapshot
+from comparison import HEADING, compared, compared_step
+from console import InputError, Meter, Parser, at_least, device_problem, number, positive, refusing, result_line, writable
+from training import IGNORED, Backend, backend_for, new_model, noise, warmup_cosine
+
+from parity.weights import save_arrays, save_model, set_state
+from scratch.module import Array, Module
+
+# What a run can be gone on with otherwise than it was begun: its losses do not depend on it.
+FREE = {"backend", "backends", "compare", "device", "save", "resume", "plots", "sample", "prompt", "temperature", "top_k", "top_p"}
+
+HELD_OUT, SAMPLES, BATCHES, MASKS = range(4)  # what a generator is for: it begins at (seed, purpose, step)
+
+
+class Task:
+    """What is learnt: batches by their step, a score on held-out data, and something to show.
+
+    unit       what the loss is the mean over: "character"
+    carries    whether the recurrent state goes on from one batch to the next
+    """
+
+    unit: str
+    carries = False
+
+    def describe(self) -> str:
+        """The data in one line."""
+        raise NotImplementedError
+
+    def vocabulary(self) -> dict[str, Any]:
+        """The symbols that the numbers stand for, by name: strings or lists of strings."""
+        raise NotImplementedError
+
+    def batch(self, step: int) -> tuple[Any, ...]:
+        """The inputs and labels of a step, which depend on nothing but the step and the seed."""
+        raise NotImplementedError
+
+    def begins_anew(self, step: int) -> bool:
+        """Whether no state comes from the step before."""
+        return True
+
+    def validate(self, backend: Backend) -> dict[str, float]:
+        """Scores on held-out data by name: the "loss" and shares from 0 to 1."""
+        raise NotImplementedError
+
+    def show(self, backend: Backend, step: int) -> list[str]:
+        """A few lines that the model writes or answers, after so many steps."""
+        raise NotImplementedError
+
+    def samples(self) -> dict[str, Array]:
+        """A few inputs of the model by name, on which `parity check` compares the twins."""
+        raise NotImplementedError
+
+
+def add_options(parser: Parser, data: str, steps: int, every: int) -> None:
+    """The options that every run has; those that its losses depend on have no default yet: see `parsed`."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--backend", choices=("numpy", "torch"), default="numpy", help="who trains (default: numpy)")
+    which.add_argument("--compare", action="store_true", help="train both side by side and print how far their losses differ")
+    parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where PyTorch computes (default: cpu)")
+    parser.add_argument("--dtype", choices=("float32", "float64"), help="default: float32")
+    parser.add_argument("--data", metavar="NAME", help=data)
+    parser.add_argument("--steps", type=at_least(0), metavar="N", help=f"batches to train on (default: {steps} for the default data)")
+    parser.add_argument("--batch", type=at_least(1), metavar="N", help="examples a step")
+    parser.add_argument("--lr", type=positive, help="the highest learning rate of the run")
+    parser.add_argument("--dropout", type=number(0, below=1), help="the share of values that dropout zeroes in training")
+    parser.add_argument("--seed", type=at_least(0), metavar="N", help="default: 0")
+    parser.add_argument("--every", type=at_least(1), metavar="N", help=f"validate, show and save every N steps (default: {every})")
+    parser.add_argument("--save", metavar="DIR", help="keep the run there, to go on with --resume, and the weights, for either backend")
+    parser.add_argument("--resume", metavar="DIR", help="go on exactly where the run in DIR stopped, with its options")
+    parser.add_argument("--plots", metavar="DIR", help="draw what the run came to")
+
+
+def parsed(
+    parser: Parser, argv: Sequence[str] | None, defaults: Mapping[str, Any], by_data: Mapping[str, Mapping[str, Any]]
+) -> argparse.Namespace:
+    """The options, found to fit together: those given, else those of the run that is resumed, else the defaults of the data."""
+    options = parser.parse_args(argv)
+    options.backends = ("numpy", "torch") if options.compare else (options.backend,)
+    if options.resume:
+        if options.save:
+            parser.error("--resume DIR goes on saving in DIR: leave --save out")
+        with refusing():
+            _resume(options)
+        options.save = options.resume
+    first = {"data": defaults["data"], "dtype": "float32", "seed": 0}
+    for name, value in (first | dict(defaults) | dict(by_data.get(options.data or defaults["data"], {}))).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    problem = device_problem(options.backends[-1], options.device, options.dtype)
+    if problem:
+        parser.error(problem)
+    if options.compare and options.save:
+        parser.error("--compare trains two models and a run that is saved has one: leave out either")
+    return options
+
+
+def _resume(options: argparse.Namespace) -> None:
+    """Fill in the options of the run that is resumed; ValueError where another value is given."""
+    saved = Checkpoint.load(options.resume).options
+    for name, value in saved.items():
+        given = getattr(options, name, None)
+        if given is not None and given != value:
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{flag} {given}: the run in {options.resume} was begun with {value}; leave {flag} out, or begin another with --save"
+            )
+        setattr(options, name, value)
+
+
+class Run:
+    """A training run: its task, its backends and what it has come through."""
+
+    def __init__(self, task: Task, model: str, config: Mapping[str, Any], options: argparse.Namespace):
+        self.task, self.model, self.config, self.options = task, model, dict(config), options
+        self.step = 0
+        self.losses: list[Sequence[float]] = []  # of every step, one a backend
+        self.scores: list[Sequence[float]] = []  # steps and the held-out loss after them
+        with refusing():
+            for directory in filter(None, (options.save, options.plots)):
+                writable(directory)  # to be known before the training, not after it
+            checkpoint = Checkpoint.load(options.resume) if options.resume else None
+            if options.save and not checkpoint and (Path(options.save) / FILE).exists():
+                raise ValueError(
+                    f"{options.save} keeps a run already: go on with --resume {options.save}, or name another directory"
+                )
+            twin = self._fresh(checkpoint)
+            self.backends = [backend_for(name, twin, self.config, options.device) for name in options.backends]
+            if checkpoint:
+                restore(self.backends[0], checkpoint)
+                history = checkpoint.part("history")
+                self.step, self.losses, self.scores = checkpoint.step, list(history["losses"]), list(history["scores"])
+        parameters = sum(parameter.data.size for parameter in twin.parameters())
+        where = " and ".join(f"{backend.name} on {backend.device}" for backend in self.backends)
+        print(f"{model} of {parameters:,} parameters in {options.dtype}: {where}")
+        print(task.describe())
+        if checkpoint:
+            print(f"{options.resume}: {self.step:,} of {options.steps:,} steps are done")
+
+    def train(self) -> dict[str, Any]:
+        """Take the steps that are left; what the result line says."""
+        options, unit, start = self.options, self.task.unit, time.perf_counter()
+        if options.compare:
+            print(HEADING)
+        validation: dict[str, float] = {}
+        with Meter(options.steps, f"{unit}s", f" nats/{unit}") as meter, stopping() as stopped:
+            meter.begin("training", self.step)
+            while self.step < options.steps:
+                self._one_step(meter)
+                due = self.step % options.every == 0 or self.step == options.steps
+                if options.compare:
+                    if self.step == 1 or self.step % math.ceil(options.steps / 20) == 0:
+                        print(compared_step(self.step, self.losses[-1]))
+                elif due:
+                    validation = self._take_stock(meter)
+                    meter.begin("training", self.step)
+                if stopped():
+                    self._stop(saved=due)
+        seconds = round(time.perf_counter() - start, 1)
+        ran = dict(steps=self.step, seconds=seconds, dtype=options.dtype, data=options.data, seed=options.seed)
+        if options.compare:
+            return compared(np.array(self.losses)) | ran | {"device": options.device}
+        scores = {f"held_out_{name}": value for name, value in (validation or self.task.validate(self.backends[0])).items()}
+        return scores | ran | {"backend": options.backend, "device": options.device}
+
+    def finish(self, result: Mapping[str, Any], *drawn: str) -> None:
+        """Say what is saved and drawn and print the result line."""
+        options, backend = self.options, self.backends[0]
+        if options.save:
+            save_model(options.save, backend.model, self.config)
+            save_arrays(f"{options.save}/samples.safetensors", self.task.samples())
+            where = shlex.quote(options.save)
+            print(f"saved in {options.save}: {FILE}, config.json, model.safetensors, samples.safetensors")
+            print(f"verify the twins:  parity check --weights {where}")
+        if drawn:
+            print(f"drawn in {options.plots}: {', '.join(drawn)}")
+        print(result_line(**result))
+
+    def _fresh(self, checkpoint: Checkpoint | None) -> Module:
+        """The NumPy model with the weights that the run begins or goes on with."""
+        if checkpoint and checkpoint.model != self.model:
+            raise ValueError(f"{self.options.resume}: expected the run of a {self.model}, found that of a {checkpoint.model}")
+        if checkpoint and checkpoint.vocabulary != self.task.vocabulary():
+            sizes = [{name: len(symbols) for name, symbols in v.items()} for v in (self.task.vocabulary(), checkpoint.vocabulary)]
+            raise ValueError(
+                f"{self.options.resume}: the data has another vocabulary than it was trained on, {sizes[0]} for {sizes[1]}; "
+                "give it the text that it was trained on"
+            )
+        model = new_model(self.model, self.config, self.options.seed, self.options.dtype)
+        if checkpoint:
+            set_state(model, checkpoint.part("model"))
+        return model
+
+    def _one_step(self, meter: Meter) -> None:
+        """Train every backend on the batch of this step."""
+        options, task = self.options, self.task
+        batch = task.batch(self.step)
+        lr = warmup_cosine(self.step, options.steps, options.lr)
+        losses, accuracies = [], []
+        for backend in self.backends:
+            if task.carries and task.begins_anew(self.step):
+                backend.carry([])
+            with noise(options.seed, MASKS, self.step), np.errstate(over="ignore", invalid="ignore"):
+                loss, accuracy = backend.step(*batch, lr=lr, clip=1.0, carry=task.carries)
+            losses.append(loss)
+            accuracies.append(accuracy)
+        self.step += 1
+        self.losses.append(losses)
+        if not np.isfinite(losses).all():
+            raise InputError(f"the loss is {max(losses)} at step {self.step}: --lr {options.lr:g} is too high")
+        meter.step(int((batch[-1] != IGNORED).sum()), losses[0], accuracies[0])
+
+    def _take_stock(self, meter: Meter) -> dict[str, float]:
+        """Validate, show and save; the scores on held-out data."""
+        backend, news = self.backends[0], meter.news()
+        scores = self.task.validate(backend)
+        self.scores.append((self.step, scores["loss"]))
+        held_out = "  ".join(f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in scores.items())
+        print(f"step {self.step:5}/{self.options.steps}  {news}  held out: {held_out}", flush=True)
+        for line in self.task.show(backend, self.step):
+            print(f"    {line}")
+        if self.options.save:
+            self._save()
+        return scores
+
+    def _save(self) -> None:
+        options = {name: value for name, value in vars(self.options).items() if name not in FREE}
+        arrays = snapshot(self.backends[0], {"losses": np.array(self.losses), "scores": np.array(self.scores)})
+        last = Checkpoint(self.step, options, self.model, self.config, self.task.vocabulary(), arrays)
+        try:
+            last.save(self.options.save)
+        except OSError as error:
+            whole = (Path(self.options.save) / FILE).exists()
+            hint = f"the last checkpoint is whole: go on with --resume {self.options.save}" if whole else "nothing was saved"
+            raise InputError(f"{self.options.save}: step {self.step} could not be saved ({error.strerror}); {hint}") from error
+
+    def _stop(self, saved: bool) -> None:
+        """End an interrupted run after a whole step."""
+        if self.options.save:
+            if not saved:
+                self._save()
+            where = shlex.quote(self.options.save)
+            print(f"stopped after step {self.step}; go on with: python {sys.argv[0]} --resume {where}", file=sys.stderr)
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Inside the block the first Ctrl-C only makes the function that comes out say so; the second interrupts."""
+    asked = False
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not in the main thread, where no signal comes
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:.4f}" if name == "loss" else f"{value:.2%}"
