@@ -8,6 +8,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """The weights of F.scaled_dot_product_attention, read off by attending a one for each key."""
+    S = key.shape[-2]
+    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-2], S, S)
+    return scaled_dot_product_attention(query, key, ones, attn_mask, None, 0.0, is_causal, scale, enable_gqa)
+
+
 def batch_norm(
     x: Tensor,
     weight: Tensor | None = None,
@@ -34,6 +48,29 @@ def binary_cross_entropy_with_logits(
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
     return x * keep / (1 - p)
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    keep: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """F.scaled_dot_product_attention with dropout under a given boolean mask, and is_causal beside another mask."""
+    if is_causal and attn_mask is not None:
+        causal = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+        attn_mask = attn_mask & causal if attn_mask.dtype == torch.bool else attn_mask.masked_fill(~causal, -torch.inf)
+        is_causal = False
+    if keep is None:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
+    weights = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+    values = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3) if enable_gqa else value
+    return dropout(weights, keep, dropout_p) @ values
 
 
 def rnn(

@@ -9,6 +9,7 @@ given); where there is a single array input, its gradient itself. Backwards of o
 """
 
 from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.attention import attention_weights, scaled_dot_product_attention
 from scratch.ops.conv import conv2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
 from scratch.ops.dropout import dropout
@@ -25,6 +26,7 @@ from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "attention_weights",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
@@ -45,6 +47,7 @@ __all__ = [
     "nll_loss",
     "relu",
     "rnn",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
