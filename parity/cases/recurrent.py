@@ -111,6 +111,11 @@ LAYERS = [
             {"num_layers": 2, "bidirectional": True, "batch_first": True},
         ),
         ("-ragged-no-states", layered(states, 2, given=False, ragged=True), {"bidirectional": True}),
+        (
+            "-ragged-dropout",
+            layered(states, 6, batch_first=True, ragged=True),
+            {"num_layers": 3, "bidirectional": True, "batch_first": True, "dropout": 0.3},
+        ),
     )
 ]
 LAYERS += [

@@ -95,7 +95,7 @@ class _Recurrent(Module):
                 finals.append(tuple(final))
                 layer_backwards.append(run_backward)
             values = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]
-            values, drop_backward = self._between_layers(values, layer)
+            values, drop_backward = self._between_layers(values, layer, counts)
             backwards.append((layer_backwards, drop_backward))
 
         def backward(dy: Array, *dfinals: Array) -> Any:
@@ -135,13 +135,19 @@ class _Recurrent(Module):
             raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {[s.shape for s in states]}")
         return states
 
-    def _between_layers(self, values: Array, layer: int) -> tuple[Array, Backward]:
-        """Dropout on the values of every layer but the last, in training."""
+    def _between_layers(self, values: Array, layer: int, counts: Array | None) -> tuple[Array, Backward]:
+        """Dropout on the values of every layer but the last, in training; drawn for the steps that are there."""
         if not self.training or self.dropout == 0 or layer == self.num_layers - 1:
             return values, lambda dy: dy
         T, B, width = values.shape
-        keep = generator().random((B, T, width) if self.batch_first else values.shape) >= self.dropout
-        y, backward = drop(values, keep.swapaxes(0, 1) if self.batch_first else keep, self.dropout)
+        if counts is None:
+            keep = generator().random((B, T, width) if self.batch_first else values.shape) >= self.dropout
+            keep = keep.swapaxes(0, 1) if self.batch_first else keep
+        else:
+            running = np.arange(B) < counts[:, None]
+            keep = np.zeros(values.shape, bool)
+            keep[running] = generator().random((int(running.sum()), width)) >= self.dropout
+        y, backward = drop(values, keep, self.dropout)
         return y, lambda dy: backward(dy)[0]
 
 
