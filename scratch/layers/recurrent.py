@@ -19,7 +19,7 @@ class _Recurrent(Module):
     Called with x (T, B, input_size), or (B, T, input_size) with batch_first; the initial states, zeros where they are not
     given; and lengths (B,), where sequences are shorter than T. Beyond its length, the value of a sequence is 0; its final
     state is that of its last step, at which the backward direction begins. The value is (y (T, B, directions x width),
-    states), with states (num_layers x directions, B, ...).
+    states), with states (num_layers x directions, B, ...); the backward takes dy alone where the final states go unused.
     """
 
     gates: int
@@ -71,6 +71,8 @@ class _Recurrent(Module):
             axes = "(B, T, " if self.batch_first else "(T, B, "
             raise ValueError(f"{type(self).__name__}: expected x {axes}{self.input_size}), got {x.shape}")
         T, B = x.shape[time], x.shape[batch]
+        if T == 0:
+            raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x of shape {x.shape}")
         given = self._checked_states(hx, x, B)
         order: Any = slice(None)
         if lengths is None:
@@ -100,8 +102,8 @@ class _Recurrent(Module):
 
         def backward(dy: Array, *dfinals: Array) -> Any:
             dvalues = (dy.swapaxes(0, 1) if self.batch_first else dy)[:, order]
-            dfinals = tuple(dfinal[:, order] for dfinal in dfinals)
-            dstarts = [np.empty_like(start) for start in starts]
+            dstarts = [np.zeros_like(start) for start in starts]
+            dfinals = tuple(dfinal[:, order] for dfinal in dfinals) or tuple(dstarts)
             for layer in reversed(range(self.num_layers)):
                 layer_backwards, drop_backward = backwards[layer]
                 pieces = np.split(drop_backward(dvalues), len(layer_backwards), axis=2)
@@ -130,7 +132,7 @@ class _Recurrent(Module):
         shapes = [(rows, B, self.proj_size or self.hidden_size), (rows, B, self.hidden_size)][: self.states]
         if hx is None:
             return tuple(np.zeros(shape, x.dtype) for shape in shapes)
-        states = tuple(hx) if self.states > 1 else (hx,)
+        states = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
         if [state.shape for state in states] != shapes:
             raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {[s.shape for s in states]}")
         return states
