@@ -6,6 +6,7 @@ import numpy as np
 
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
+from scratch.ops.checks import lengths_within
 from scratch.ops.dropout import dropout as drop
 from scratch.ops.gru import gru
 from scratch.ops.lstm import lstm
@@ -78,7 +79,7 @@ class _Recurrent(Module):
         if lengths is None:
             turn, counts = _Turn(None), None
         else:
-            _check_lengths(type(self).__name__, lengths, T, B)
+            lengths_within(type(self).__name__, lengths, T, B)
             order = np.argsort(-lengths, kind="stable")  # those that end first come last
             falling = lengths[order]
             turn, counts = _Turn(falling), (falling > np.arange(T)[:, None]).sum(axis=1)
@@ -299,10 +300,3 @@ def _unordered(x: Array, order: Any) -> Array:
     y = np.empty_like(x)
     y[:, order] = x
     return y
-
-
-def _check_lengths(name: str, lengths: Array, T: int, B: int) -> None:
-    if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
-        raise ValueError(f"{name}: expected lengths, {B} whole numbers, got {lengths!r}")
-    if B and (lengths.min() < 1 or lengths.max() > T):
-        raise ValueError(f"{name}: expected lengths from 1 to {T}, got {lengths.min()} to {lengths.max()}; leave empty ones out")

@@ -1,6 +1,8 @@
 """Architectures, one file each, with the names and parameters of their PyTorch twins in reference.models."""
 
+from scratch.models.char_language_model import CharLanguageModel
 from scratch.models.cnn import CNN
 from scratch.models.mlp import MLP
+from scratch.models.name_generator import NameGenerator
 
-__all__ = ["CNN", "MLP"]
+__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator"]
