@@ -73,6 +73,16 @@ def scaled_dot_product_attention(
     return dropout(weights, keep, dropout_p) @ values
 
 
+def masked_mean(x: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over the first lengths (B,) steps of x (B, T, C)."""
+    return x.masked_fill(_beyond(x, lengths), 0).sum(dim=1) / lengths[:, None]
+
+
+def masked_max(x: Tensor, lengths: Tensor) -> Tensor:
+    """The maximum over the first lengths (B,) steps of x (B, T, C)."""
+    return x.masked_fill(_beyond(x, lengths), -torch.inf).max(dim=1).values
+
+
 def rnn(
     x: Tensor,
     h0: Tensor,
@@ -118,6 +128,11 @@ def lstm(
     """One layer of torch.lstm in one direction."""
     y, (h, c) = _recurrent(torch.lstm, x, (h0, c0), counts, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
     return y, h, c
+
+
+def _beyond(x: Tensor, lengths: Tensor) -> Tensor:
+    """Which steps of x (B, T, C) lie beyond the lengths (B,): (B, T, 1)."""
+    return (torch.arange(x.shape[1], device=x.device) >= lengths[:, None])[:, :, None]
 
 
 def _recurrent(

@@ -1,4 +1,4 @@
-"""Embedding, recurrent ops, cells and layers."""
+"""Embedding, recurrent ops, cells and layers, and pooling over what they return."""
 
 from collections.abc import Callable
 from typing import Any
@@ -56,6 +56,16 @@ def layered(states: int, rows: int, batch_first: bool = False, given: bool = Tru
         elif ragged:
             inputs["hx"] = None
         return inputs | ({"lengths": LENGTHS} if ragged else {})
+
+    return draw_inputs
+
+
+def padded(ties: bool = False) -> Inputs:
+    """Sequences of numbers below 0, or of small whole numbers, whose padding is larger than all of them."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Array]:
+        x = draw.grid(B, T, I) if ties else draw.normal(B, T, I, offset=-5.0)
+        return {"x": np.where(np.arange(T)[:, None] < LENGTHS[:, None, None], x, 9.0), "lengths": LENGTHS}
 
     return draw_inputs
 
@@ -158,4 +168,12 @@ EMBEDDINGS = [
     ),
 ]
 
-CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS]
+POOLING = [
+    ParityCase("masked_mean", "ops.masked_mean", "functional.masked_mean", padded()),
+    ParityCase("masked_max", "ops.masked_max", "functional.masked_max", padded()),
+    ParityCase("masked_max-ties", "ops.masked_max", "functional.masked_max", padded(ties=True)),
+    ParityCase("MaskedMean", "layers.MaskedMean", "layers.MaskedMean", padded()),
+    ParityCase("MaskedMax", "layers.MaskedMax", "layers.MaskedMax", padded(ties=True)),
+]
+
+CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS, *POOLING]

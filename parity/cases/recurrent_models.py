@@ -29,6 +29,13 @@ def text(layers: int = 0, states: int = 1, ragged: bool = False) -> Inputs:
     return draw_inputs
 
 
+def reviews(draw: Draw) -> dict[str, Any]:
+    """Texts of unequal length with padding beyond them, and in one of them too."""
+    tokens = draw.integers(0, V - 1, B, T)
+    tokens[1, 2] = 0
+    return {"tokens": np.where(np.arange(T) < LENGTHS[:, None], tokens, 0), "lengths": LENGTHS}
+
+
 SIZES: dict[str, Any] = {"vocab_size": V, "embedding_size": E, "hidden_size": H}
 CASES = [
     ParityCase(f"char-lm-{cell}{suffix}", "models.CharLanguageModel", "models.CharLanguageModel", inputs, config | {"cell": cell})
@@ -48,5 +55,14 @@ CASES += [
         ("-ragged", text(ragged=True), {"num_layers": 2}),
         ("-ragged-state", text(2, ragged=True), {"num_layers": 2}),
         ("-deep", text(ragged=True), {"num_layers": 3, "dropout": 0.3}),
+    )
+]
+CASES += [
+    ParityCase(f"sentiment{suffix}", "models.SentimentClassifier", "models.SentimentClassifier", reviews, SIZES | config)
+    for suffix, config in (
+        ("", {}),
+        ("-max", {"pooling": "max", "classes": 3}),
+        ("-deep", {"num_layers": 3, "dropout": 0.3}),
+        ("-deep-max", {"num_layers": 2, "dropout": 0.3, "pooling": "max"}),
     )
 ]

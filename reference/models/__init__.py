@@ -4,5 +4,6 @@ from reference.models.char_language_model import CharLanguageModel
 from reference.models.cnn import CNN
 from reference.models.mlp import MLP
 from reference.models.name_generator import NameGenerator
+from reference.models.sentiment_classifier import SentimentClassifier
 
-__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator"]
+__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier"]

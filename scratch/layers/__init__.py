@@ -7,6 +7,7 @@ from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
+from scratch.layers.masked_pool import MaskedMax, MaskedMean
 from scratch.layers.norm import BatchNorm1d, BatchNorm2d
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
@@ -33,6 +34,8 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaskedMax",
+    "MaskedMean",
     "MaxPool2d",
     "NLLLoss",
     "RNNCell",

@@ -4,5 +4,6 @@ from scratch.models.char_language_model import CharLanguageModel
 from scratch.models.cnn import CNN
 from scratch.models.mlp import MLP
 from scratch.models.name_generator import NameGenerator
+from scratch.models.sentiment_classifier import SentimentClassifier
 
-__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator"]
+__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier"]

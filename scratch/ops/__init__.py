@@ -19,6 +19,7 @@ from scratch.ops.gru import gru
 from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
 from scratch.ops.lstm import lstm
+from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from scratch.ops.rnn import rnn
@@ -42,6 +43,8 @@ __all__ = [
     "linear",
     "log_softmax",
     "lstm",
+    "masked_max",
+    "masked_mean",
     "max_pool2d",
     "mse_loss",
     "nll_loss",
