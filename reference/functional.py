@@ -22,6 +22,15 @@ def attention_weights(
     return scaled_dot_product_attention(query, key, ones, attn_mask, None, 0.0, is_causal, scale, enable_gqa)
 
 
+def additive_attention(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+    """Bahdanau's attention: softmax over s of weight · tanh(query_t + key_s), times value; queries that may attend none have 0."""
+    scores = torch.tanh(query[:, :, None] + key[:, None]) @ weight
+    if attn_mask is None:
+        return torch.softmax(scores, dim=-1) @ value
+    weights = torch.softmax(scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min), dim=-1)
+    return weights.masked_fill(~attn_mask, 0) @ value
+
+
 def batch_norm(
     x: Tensor,
     weight: Tensor | None = None,

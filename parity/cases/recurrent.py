@@ -1,4 +1,4 @@
-"""Embedding, recurrent ops, cells and layers, and pooling over what they return."""
+"""Embedding, recurrent ops, cells and layers, pooling over what they return, and attention over it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +13,9 @@ Inputs = Callable[[Draw], dict[str, Any]]
 T, B, I, H = 13, 5, 7, 6
 COUNTS = np.array([5, 5, 4, 4, 4, 3, 3, 2, 2, 2, 2, 0, 0])  # two rows go on to step 11, and nothing to the end
 LENGTHS = np.array([6, 13, 1, 9, 12])
+Q = 4  # queries over T keys
+ATTENDED = np.random.default_rng(0).random((B, Q, T)) < 0.6  # the second query of the first row may attend nothing
+ATTENDED[0, 1] = False
 
 
 def sequence(gates: int, cell: bool = False, projected: int = 0, bias: bool = True, saturated: bool = False) -> Inputs:
@@ -66,6 +69,17 @@ def padded(ties: bool = False) -> Inputs:
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         x = draw.grid(B, T, I) if ties else draw.normal(B, T, I, offset=-5.0)
         return {"x": np.where(np.arange(T)[:, None] < LENGTHS[:, None, None], x, 9.0), "lengths": LENGTHS}
+
+    return draw_inputs
+
+
+def attention(weighted: bool = False, mask: Array | None = None) -> Inputs:
+    """Queries over a memory of T steps, the weights of an additive score, and where a query may attend a key."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = {"query": draw.normal(B, Q, I), "key": draw.normal(B, T, I), "value": draw.normal(B, T, H)}
+        inputs |= {"weight": draw.normal(I)} if weighted else {}
+        return inputs | ({} if mask is None else {"attn_mask": mask})
 
     return draw_inputs
 
@@ -176,4 +190,22 @@ POOLING = [
     ParityCase("MaskedMax", "layers.MaskedMax", "layers.MaskedMax", padded(ties=True)),
 ]
 
-CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS, *POOLING]
+ALIGNMENT = [
+    ParityCase("additive_attention", "ops.additive_attention", "functional.additive_attention", attention(weighted=True)),
+    ParityCase("additive_attention-masked", "ops.additive_attention", "functional.additive_attention", attention(True, ATTENDED)),
+    ParityCase("DotAttention", "layers.DotAttention", "layers.DotAttention", attention(mask=ATTENDED)),
+    ParityCase("DotAttention-padded", "layers.DotAttention", "layers.DotAttention", attention(mask=ATTENDED[:, :1])),
+    ParityCase("DotAttention-no-mask", "layers.DotAttention", "layers.DotAttention", attention()),
+]
+ALIGNMENT += [
+    ParityCase(
+        f"AdditiveAttention{suffix}",
+        "layers.AdditiveAttention",
+        "layers.AdditiveAttention",
+        attention(mask=mask),
+        {"query_size": I, "key_size": I, "hidden_size": 4},
+    )
+    for suffix, mask in (("", ATTENDED), ("-padded", ATTENDED[:, :1]), ("-no-mask", None))
+]
+
+CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS, *POOLING, *ALIGNMENT]

@@ -36,6 +36,11 @@ def reviews(draw: Draw) -> dict[str, Any]:
     return {"tokens": np.where(np.arange(T) < LENGTHS[:, None], tokens, 0), "lengths": LENGTHS}
 
 
+def translation(draw: Draw) -> dict[str, Any]:
+    """Sources of unequal length and the targets that the decoder reads."""
+    return {"source": draw.integers(0, V - 1, B, T), "lengths": LENGTHS, "target": draw.integers(0, V + 1, B, T + 2)}
+
+
 SIZES: dict[str, Any] = {"vocab_size": V, "embedding_size": E, "hidden_size": H}
 CASES = [
     ParityCase(f"char-lm-{cell}{suffix}", "models.CharLanguageModel", "models.CharLanguageModel", inputs, config | {"cell": cell})
@@ -65,4 +70,16 @@ CASES += [
         ("-deep", {"num_layers": 3, "dropout": 0.3}),
         ("-deep-max", {"num_layers": 2, "dropout": 0.3, "pooling": "max"}),
     )
+]
+LANGUAGES: dict[str, Any] = {"source_vocab_size": V, "target_vocab_size": V + 2, "embedding_size": E, "hidden_size": H}
+CASES += [
+    ParityCase(
+        f"seq2seq-{attention}{suffix}",
+        "models.Seq2Seq",
+        "models.Seq2Seq",
+        translation,
+        LANGUAGES | config | {"attention": attention},
+    )
+    for attention in ("dot", "additive")
+    for suffix, config in (("", {}), ("-deep", {"num_layers": 3, "dropout": 0.3}))
 ]

@@ -1,6 +1,7 @@
 """Layers: Parameters over the ops, with torch.nn's names, defaults and initial distributions."""
 
 from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh, activation_named
+from scratch.layers.alignment import AdditiveAttention, DotAttention
 from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
@@ -18,12 +19,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "AdaptiveAvgPool2d",
+    "AdditiveAttention",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
+    "DotAttention",
     "Dropout",
     "Embedding",
     "Flatten",

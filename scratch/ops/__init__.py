@@ -9,6 +9,7 @@ given); where there is a single array input, its gradient itself. Backwards of o
 """
 
 from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.additive_attention import additive_attention
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
 from scratch.ops.conv import conv2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
@@ -27,6 +28,7 @@ from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "additive_attention",
     "attention_weights",
     "avg_pool2d",
     "batch_norm",
