@@ -38,24 +38,22 @@ def shared_noise(random: Uniform) -> Iterator[None]:
 
 
 def _layer_by_layer(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """A recurrent kernel of torch whose dropout between layers is torch.nn.functional.dropout.
+    """A recurrent kernel of torch whose dropout between layers is torch.nn.functional.dropout."""
 
-    Packed sequences keep the kernel's own: their elements lie in another order.
-    """
-
-    def run(x: torch.Tensor, hx: Any, weights: Any, *options: Any) -> Any:
-        if len(options) < 6 or not isinstance(weights, list | tuple):
-            return kernel(x, hx, weights, *options)
-        biases, layers, p, training, both, batch_first = options
+    def run(x: torch.Tensor, *arguments: Any) -> Any:
+        packed = isinstance(arguments[0], torch.Tensor) and not arguments[0].is_floating_point()
+        sizes, rest = (arguments[:1], arguments[1:]) if packed else ((), arguments)
+        hx, weights, biases, layers, p, training, both, *batch_first = rest
         if not training or p == 0 or layers == 1:
-            return kernel(x, hx, weights, *options)
+            return kernel(x, *arguments)
         rows, each = (2 if both else 1), len(weights) // layers
         ends = []
         for layer in range(layers):
             part = slice(layer * rows, (layer + 1) * rows)
             states = hx[part] if isinstance(hx, torch.Tensor) else tuple(state[part] for state in hx)
             x = torch.nn.functional.dropout(x, p) if layer else x
-            x, *end = kernel(x, states, weights[layer * each : (layer + 1) * each], biases, 1, 0.0, True, both, batch_first)
+            own = weights[layer * each : (layer + 1) * each]
+            x, *end = kernel(x, *sizes, states, own, biases, 1, 0.0, True, both, *batch_first)
             ends.append(end)
         return x, *(torch.cat(parts) for parts in zip(*ends, strict=True))
 

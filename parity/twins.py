@@ -88,7 +88,10 @@ def pose_case(case: ParityCase, build_reference: Build, seed: int) -> Problem:
     state = case.state
     if state is None and isinstance(subject, torch.nn.Module):
         buffers = {name: to_numpy(buffer) for name, buffer in subject.named_buffers()}
-        state = draw.state({name: tuple(tensor.shape) for name, tensor in subject.state_dict().items()}, buffers)
+        tensors, first = subject.state_dict(keep_vars=True), dict[int, str]()
+        names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}  # tied weights have several
+        drawn = draw.state({name: tuple(tensors[name].shape) for name in first.values()}, buffers)
+        state = {name: drawn[original] for name, original in names.items()}
     return pose(build_reference, inputs, state or {}, case.constants, seed)
 
 

@@ -75,6 +75,20 @@ def test_a_sequence_cut_in_two_with_its_state_carried_is_the_whole(name):
 
 
 @every_layer
+@pytest.mark.parametrize("lengths", [None, np.array([6, 1, 4])])
+def test_final_states_that_go_unused_need_no_gradient(name, lengths):
+    layer = getattr(layers, name)(3, 4, num_layers=2, bidirectional=True).astype(np.float64)
+    x, hx, gradients = normal(6, 3, 3), states_for(name, 4, 3, 4), []
+    for dfinals in ([], [np.zeros((4, 3, 4))] * STATES[name]):
+        (y, _), backward = layer(x, hx, lengths)
+        dx, dhx, _ = backward(np.ones_like(y), *dfinals)
+        gradients.append((dx, *(dhx if isinstance(dhx, tuple) else (dhx,)), *(p.grad for p in layer.parameters())))
+        layer.zero_grad()
+    for alone, with_zeros in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(alone, with_zeros)
+
+
+@every_layer
 def test_biases_have_gradients_of_their_own(name):
     layer = getattr(layers, name)(3, 4)
     (y, _), backward = layer(normal(5, 2, 3).astype(np.float32))
@@ -108,6 +122,18 @@ BAD = {
     "state": (
         lambda: layers.GRU(3, 4)(normal(5, 2, 3), normal(2, 2, 4)),
         "GRU: expected states of shape [(1, 2, 4)], got [(2, 2, 4)]",
+    ),
+    "a pair for one state": (
+        lambda: layers.GRU(3, 4)(normal(5, 2, 3), (normal(1, 2, 4), normal(1, 2, 4))),
+        "GRU: expected states of shape [(1, 2, 4)], got [(1, 2, 4), (1, 2, 4)]",
+    ),
+    "one state for a pair": (
+        lambda: layers.LSTM(3, 4)(normal(5, 2, 3), normal(1, 2, 4)),
+        "LSTM: expected states of shape [(1, 2, 4), (1, 2, 4)], got [(1, 2, 4)]",
+    ),
+    "no step": (
+        lambda: layers.RNN(3, 4)(normal(0, 2, 3)),
+        "RNN: expected sequences of at least one step, got x of shape (0, 2, 3)",
     ),
     "no length": (
         lambda: layers.GRU(3, 4)(normal(5, 2, 3), None, np.array([5, 0])),

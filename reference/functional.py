@@ -8,6 +8,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """The weights of F.scaled_dot_product_attention, read off by attending a one for each key."""
+    S = key.shape[-2]
+    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-2], S, S)
+    return scaled_dot_product_attention(query, key, ones, attn_mask, None, 0.0, is_causal, scale, enable_gqa)
+
+
+def additive_attention(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+    """Bahdanau's attention: softmax over s of weight · tanh(query_t + key_s), times value; queries that may attend none have 0."""
+    scores = torch.tanh(query[:, :, None] + key[:, None]) @ weight
+    if attn_mask is None:
+        return torch.softmax(scores, dim=-1) @ value
+    weights = torch.softmax(scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min), dim=-1)
+    return weights.masked_fill(~attn_mask, 0) @ value
+
+
 def batch_norm(
     x: Tensor,
     weight: Tensor | None = None,
@@ -34,6 +57,39 @@ def binary_cross_entropy_with_logits(
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
     return x * keep / (1 - p)
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    keep: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """F.scaled_dot_product_attention with dropout under a given boolean mask, and is_causal beside another mask."""
+    if is_causal and attn_mask is not None:
+        causal = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+        attn_mask = attn_mask & causal if attn_mask.dtype == torch.bool else attn_mask.masked_fill(~causal, -torch.inf)
+        is_causal = False
+    if keep is None:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
+    weights = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+    values = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3) if enable_gqa else value
+    return dropout(weights, keep, dropout_p) @ values
+
+
+def masked_mean(x: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over the first lengths (B,) steps of x (B, T, C)."""
+    return x.masked_fill(_beyond(x, lengths), 0).sum(dim=1) / lengths[:, None]
+
+
+def masked_max(x: Tensor, lengths: Tensor) -> Tensor:
+    """The maximum over the first lengths (B,) steps of x (B, T, C)."""
+    return x.masked_fill(_beyond(x, lengths), -torch.inf).max(dim=1).values
 
 
 def rnn(
@@ -81,6 +137,11 @@ def lstm(
     """One layer of torch.lstm in one direction."""
     y, (h, c) = _recurrent(torch.lstm, x, (h0, c0), counts, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr)
     return y, h, c
+
+
+def _beyond(x: Tensor, lengths: Tensor) -> Tensor:
+    """Which steps of x (B, T, C) lie beyond the lengths (B,): (B, T, 1)."""
+    return (torch.arange(x.shape[1], device=x.device) >= lengths[:, None])[:, :, None]
 
 
 def _recurrent(

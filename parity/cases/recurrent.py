@@ -1,4 +1,4 @@
-"""Embedding, recurrent ops, cells and layers."""
+"""Embedding, recurrent ops, cells and layers, pooling over what they return, and attention over it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +13,9 @@ Inputs = Callable[[Draw], dict[str, Any]]
 T, B, I, H = 13, 5, 7, 6
 COUNTS = np.array([5, 5, 4, 4, 4, 3, 3, 2, 2, 2, 2, 0, 0])  # two rows go on to step 11, and nothing to the end
 LENGTHS = np.array([6, 13, 1, 9, 12])
+Q = 4  # queries over T keys
+ATTENDED = np.random.default_rng(0).random((B, Q, T)) < 0.6  # the second query of the first row may attend nothing
+ATTENDED[0, 1] = False
 
 
 def sequence(gates: int, cell: bool = False, projected: int = 0, bias: bool = True, saturated: bool = False) -> Inputs:
@@ -56,6 +59,27 @@ def layered(states: int, rows: int, batch_first: bool = False, given: bool = Tru
         elif ragged:
             inputs["hx"] = None
         return inputs | ({"lengths": LENGTHS} if ragged else {})
+
+    return draw_inputs
+
+
+def padded(ties: bool = False) -> Inputs:
+    """Sequences of numbers below 0, or of small whole numbers, whose padding is larger than all of them."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Array]:
+        x = draw.grid(B, T, I) if ties else draw.normal(B, T, I, offset=-5.0)
+        return {"x": np.where(np.arange(T)[:, None] < LENGTHS[:, None, None], x, 9.0), "lengths": LENGTHS}
+
+    return draw_inputs
+
+
+def attention(weighted: bool = False, mask: Array | None = None) -> Inputs:
+    """Queries over a memory of T steps, the weights of an additive score, and where a query may attend a key."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = {"query": draw.normal(B, Q, I), "key": draw.normal(B, T, I), "value": draw.normal(B, T, H)}
+        inputs |= {"weight": draw.normal(I)} if weighted else {}
+        return inputs | ({} if mask is None else {"attn_mask": mask})
 
     return draw_inputs
 
@@ -111,6 +135,11 @@ LAYERS = [
             {"num_layers": 2, "bidirectional": True, "batch_first": True},
         ),
         ("-ragged-no-states", layered(states, 2, given=False, ragged=True), {"bidirectional": True}),
+        (
+            "-ragged-dropout",
+            layered(states, 6, batch_first=True, ragged=True),
+            {"num_layers": 3, "bidirectional": True, "batch_first": True, "dropout": 0.3},
+        ),
     )
 ]
 LAYERS += [
@@ -153,4 +182,30 @@ EMBEDDINGS = [
     ),
 ]
 
-CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS]
+POOLING = [
+    ParityCase("masked_mean", "ops.masked_mean", "functional.masked_mean", padded()),
+    ParityCase("masked_max", "ops.masked_max", "functional.masked_max", padded()),
+    ParityCase("masked_max-ties", "ops.masked_max", "functional.masked_max", padded(ties=True)),
+    ParityCase("MaskedMean", "layers.MaskedMean", "layers.MaskedMean", padded()),
+    ParityCase("MaskedMax", "layers.MaskedMax", "layers.MaskedMax", padded(ties=True)),
+]
+
+ALIGNMENT = [
+    ParityCase("additive_attention", "ops.additive_attention", "functional.additive_attention", attention(weighted=True)),
+    ParityCase("additive_attention-masked", "ops.additive_attention", "functional.additive_attention", attention(True, ATTENDED)),
+    ParityCase("DotAttention", "layers.DotAttention", "layers.DotAttention", attention(mask=ATTENDED)),
+    ParityCase("DotAttention-padded", "layers.DotAttention", "layers.DotAttention", attention(mask=ATTENDED[:, :1])),
+    ParityCase("DotAttention-no-mask", "layers.DotAttention", "layers.DotAttention", attention()),
+]
+ALIGNMENT += [
+    ParityCase(
+        f"AdditiveAttention{suffix}",
+        "layers.AdditiveAttention",
+        "layers.AdditiveAttention",
+        attention(mask=mask),
+        {"query_size": I, "key_size": I, "hidden_size": 4},
+    )
+    for suffix, mask in (("", ATTENDED), ("-padded", ATTENDED[:, :1]), ("-no-mask", None))
+]
+
+CASES = [*OPS, *EMBEDDINGS, *CELLS, *LAYERS, *POOLING, *ALIGNMENT]

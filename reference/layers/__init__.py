@@ -1,6 +1,8 @@
 """What torch.nn lacks."""
 
 from reference.layers.activation import activation_named
+from reference.layers.alignment import AdditiveAttention, DotAttention
+from reference.layers.masked_pool import MaskedMax, MaskedMean
 from reference.layers.recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "activation_named"]
+__all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "DotAttention", "MaskedMax", "MaskedMean", "activation_named"]

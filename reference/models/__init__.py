@@ -1,6 +1,10 @@
 """The PyTorch twins of scratch.models: same names, same constructor, same state_dict."""
 
+from reference.models.char_language_model import CharLanguageModel
 from reference.models.cnn import CNN
 from reference.models.mlp import MLP
+from reference.models.name_generator import NameGenerator
+from reference.models.sentiment_classifier import SentimentClassifier
+from reference.models.seq2seq import Seq2Seq
 
-__all__ = ["CNN", "MLP"]
+__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]

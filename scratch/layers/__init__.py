@@ -1,12 +1,14 @@
 """Layers: Parameters over the ops, with torch.nn's names, defaults and initial distributions."""
 
 from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh, activation_named
+from scratch.layers.alignment import AdditiveAttention, DotAttention
 from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
+from scratch.layers.masked_pool import MaskedMax, MaskedMean
 from scratch.layers.norm import BatchNorm1d, BatchNorm2d
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
@@ -17,12 +19,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "AdaptiveAvgPool2d",
+    "AdditiveAttention",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
+    "DotAttention",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -33,6 +37,8 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaskedMax",
+    "MaskedMean",
     "MaxPool2d",
     "NLLLoss",
     "RNNCell",

@@ -6,6 +6,7 @@ import numpy as np
 
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
+from scratch.ops.checks import lengths_within
 from scratch.ops.dropout import dropout as drop
 from scratch.ops.gru import gru
 from scratch.ops.lstm import lstm
@@ -19,7 +20,7 @@ class _Recurrent(Module):
     Called with x (T, B, input_size), or (B, T, input_size) with batch_first; the initial states, zeros where they are not
     given; and lengths (B,), where sequences are shorter than T. Beyond its length, the value of a sequence is 0; its final
     state is that of its last step, at which the backward direction begins. The value is (y (T, B, directions x width),
-    states), with states (num_layers x directions, B, ...).
+    states), with states (num_layers x directions, B, ...); the backward takes dy alone where the final states go unused.
     """
 
     gates: int
@@ -71,12 +72,14 @@ class _Recurrent(Module):
             axes = "(B, T, " if self.batch_first else "(T, B, "
             raise ValueError(f"{type(self).__name__}: expected x {axes}{self.input_size}), got {x.shape}")
         T, B = x.shape[time], x.shape[batch]
+        if T == 0:
+            raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x of shape {x.shape}")
         given = self._checked_states(hx, x, B)
         order: Any = slice(None)
         if lengths is None:
             turn, counts = _Turn(None), None
         else:
-            _check_lengths(type(self).__name__, lengths, T, B)
+            lengths_within(type(self).__name__, lengths, T, B)
             order = np.argsort(-lengths, kind="stable")  # those that end first come last
             falling = lengths[order]
             turn, counts = _Turn(falling), (falling > np.arange(T)[:, None]).sum(axis=1)
@@ -95,13 +98,13 @@ class _Recurrent(Module):
                 finals.append(tuple(final))
                 layer_backwards.append(run_backward)
             values = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]
-            values, drop_backward = self._between_layers(values, layer)
+            values, drop_backward = self._between_layers(values, layer, counts)
             backwards.append((layer_backwards, drop_backward))
 
         def backward(dy: Array, *dfinals: Array) -> Any:
             dvalues = (dy.swapaxes(0, 1) if self.batch_first else dy)[:, order]
-            dfinals = tuple(dfinal[:, order] for dfinal in dfinals)
-            dstarts = [np.empty_like(start) for start in starts]
+            dstarts = [np.zeros_like(start) for start in starts]
+            dfinals = tuple(dfinal[:, order] for dfinal in dfinals) or tuple(dstarts)
             for layer in reversed(range(self.num_layers)):
                 layer_backwards, drop_backward = backwards[layer]
                 pieces = np.split(drop_backward(dvalues), len(layer_backwards), axis=2)
@@ -130,18 +133,24 @@ class _Recurrent(Module):
         shapes = [(rows, B, self.proj_size or self.hidden_size), (rows, B, self.hidden_size)][: self.states]
         if hx is None:
             return tuple(np.zeros(shape, x.dtype) for shape in shapes)
-        states = tuple(hx) if self.states > 1 else (hx,)
+        states = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
         if [state.shape for state in states] != shapes:
             raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {[s.shape for s in states]}")
         return states
 
-    def _between_layers(self, values: Array, layer: int) -> tuple[Array, Backward]:
-        """Dropout on the values of every layer but the last, in training."""
+    def _between_layers(self, values: Array, layer: int, counts: Array | None) -> tuple[Array, Backward]:
+        """Dropout on the values of every layer but the last, in training; drawn for the steps that are there."""
         if not self.training or self.dropout == 0 or layer == self.num_layers - 1:
             return values, lambda dy: dy
         T, B, width = values.shape
-        keep = generator().random((B, T, width) if self.batch_first else values.shape) >= self.dropout
-        y, backward = drop(values, keep.swapaxes(0, 1) if self.batch_first else keep, self.dropout)
+        if counts is None:
+            keep = generator().random((B, T, width) if self.batch_first else values.shape) >= self.dropout
+            keep = keep.swapaxes(0, 1) if self.batch_first else keep
+        else:
+            running = np.arange(B) < counts[:, None]
+            keep = np.zeros(values.shape, bool)
+            keep[running] = generator().random((int(running.sum()), width)) >= self.dropout
+        y, backward = drop(values, keep, self.dropout)
         return y, lambda dy: backward(dy)[0]
 
 
@@ -291,10 +300,3 @@ def _unordered(x: Array, order: Any) -> Array:
     y = np.empty_like(x)
     y[:, order] = x
     return y
-
-
-def _check_lengths(name: str, lengths: Array, T: int, B: int) -> None:
-    if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
-        raise ValueError(f"{name}: expected lengths, {B} whole numbers, got {lengths!r}")
-    if B and (lengths.min() < 1 or lengths.max() > T):
-        raise ValueError(f"{name}: expected lengths from 1 to {T}, got {lengths.min()} to {lengths.max()}; leave empty ones out")

@@ -1,6 +1,10 @@
 """Architectures, one file each, with the names and parameters of their PyTorch twins in reference.models."""
 
+from scratch.models.char_language_model import CharLanguageModel
 from scratch.models.cnn import CNN
 from scratch.models.mlp import MLP
+from scratch.models.name_generator import NameGenerator
+from scratch.models.sentiment_classifier import SentimentClassifier
+from scratch.models.seq2seq import Seq2Seq
 
-__all__ = ["CNN", "MLP"]
+__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]

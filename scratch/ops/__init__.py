@@ -9,6 +9,8 @@ given); where there is a single array input, its gradient itself. Backwards of o
 """
 
 from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.additive_attention import additive_attention
+from scratch.ops.attention import attention_weights, scaled_dot_product_attention
 from scratch.ops.conv import conv2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
 from scratch.ops.dropout import dropout
@@ -18,6 +20,7 @@ from scratch.ops.gru import gru
 from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
 from scratch.ops.lstm import lstm
+from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from scratch.ops.rnn import rnn
@@ -25,6 +28,8 @@ from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "additive_attention",
+    "attention_weights",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
@@ -40,11 +45,14 @@ __all__ = [
     "linear",
     "log_softmax",
     "lstm",
+    "masked_max",
+    "masked_mean",
     "max_pool2d",
     "mse_loss",
     "nll_loss",
     "relu",
     "rnn",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

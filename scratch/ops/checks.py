@@ -31,3 +31,17 @@ def pair(op: str, name: str, value: int | tuple[int, int], minimum: int) -> tupl
     if len(both) != 2 or any(not isinstance(v, int | np.integer) or v < minimum for v in both):
         raise ValueError(f"{op}: {name} is {value!r}, expected an int or a pair of ints, each at least {minimum}")
     return int(both[0]), int(both[1])
+
+
+def lengths_within(op: str, lengths: Array, T: int, B: int) -> None:
+    """Raise ValueError unless lengths (B,) are whole numbers from 1 to T."""
+    if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
+        raise ValueError(f"{op}: expected lengths, {B} whole numbers, got {lengths.dtype} of shape {lengths.shape}")
+    if B and (lengths.min() < 1 or lengths.max() > T):
+        raise ValueError(f"{op}: expected lengths from 1 to {T}, got {lengths.min()} to {lengths.max()}; leave empty ones out")
+
+
+def batch_of_tokens(op: str, name: str, tokens: Array) -> None:
+    """Raise ValueError unless tokens are a batch (B, T) of at least one step."""
+    if tokens.ndim != 2 or tokens.shape[1] == 0:
+        raise ValueError(f"{op}: expected {name} (B, T) of at least one step, got shape {tokens.shape}; one text is a batch of 1")

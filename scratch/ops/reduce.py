@@ -1,4 +1,4 @@
-"""Sums over everything but the channels, as matrix products with ones, which are several times quicker than .sum."""
+"""Sums over everything but the channels, as matrix products with ones, which are several times quicker than .sum, and others."""
 
 import math
 
@@ -25,3 +25,9 @@ def channel_sums(x: Array) -> Array:
     if x.strides[1] == x.itemsize:  # the channels lie side by side
         return column_sums(np.moveaxis(x, 1, -1).reshape(-1, C))
     return column_sums(x.reshape(N, C, math.prod(image)).sum(axis=2))
+
+
+def sum_to_shape(x: Array, shape: tuple[int, ...]) -> Array:
+    """The sum of x over the axes along which an array of this shape was broadcast to it."""
+    broadcast = tuple(i for i, n in enumerate(shape, x.ndim - len(shape)) if n == 1)
+    return x.sum(axis=(*range(x.ndim - len(shape)), *broadcast)).reshape(shape)

@@ -1,0 +1,27 @@
+"""How a decoder attends an encoder's memory: query (B, T, ...), key and value (B, S, ...) to what is attended (B, T, ...)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reference.functional import additive_attention
+
+
+class DotAttention(nn.Module):
+    """Attention by the dot product of query and key, not scaled (Luong, Pham & Manning 2015, section 3.1)."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, scale=1.0)
+
+
+class AdditiveAttention(nn.Module):
+    """Attention by weight · tanh(query's map + key's map) (Bahdanau, Cho & Bengio 2015, appendix A.1.2)."""
+
+    def __init__(self, query_size: int, key_size: int, hidden_size: int):
+        super().__init__()
+        self.query = nn.Linear(query_size, hidden_size, bias=False)
+        self.key = nn.Linear(key_size, hidden_size, bias=False)
+        self.weight = nn.Parameter(torch.empty(hidden_size).uniform_(-(hidden_size**-0.5), hidden_size**-0.5))
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+        return additive_attention(self.query(query), self.key(key), value, self.weight, attn_mask)

@@ -1,0 +1,49 @@
+"""Additive attention (Bahdanau, Cho & Bengio 2015, appendix A.1.2)."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.softmax import softmax
+
+
+def additive_attention(
+    query: Array, key: Array, value: Array, weight: Array, attn_mask: Array | None = None
+) -> tuple[Array, Backward]:
+    """softmax over s of weight · tanh(query_t + key_s), times value.
+
+    query (B, T, A), key (B, S, A), value (B, S, V) and weight (A,) to (B, T, V). attn_mask is boolean, broadcasts to (B, T, S),
+    and is true where a query may attend a key; a query that may attend none has 0.
+    """
+    _check("additive_attention", query, key, value, weight, attn_mask)
+    may_attend = np.ones((1, 1, 1), bool) if attn_mask is None else attn_mask
+    hidden = np.tanh(query[:, :, None] + key[:, None])  # (B, T, S, A)
+    scores = np.where(may_attend, hidden @ weight, np.finfo(hidden.dtype).min)
+    weights, softmax_backward = softmax(scores)
+    weights = weights * may_attend  # changes only queries that may attend no key
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
+        dscores = softmax_backward(dy @ value.swapaxes(1, 2) * may_attend)
+        dz = dscores[..., None] * weight * (1 - hidden * hidden)
+        dweight = dscores.reshape(-1) @ hidden.reshape(-1, len(weight))
+        return dz.sum(axis=2), dz.sum(axis=1), weights.swapaxes(1, 2) @ dy, dweight, None
+
+    return weights @ value, backward
+
+
+def _check(op: str, query: Array, key: Array, value: Array, weight: Array, attn_mask: Array | None) -> None:
+    one_float_dtype(op, query=query, key=key, value=value, weight=weight)
+    if query.ndim != 3 or key.ndim != 3 or value.ndim != 3:
+        raise ValueError(
+            f"{op}: expected query (B, T, A), key (B, S, A) and value (B, S, V), got {query.shape}, {key.shape} and {value.shape}"
+        )
+    (B, T, A), S = query.shape, key.shape[1]
+    has_shape(op, "key", key, (B, S, A))
+    has_shape(op, "value", value, (B, S, value.shape[2]))
+    has_shape(op, "weight", weight, (A,))
+    if attn_mask is not None and attn_mask.dtype != bool:
+        raise ValueError(f"{op}: attn_mask is {attn_mask.dtype}, expected bool, true where a query may attend a key")
+    if attn_mask is not None and (
+        attn_mask.ndim > 3 or any(m not in (1, n) for m, n in zip(attn_mask.shape[::-1], (S, T, B), strict=False))
+    ):
+        raise ValueError(f"{op}: expected attn_mask of a shape that broadcasts to {(B, T, S)}, got {attn_mask.shape}")

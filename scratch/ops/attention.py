@@ -1,0 +1,129 @@
+"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) by its definition, with the whole matrix of weights."""
+
+import math
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.dropout import dropout
+from scratch.ops.reduce import sum_to_shape
+
+
+def scaled_dot_product_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    keep: Array | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Array, Backward]:
+    """attention_weights(query, key, ...) value: query (..., L, E), key (..., S, E) and value (..., S, V) to (..., L, V).
+
+    The weights are dropped where the boolean array `keep` (..., L, S) is false and else divided by 1 - dropout_p; without
+    `keep` there is no dropout. The backward gives the gradients of query, key, value and of a floating-point attn_mask.
+    """
+    check_attention("scaled_dot_product_attention", query, key, value, attn_mask, keep, dropout_p, enable_gqa)
+    weights, weights_backward = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+    dropped, dropout_backward = (weights, None) if keep is None else dropout(weights, keep, dropout_p)
+    values, values_backward = _for_every_head(value, query)
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
+        dvalue = values_backward(dropped.swapaxes(-1, -2) @ dy)
+        dweights = dy @ values.swapaxes(-1, -2)
+        if dropout_backward is not None:
+            dweights, _ = dropout_backward(dweights)
+        dquery, dkey, dmask = weights_backward(dweights, (needs[0], needs[1], needs[3]))
+        return dquery, dkey, dvalue, dmask, None
+
+    return dropped @ values, backward
+
+
+def attention_weights(
+    query: Array,
+    key: Array,
+    attn_mask: Array | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Array, Backward]:
+    """softmax(query keyᵀ scale + attn_mask) over the keys: query (..., L, E) and key (..., S, E) to (..., L, S).
+
+    attn_mask broadcasts to the weights: a boolean one is true where a query may attend a key, a floating-point one is added.
+    is_causal lets query i attend the keys up to i alone, whatever L and S. scale is 1/√E where it is not given. With
+    enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many of query's,
+    one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
+    """
+    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa)
+    (L, E), S = query.shape[-2:], key.shape[-2]
+    scale = 1 / math.sqrt(E) if scale is None else float(scale)
+    keys, keys_backward = _for_every_head(key, query)
+    scores = query @ keys.swapaxes(-1, -2) * scale  # (..., L, S)
+    if attn_mask is not None:
+        scores = np.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask
+    if is_causal:
+        scores = np.where(np.tri(L, S, dtype=bool), scores, -np.inf)
+    highest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    weights = np.exp(scores - np.where(highest == -np.inf, 0, highest))
+    total = weights.sum(axis=-1, keepdims=True)
+    weights /= np.where(total == 0, 1, total)
+
+    def backward(dweights: Array, needs: tuple[bool, ...] = (True,) * 3) -> tuple[Array | None, ...]:
+        dscores = weights * (dweights - (dweights * weights).sum(axis=-1, keepdims=True))
+        dquery = dscores @ keys * scale
+        dkey = keys_backward(dscores.swapaxes(-1, -2) @ query * scale)
+        dmask = None
+        if attn_mask is not None and attn_mask.dtype != bool and needs[2]:
+            dmask = sum_to_shape(dscores, attn_mask.shape)
+        return dquery, dkey, dmask
+
+    return weights, backward
+
+
+def check_attention(
+    op: str,
+    query: Array,
+    key: Array,
+    value: Array | None,
+    attn_mask: Array | None,
+    keep: Array | None,
+    dropout_p: float,
+    enable_gqa: bool,
+) -> None:
+    """Raise ValueError unless the arrays fit each other."""
+    one_float_dtype(op, query=query, key=key, value=value)
+    if query.ndim < 2 or key.ndim != query.ndim or query.shape[-1] != key.shape[-1] or query.shape[-1] < 1:
+        raise ValueError(f"{op}: expected query (..., L, E) and key (..., S, E), got {query.shape} and {key.shape}")
+    heads, groups = (a.shape[-3] if enable_gqa and a.ndim > 2 else 1 for a in (query, key))
+    leading = -3 if enable_gqa else -2  # where the axes end that are to be the same
+    if query.shape[:leading] != key.shape[:leading] or heads % max(groups, 1):
+        expected = "heads of query divisible by those of key, all axes before" if enable_gqa else "all axes before the last two"
+        raise ValueError(f"{op}: expected {expected} the same, got query {query.shape} and key {key.shape}")
+    if value is not None and value.shape[:-1] != key.shape[:-1]:
+        raise ValueError(f"{op}: expected value of shape {(*key.shape[:-1], 'V')}, as key {key.shape}, got {value.shape}")
+    shape = (*query.shape[:-1], key.shape[-2])
+    if attn_mask is not None:
+        if attn_mask.dtype not in (np.dtype(bool), query.dtype):
+            raise ValueError(f"{op}: attn_mask is {attn_mask.dtype}, expected bool (true: may attend) or {query.dtype} to be added")
+        fits = all(m in (1, n) for m, n in zip(attn_mask.shape[::-1], shape[::-1], strict=False))
+        if attn_mask.ndim > len(shape) or not fits:
+            raise ValueError(f"{op}: expected attn_mask of a shape that broadcasts to {shape}, got {attn_mask.shape}")
+    if not 0 <= dropout_p <= 1:
+        raise ValueError(f"{op}: dropout_p is {dropout_p}, expected a probability, 0 to 1")
+    if dropout_p and keep is None:
+        raise ValueError(f"{op}: dropout_p is {dropout_p}, expected a boolean `keep` of shape {shape} with it")
+    if keep is not None and keep.dtype != bool:
+        raise ValueError(f"{op}: keep is {keep.dtype}, expected bool")
+    has_shape(op, "keep", keep, shape)
+
+
+def _for_every_head(x: Array, query: Array) -> tuple[Array, Backward]:
+    """Each head of x (..., G, S, D) as often as makes one for every head of query (..., H, L, E)."""
+    if x.shape[:-2] == query.shape[:-2]:
+        return x, lambda dy: dy
+    *batch, G, S, D = x.shape
+    each = query.shape[-3] // G
+    return np.repeat(x, each, axis=-3), lambda dy: dy.reshape(*batch, G, each, S, D).sum(axis=-3)

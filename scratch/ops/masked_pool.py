@@ -1,0 +1,37 @@
+"""Pooling over sequences of unequal length: what lies beyond a length is not looked at."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import lengths_within, one_float_dtype
+
+
+def masked_mean(x: Array, lengths: Array) -> tuple[Array, Backward]:
+    """The mean over the first lengths (B,) steps of x (B, T, C), to (B, C)."""
+    present = _present("masked_mean", x, lengths)
+    count = lengths.astype(x.dtype)[:, None]
+    y = np.where(present, x, x.dtype.type(0)).sum(axis=1) / count
+    return y, lambda dy: (present * (dy / count)[:, None], None)
+
+
+def masked_max(x: Array, lengths: Array) -> tuple[Array, Backward]:
+    """The maximum over the first lengths (B,) steps of x (B, T, C), to (B, C); of equal maxima the first gets the gradient."""
+    present, shape = _present("masked_max", x, lengths), x.shape
+    winner = np.where(present, x, x.dtype.type(-np.inf)).argmax(axis=1)[:, None]
+
+    def backward(dy: Array) -> tuple[Array, None]:
+        dx = np.zeros(shape, dy.dtype)
+        np.put_along_axis(dx, winner, dy[:, None], axis=1)
+        return dx, None
+
+    return np.take_along_axis(x, winner, axis=1)[:, 0], backward
+
+
+def _present(op: str, x: Array, lengths: Array) -> Array:
+    """Which steps are there: (B, T, 1)."""
+    one_float_dtype(op, x=x)
+    if x.ndim != 3:
+        raise ValueError(f"{op}: expected x (B, T, C), got {x.shape}")
+    B, T, _ = x.shape
+    lengths_within(op, lengths, T, B)
+    return (np.arange(T) < lengths[:, None])[:, :, None]
