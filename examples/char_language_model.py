@@ -27,7 +27,17 @@ from training import Backend
 from scratch.module import Array
 
 DEFAULTS: dict[str, Any] = dict(
-    data="python", model="lstm", steps=600, batch=64, window=100, lr=4e-3, dropout=0.0, every=100, hidden=256, embedding=256, layers=1
+    data="python",
+    model="lstm",
+    steps=600,
+    batch=64,
+    window=100,
+    lr=4e-3,
+    dropout=0.0,
+    every=100,
+    hidden=256,
+    embedding=256,
+    layers=1,
 )
 BY_DATA = {"shakespeare": dict(steps=3600, every=300)}
 SHOWN = 100  # characters

@@ -88,7 +88,9 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def number(least: float, below: float = math.inf, least_too: bool = True) -> Callable[[str], float]:
     """An argparse type: a float from `least`, or only above it, to below a bound."""
-    expected = f"a number {'of at least' if least_too else 'above'} {least:g}" + (f" and below {below:g}" if below < math.inf else "")
+    expected = f"a number {'of at least' if least_too else 'above'} {least:g}" + (
+        f" and below {below:g}" if below < math.inf else ""
+    )
 
     def parse(text: str) -> float:
         try:
