@@ -42,9 +42,7 @@ class Vocabulary:
         if lacking:
             kind = "characters" if isinstance(self.symbols, str) else "words"
             shown = ", ".join(repr(symbol) for symbol in lacking[:5]) + (", ..." if len(lacking) > 5 else "")
-            raise ValueError(
-                f"the vocabulary of {len(self)} {kind} lacks {shown}; leave them out, or train on a text that has them"
-            )
+            raise ValueError(f"the vocabulary of {len(self)} {kind} lacks {shown}; leave them out or train on them")
         return np.array([self._numbers[symbol] for symbol in text], np.int64)
 
     def decode(self, numbers: Array) -> str:

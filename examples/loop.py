@@ -75,17 +75,13 @@ def add_options(parser: Parser, data: str, steps: int, every: int) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where PyTorch computes (default: cpu)")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="default: float32")
     parser.add_argument("--data", metavar="NAME", help=data)
-    parser.add_argument(
-        "--steps", type=at_least(0), metavar="N", help=f"batches to train on (default: {steps} for the default data)"
-    )
+    parser.add_argument("--steps", type=at_least(0), metavar="N", help=f"batches to train on (default: {steps}, by the data)")
     parser.add_argument("--batch", type=at_least(1), metavar="N", help="examples a step")
     parser.add_argument("--lr", type=positive, help="the highest learning rate of the run")
     parser.add_argument("--dropout", type=number(0, below=1), help="the share of values that dropout zeroes in training")
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="default: 0")
     parser.add_argument("--every", type=at_least(1), metavar="N", help=f"validate, show and save every N steps (default: {every})")
-    parser.add_argument(
-        "--save", metavar="DIR", help="keep the run there, to go on with --resume, and the weights, for either backend"
-    )
+    parser.add_argument("--save", metavar="DIR", help="keep the run, to go on with --resume, and its weights")
     parser.add_argument("--resume", metavar="DIR", help="go on exactly where the run in DIR stopped, with its options")
     parser.add_argument("--plots", metavar="DIR", help="draw what the run came to")
 
@@ -122,7 +118,7 @@ def _resume(options: argparse.Namespace) -> None:
         if given is not None and given != value:
             flag = f"--{name.replace('_', '-')}"
             raise ValueError(
-                f"{flag} {given}: the run in {options.resume} was begun with {value}; leave {flag} out, or begin another with --save"
+                f"{flag} {given}: the run in {options.resume} was begun with {value}; leave {flag} out or begin another run"
             )
         setattr(options, name, value)
 
