@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, found to fit together."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "python (default: the manual that comes with it), shakespeare, or a text file", DEFAULTS["steps"], 100)
+    add_options(parser, "python (default: the manual that comes with it), shakespeare, or a text file", DEFAULTS)
     parser.add_argument("--model", choices=("rnn", "lstm", "gru"), help="default: lstm")
     parser.add_argument("--hidden", type=at_least(1), metavar="N", help="width of a layer (default: 256)")
     parser.add_argument("--embedding", type=at_least(1), metavar="N", help="width of a letter's vector (default: 256)")

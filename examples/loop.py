@@ -67,20 +67,23 @@ class Task:
         raise NotImplementedError
 
 
-def add_options(parser: Parser, data: str, steps: int, every: int) -> None:
-    """The options that every run has; those that its losses depend on have no default yet: see `parsed`."""
+def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices: Sequence[str] | None = None) -> None:
+    """The options that every run has; those that its losses depend on get their defaults in `parsed`."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--backend", choices=("numpy", "torch"), default="numpy", help="who trains (default: numpy)")
     which.add_argument("--compare", action="store_true", help="train both side by side and print how far their losses differ")
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where PyTorch computes (default: cpu)")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="default: float32")
-    parser.add_argument("--data", metavar="NAME", help=data)
-    parser.add_argument("--steps", type=at_least(0), metavar="N", help=f"batches to train on (default: {steps}, by the data)")
-    parser.add_argument("--batch", type=at_least(1), metavar="N", help="examples a step")
-    parser.add_argument("--lr", type=positive, help="the highest learning rate of the run")
-    parser.add_argument("--dropout", type=number(0, below=1), help="the share of values that dropout zeroes in training")
+    parser.add_argument("--data", choices=choices, metavar="NAME", help=data)
+    parser.add_argument(
+        "--steps", type=at_least(0), metavar="N", help=f"batches to train on (default: {defaults['steps']}, by the data)"
+    )
+    parser.add_argument("--batch", type=at_least(1), metavar="N", help=f"examples a step (default: {defaults['batch']})")
+    parser.add_argument("--lr", type=positive, help=f"the highest learning rate of the run (default: {defaults['lr']:g})")
+    dropout = f"the share of values that are zeroed in training (default: {defaults['dropout']:g})"
+    parser.add_argument("--dropout", type=number(0, below=1), metavar="P", help=dropout)
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="default: 0")
-    parser.add_argument("--every", type=at_least(1), metavar="N", help=f"validate, show and save every N steps (default: {every})")
+    parser.add_argument("--every", type=at_least(1), metavar="N", help=f"take stock every N steps (default: {defaults['every']})")
     parser.add_argument("--save", metavar="DIR", help="keep the run, to go on with --resume, and its weights")
     parser.add_argument("--resume", metavar="DIR", help="go on exactly where the run in DIR stopped, with its options")
     parser.add_argument("--plots", metavar="DIR", help="draw what the run came to")

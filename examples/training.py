@@ -75,6 +75,11 @@ class NumPyBackend:
         self.model.eval()
         return self.model.start(*self._arrays(inputs))
 
+    def attention(self, *inputs: Any) -> Array:
+        """The weights (B, T, S) with which each step of the target attends the source."""
+        self.model.eval()
+        return self.model.attend(*self._arrays(inputs))
+
     def generate(self, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> Array:
         """The tokens (B, steps) with which the model goes on; see scratch.generation."""
         self.model.eval()
@@ -155,6 +160,12 @@ class TorchBackend:
         """The state in which a model of pairs of sequences begins to write."""
         self.model.eval()
         return self.model.start(*self._tensors(inputs))
+
+    @torch.no_grad()
+    def attention(self, *inputs: Any) -> Array:
+        """The weights (B, T, S) with which each step of the target attends the source."""
+        self.model.eval()
+        return self.model.attend(*self._tensors(inputs)).cpu().numpy()
 
     def generate(self, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> Array:
         """The tokens (B, steps) with which the model goes on; see reference.generation."""
@@ -262,6 +273,21 @@ def shuffled(rng: np.random.Generator, batch: int, *arrays: Array) -> Iterator[t
     order = rng.permutation(len(arrays[0]))
     for start in range(0, len(order), batch):
         yield tuple(array[order[start : start + batch]] for array in arrays)
+
+
+def drawn(step: int, batch: int, count: int, *seed: int) -> Array:
+    """Which of `count` examples are in the batch of a step: every pass draws an order of its own; what is over is left out."""
+    epoch, place = divmod(step, max(1, count // batch))
+    return np.random.default_rng([*seed, epoch]).permutation(count)[place * batch :][:batch]
+
+
+def padded(rows: Sequence[Array], value: int = 0) -> tuple[Array, Array]:
+    """Rows of unequal length as one array (B, T), filled up with a value, and their lengths (B,)."""
+    lengths = np.array([len(row) for row in rows])
+    whole = np.full((len(rows), lengths.max()), value, np.int64)
+    for line, row in zip(whole, rows, strict=True):
+        line[: len(row)] = row
+    return whole, lengths
 
 
 def warmup_cosine(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
