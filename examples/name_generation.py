@@ -92,9 +92,7 @@ class Names(Task):
         return _batch([self.read[i] for i in chosen])
 
     def validate(self, backend: Backend) -> dict[str, float]:
-        tokens, _, lengths, labels = _batch(self.held_out)
-        first = np.broadcast_to(None, len(tokens))  # every name begins at the learned state
-        loss, accuracy = score(backend, tokens, first, lengths, labels)
+        loss, accuracy = score(backend, *_batch(self.held_out))
         return {"loss": loss, "accuracy": accuracy}
 
     def show(self, backend: Backend, step: int) -> list[str]:

@@ -1,13 +1,19 @@
 """What the examples draw."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from datasets import Dataset
 
 from scratch.module import Array
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from loop import Run
 
 try:
     from matplotlib.figure import Figure
@@ -15,8 +21,11 @@ except ImportError as error:
     raise ValueError(f'--plots needs matplotlib, which is not installed ({error}): pip install "matplotlib>=3.8"') from error
 
 
-def losses(path: str | Path, curves: Array, names: Sequence[str]) -> None:
-    """The training losses (steps, backends): every step faintly, and the running mean of a fiftieth of the steps."""
+def losses(path: str | Path, curves: Array, names: Sequence[str], held_out: Array | None = None, unit: str = "") -> None:
+    """The training losses (steps, backends): every step faintly, and the running mean of a fiftieth of the steps.
+
+    held_out (n, 2) has steps and the loss on held-out data after them.
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     window = max(1, len(curves) // 50)
@@ -24,10 +33,33 @@ def losses(path: str | Path, curves: Array, names: Sequence[str]) -> None:
         mean = np.convolve(curve, np.full(window, 1 / window), mode="valid")
         axes.plot(np.arange(1, len(curve) + 1), curve, color=f"C{i}", alpha=0.25, linewidth=0.8)
         axes.plot(np.arange(len(mean)) + (window + 1) / 2, mean, color=f"C{i}", label=name, linestyle=("-", "--")[i], linewidth=2)
-    axes.set(xlabel="step", ylabel="training loss", yscale="log")
+    if held_out is not None and len(held_out):
+        axes.plot(*held_out.T, "o-", color="black", markersize=4, linewidth=1, label="held out")
+    axes.set(xlabel="step", ylabel=f"loss, nats/{unit}" if unit else "training loss", yscale="log")
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
+
+
+def of_run(run: Run) -> list[str]:
+    """The curves of a run; the file's name, where there is one."""
+    if not run.losses:
+        return []
+    names = [backend.name for backend in run.backends]
+    losses(f"{run.options.plots}/losses.png", np.array(run.losses), names, np.array(run.scores), run.task.unit)
+    return ["losses.png"]
+
+
+def attention_maps(directory: str | Path, maps: Sequence[tuple[Array, Sequence[str], Sequence[str]]]) -> list[str]:
+    """How much of its attention each row (a word that is written) gives to each column (a symbol that is read)."""
+    figure = Figure(figsize=(3.2 * len(maps), 4), layout="constrained")
+    for axes, (weights, rows, columns) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+        axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.xaxis.tick_top()
+    figure.savefig(f"{directory}/attention.png", dpi=150)
+    return ["attention.png"]
 
 
 def mistakes(path: str | Path, data: Dataset, logits: Array, most: int = 24) -> None:

@@ -260,9 +260,10 @@ def backend_for(name: str, model: Module, config: Mapping[str, Any], device: str
     return TorchBackend(twin, device)
 
 
-def score(backend: Backend, *arrays: Array, batch: int = 500) -> tuple[float, float]:
-    """The mean loss and accuracy over a data set, in batches."""
-    pieces = [tuple(a[i : i + batch] for a in arrays) for i in range(0, len(arrays[0]), batch)]
+def score(backend: Backend, *arrays: Array | None, batch: int = 500) -> tuple[float, float]:
+    """The mean loss and accuracy over a data set, in batches; None is an input that is not given."""
+    starts = range(0, len(arrays[-1]), batch)
+    pieces = [tuple(None if a is None else a[i : i + batch] for a in arrays) for i in starts]
     counted = [int((piece[-1] != IGNORED).sum()) for piece in pieces]
     loss, accuracy = np.average([backend.score(*piece) for piece in pieces], axis=0, weights=counted)
     return float(loss), float(accuracy)
