@@ -47,6 +47,8 @@ class Checkpoint:
 
     def save(self, directory: str | Path) -> None:
         """Put it in place of the last one, once it is written whole."""
+        for half_written in Path(directory).glob(f".{FILE}.*"):  # left by a kill
+            half_written.unlink()
         described = {name: getattr(self, name) for name in ("step", "options", "model", "config", "vocabulary")}
         save_arrays(Path(directory) / FILE, self.arrays, {"checkpoint": json.dumps(described)})
 

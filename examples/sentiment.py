@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Any] = dict(
     layers=1,
     pooling="mean",
 )
-BY_DATA = {"rt-polarity": dict(steps=900, every=150, embedding=128)}
+BY_DATA = {"rt-polarity": dict(steps=600, every=150, embedding=128)}
 PADDING, UNKNOWN = "<padding>", "<unknown>"
 
 
@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     run = Run(task, "SentimentClassifier", config, options)
     result = run.train()
-    for sentence in options.judge:
-        print(task.judged(run.backends[0], sentence))
+    with refusing():
+        for sentence in options.judge:
+            print(task.judged(run.backends[0], sentence))
     run.finish(result, *(plots.of_run(run) if options.plots else []))
 
 

@@ -7,6 +7,7 @@ What one's own implementation does not have yet is no disagreement.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.calibrate import calibrate_cases, describe_records
-from parity.case import ParityCase
+from parity.case import ParityCase, resolve
 from parity.cases import CASES, matching
 from parity.check import DTYPES, check
 from parity.device import checked_device, environment
@@ -216,7 +217,14 @@ def _saved_model(directory: Path, pattern: str) -> ParityCase:
         raise ValueError(f"{directory} holds a {model}, not {pattern!r}; leave PATTERN out or name another directory")
     samples = load_arrays(directory / "samples.safetensors")
     state = load_arrays(directory / "model.safetensors")
-    inputs = {name: array.astype("float64") if array.dtype.kind == "f" else array for name, array in samples.items()}
+    taken = inspect.signature(resolve(rows[0].scratch, "scratch").forward).parameters
+    if unknown := samples.keys() - taken:
+        raise ValueError(
+            f"{directory}/samples.safetensors has {', '.join(sorted(unknown))}, which {model} does not take; "
+            f"expected some of {', '.join(name for name in taken if name != 'self')}"
+        )
+    found = {name: samples[name] for name in taken if name in samples}
+    inputs = {name: array.astype("float64") if array.dtype.kind == "f" else array for name, array in found.items()}
     return replace(rows[0], name=f"{model.lower()}-saved", config=config, inputs=lambda draw: inputs, state=state, training=False)
 
 

@@ -25,6 +25,7 @@ class SentimentClassifier(nn.Module):
             raise ValueError(f"SentimentClassifier: pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
         between = dropout if num_layers > 1 else 0.0
         self.embedding = nn.Embedding(vocab_size, embedding_size, padding_idx=0)
+        self.embedding.weight.data *= 0.1  # so that words are told apart by what is learnt of them, not by what was drawn
         self.dropout = nn.Dropout(dropout)
         self.rnn = LSTM(embedding_size, hidden_size, num_layers, batch_first=True, dropout=between, bidirectional=True)
         self.pool = POOLINGS[pooling]()

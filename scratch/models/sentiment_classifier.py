@@ -26,6 +26,7 @@ class SentimentClassifier(Module):
     ):
         one_of("SentimentClassifier", "pooling", pooling, tuple(POOLINGS))
         self.embedding = Embedding(vocab_size, embedding_size, padding_idx=0)
+        self.embedding.weight.data *= 0.1  # so that words are told apart by what is learnt of them, not by what was drawn
         self.dropout = Dropout(dropout)
         self.rnn = LSTM(embedding_size, hidden_size, num_layers, batch_first=True, dropout=dropout, bidirectional=True)
         self.pool = POOLINGS[pooling]()

@@ -1,0 +1,464 @@
+"""The text examples as they are run: that the backends agree, that runs go on exactly, and what bad input is answered with."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from parity.__main__ import main as parity
+from parity.weights import load_arrays, save_arrays
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+import char_language_model
+import console
+import corpora
+import loop
+import name_generation
+import sentiment
+import seq2seq
+import training
+from checkpoint import FILE, Checkpoint
+
+ROOT = Path(__file__).parents[1]
+BACKENDS = ("numpy", "torch")
+SCRIPTS = {
+    "char_language_model": (char_language_model, ["--hidden", 16, "--embedding", 12, "--batch", 8, "--window", 20]),
+    "name_generation": (name_generation, ["--hidden", 16, "--embedding", 12, "--batch", 16]),
+    "sentiment": (sentiment, ["--hidden", 8, "--embedding", 12, "--batch", 16]),
+    "seq2seq": (seq2seq, ["--hidden", 16, "--embedding", 12, "--batch", 16]),
+}
+every_script = pytest.mark.parametrize("script", SCRIPTS)
+TEXT = "the quick brown fox jumps over the lazy dog and runs away from it;\n" * 150
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small batches on idle machines and busy ones."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def run(capsys):
+    """Run an example: its status, and the lines that it prints on stdout and stderr."""
+
+    def run(script, *argv, small=True):
+        module, sizes = SCRIPTS[script]
+        given = [str(word) for word in (*(sizes if small and "--resume" not in argv else ()), *argv)]
+        try:
+            status = console.exit_status(lambda: module.main(given))
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        return status, out.splitlines(), err.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def text(tmp_path):
+    """A file with a text that is soon learnt."""
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def result(out):
+    """The last line as a dict."""
+    return dict(pair.split("=") for pair in out[-1].split())
+
+
+def losses(directory):
+    return load_arrays(Path(directory) / FILE)["history.losses"][:, 0]
+
+
+@every_script
+def test_both_backends_train_alike_and_say_so(script, run, tmp_path):
+    lines = {}
+    for backend in BACKENDS:
+        options = ["--steps", 6, "--every", 3, "--dtype", "float64", "--dropout", 0.2, "--backend", backend]
+        status, out, err = run(script, *options, "--save", tmp_path / backend)
+        assert (status, err) == (0, [])
+        assert [line.split()[1] for line in out if line.startswith("step")] == ["3/6", "6/6"]
+        lines[backend] = result(out)
+    np.testing.assert_allclose(losses(tmp_path / "numpy"), losses(tmp_path / "torch"), rtol=1e-9)
+    assert float(lines["numpy"]["held_out_loss"]) == pytest.approx(float(lines["torch"]["held_out_loss"]), rel=1e-5)
+    assert (lines["torch"]["backend"], lines["torch"]["steps"]) == ("torch", "6")
+
+
+@every_script
+def test_compare_in_float64_agrees_to_1e_9(script, run):
+    status, out, err = run(script, "--compare", "--dtype", "float64", "--steps", 30)
+    assert (status, err) == (0, [])
+    assert 0 <= float(result(out)["largest_relative_difference"]) <= 1e-9
+    assert [line.split()[0] for line in out[-4:-1]] == ["numpy", "torch", "difference"]
+
+
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
+def test_a_character_model_learns(model, run, text):
+    status, out, _ = run("char_language_model", "--data", text, "--model", model, "--steps", 120, "--every", 60, "--lr", 0.02)
+    assert status == 0
+    assert float(result(out)["held_out_loss"]) < 1.6
+
+
+@pytest.mark.slow
+def test_200_steps_of_the_lstm_agree_to_1e_9(run):
+    status, out, _ = run("char_language_model", "--compare", "--dtype", "float64", "--steps", 200, "--hidden", 64, "--window", 50)
+    assert status == 0
+    assert int(result(out)["steps"]) == 200
+    assert float(result(out)["largest_relative_difference"]) <= 1e-9
+
+
+def killed_at(monkeypatch, step):
+    """Both backends are killed in the middle of this step, counted from 0 over all that follow."""
+    count = iter(range(1_000_000))
+    for backend in (training.NumPyBackend, training.TorchBackend):
+
+        def dying(self, *batch, original=backend.step, **options):
+            if next(count) == step:
+                raise ConnectionAbortedError("killed")
+            return original(self, *batch, **options)
+
+        monkeypatch.setattr(backend, "step", dying)
+
+
+@every_script
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("step", [4, 9, 10])
+def test_a_run_that_was_killed_goes_on_exactly(script, backend, step, run, tmp_path, monkeypatch):
+    options = ["--steps", 12, "--every", 4, "--dropout", 0.2, "--backend", backend]
+    run(script, *options, "--save", tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        killed_at(patched, step)
+        status, _, err = run(script, *options, "--save", tmp_path / "cut")
+        assert (status, err[-1].split(": ")[-1]) == (1, "killed")
+    status, out, err = run(script, "--backend", backend, "--resume", tmp_path / "cut")
+    assert (status, err) == (0, [])
+    assert f"{tmp_path}/cut: {step // 4 * 4} of 12 steps are done" in out
+    np.testing.assert_array_equal(losses(tmp_path / "cut"), losses(tmp_path / "whole"))
+    whole, cut = (load_arrays(tmp_path / name / FILE) for name in ("whole", "cut"))
+    assert whole.keys() == cut.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, cut[name], name)
+
+
+@every_script
+@pytest.mark.parametrize("first", BACKENDS)
+def test_the_other_backend_goes_on_with_the_same_losses(script, first, run, tmp_path, monkeypatch):
+    options = ["--steps", 8, "--every", 4, "--dropout", 0.2, "--dtype", "float64", "--backend", first]
+    run(script, *options, "--save", tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        killed_at(patched, 5)
+        run(script, *options, "--save", tmp_path / "cut")
+    second = BACKENDS[BACKENDS.index(first) - 1]
+    status, out, _ = run(script, "--resume", tmp_path / "cut", "--backend", second)
+    assert (status, result(out)["backend"]) == (0, second)
+    np.testing.assert_allclose(losses(tmp_path / "cut"), losses(tmp_path / "whole"), rtol=1e-9)
+
+
+def test_a_passes_end_is_no_end_of_a_run(run, tmp_path, text, monkeypatch):
+    """State is carried to the end of the pass, dropped there, and resuming knows where it was."""
+    options = ["--data", text, "--window", 10, "--batch", 50, "--steps", 50, "--every", 7, "--dtype", "float64"]
+    _, out, _ = run("char_language_model", *options, "--save", tmp_path / "whole")
+    assert any("a pass takes 17 steps" in line for line in out)
+    with monkeypatch.context() as patched:
+        killed_at(patched, 36)
+        run("char_language_model", *options, "--save", tmp_path / "cut")
+    run("char_language_model", "--resume", tmp_path / "cut")
+    np.testing.assert_array_equal(losses(tmp_path / "cut"), losses(tmp_path / "whole"))
+
+
+def test_an_interrupt_ends_after_a_whole_step_and_keeps_it(run, tmp_path, monkeypatch):
+    original = training.NumPyBackend.step
+
+    def interrupted(self, *batch, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(self, *batch, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.NumPyBackend, "step", interrupted)
+        status, _, err = run("name_generation", "--steps", 5, "--save", tmp_path)
+    assert status == 130
+    assert err[0].startswith("stopped after step 1; go on with: python ")
+    assert err[0].endswith(f"--resume {tmp_path}")
+    assert Checkpoint.load(tmp_path).step == 1
+    assert run("name_generation", "--resume", tmp_path)[0] == 0
+    assert len(losses(tmp_path)) == 5
+
+
+def test_a_kill_while_saving_leaves_the_last_checkpoint(tmp_path):
+    script = (
+        "import os, sys; sys.path.insert(0, 'examples'); import name_generation; from pathlib import Path; replace = Path.replace\n"
+        "def dying(self, target):\n"
+        "    if dying.left == 0: os._exit(9)\n"
+        "    dying.left -= 1; return replace(self, target)\n"
+        "dying.left = 1; Path.replace = dying\n"
+        f"name_generation.main(['--steps', '6', '--every', '2', '--hidden', '8', '--save', {str(tmp_path)!r}])\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 9
+    assert Checkpoint.load(tmp_path).step == 2
+    name_generation.main(["--resume", str(tmp_path)])
+    assert Checkpoint.load(tmp_path).step == 6
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(run, tmp_path, monkeypatch):
+    saves = iter(range(10))
+
+    def full(descriptor):
+        if next(saves) == 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    status, _, err = run("name_generation", "--steps", 6, "--every", 2, "--save", tmp_path)
+    assert status == 1
+    assert err == [
+        f"{Path(sys.argv[0]).name}: {tmp_path}: step 4 could not be saved (No space left on device); "
+        f"the last checkpoint is whole: go on with --resume {tmp_path}"
+    ]
+    assert Checkpoint.load(tmp_path).step == 2
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+@every_script
+def test_parity_check_verifies_what_was_trained(script, run, tmp_path, capsys):
+    _, out, _ = run(script, "--steps", 3, "--save", tmp_path)
+    assert f"verify the twins:  parity check --weights {tmp_path}" in out
+    assert parity(["check", "--weights", str(tmp_path)]) == 0
+    assert "1 cases verified" in capsys.readouterr().out
+
+
+@every_script
+def test_plots_are_drawn(script, run, tmp_path):
+    status, out, err = run(script, "--steps", 3, "--plots", tmp_path)
+    assert (status, err) == (0, [])
+    names = next(line for line in out if line.startswith("drawn in")).split(": ")[1].split(", ")
+    assert "losses.png" in names
+    assert len(names) == {"char_language_model": 4, "seq2seq": 2}.get(script, 1)
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_drawn_gates_are_those_of_the_layer(cell):
+    import recurrent_plots
+
+    config = dict(vocab_size=9, embedding_size=5, hidden_size=7, cell=cell)
+    model = training.new_model("CharLanguageModel", config, 0, "float64")
+    gates, states = recurrent_plots.activations(model, cell, np.arange(9))
+    before = np.concatenate([np.zeros((1, 7)), states[:-1]])
+    if cell == "rnn":
+        expected = gates["state"]
+    elif cell == "gru":
+        expected = (1 - gates["update"]) * gates["candidate"] + gates["update"] * before
+    else:
+        c, expected = np.zeros(7), []
+        for i, f, g, o in zip(*gates.values(), strict=True):
+            c = f * c + i * g
+            expected.append(o * np.tanh(c))
+    np.testing.assert_allclose(states, expected, rtol=1e-12)
+    norms = recurrent_plots.reach(model, np.arange(9))
+    assert norms[0] == 1
+    assert 0 < norms[-1] < 1
+
+
+def test_samples_are_written_on_request(run, text, tmp_path):
+    options = ["--data", text, "--steps", 60, "--lr", 0.02, "--save", tmp_path / "run"]
+    assert run("char_language_model", *options)[0] == 0
+    texts = []
+    for backend in BACKENDS:
+        more = ["--sample", 40, "--prompt", "the quick", "--temperature", 0.5, "--top-k", 3, "--backend", backend]
+        _, out, _ = run("char_language_model", "--resume", tmp_path / "run", *more)
+        texts.append(next(line for line in out if line.startswith("the quick")))
+    assert texts[0] == texts[1]
+    assert len(texts[0]) <= len("the quick") + 40
+    assert run("name_generation", "--steps", 1, "--sample", 7)[0] == 0
+    _, out, _ = run("seq2seq", "--steps", 1, "--spell", 12)
+    assert any(line.startswith("12: ") for line in out)
+    _, out, _ = run("sentiment", "--steps", 40, "--judge", "the plot is not dullish")
+    assert any(line.startswith("praise ") and line.endswith("(not known: dullish)") for line in out)
+
+
+def a_file(path, content=""):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def a_run(path, script="name_generation", *options):
+    module, sizes = SCRIPTS[script]
+    module.main([str(word) for word in (*sizes, "--steps", 1, *options, "--save", path)])
+    return path
+
+
+def truncated(path):
+    file = a_run(path) / FILE
+    file.write_bytes(file.read_bytes()[:-7])
+    return path
+
+
+def other_arrays(path):
+    path.mkdir()
+    save_arrays(path / FILE, {"x": np.zeros(3)})
+    return path
+
+
+def moved_vocabulary(path):
+    text = a_file(path.with_name("text"), TEXT)
+    a_run(path, "char_language_model", "--data", text)
+    text.write_text(TEXT.replace("z", "é"))
+    return path
+
+
+LM, NAMES = "char_language_model", "name_generation"
+BAD_INPUT = {
+    "an empty text": (LM, lambda p: ["--data", a_file(p)], "the file is empty; expected a text to learn"),
+    "no text": (LM, lambda p: ["--data", p], "there is no such file"),
+    "a text that is none": (LM, lambda p: ["--data", a_file(p, b"\xff\xfe\x00")], "expected a text file in UTF-8"),
+    "a short text": (LM, lambda p: ["--data", a_file(p, "abc" * 50)], "135 characters to train on are too few for 8 strands"),
+    "an unknown letter": (LM, lambda p: ["--data", a_file(p, TEXT), "--prompt", "Zoë", "--sample", 5], "lacks 'Z', 'ë'"),
+    "no prompt": (LM, lambda p: ["--data", a_file(p, TEXT), "--prompt", ""], "--prompt is empty"),
+    "a large k": (LM, lambda p: ["--data", a_file(p, TEXT), "--top-k", 99, "--steps", 1], "top_k is 99, expected 1 to 29"),
+    "few names": (
+        NAMES,
+        lambda p: ["--data", a_file(p, "ann\nbob\n")],
+        "expected at least 20 different names, one a line, found 2",
+    ),
+    "a large batch": (NAMES, lambda p: ["--batch", 100_000], "--batch 100000: there are only"),
+    "no run": (NAMES, lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
+    "a truncated run": (NAMES, lambda p: ["--resume", truncated(p)], "expected a safetensors file, but it is truncated"),
+    "another file": (NAMES, lambda p: ["--resume", other_arrays(p)], "expected a checkpoint, found a safetensors file of another"),
+    "another model": (NAMES, lambda p: ["--resume", a_run(p, "seq2seq")], "--data numbers: there is no such file"),
+    "another size": (
+        NAMES,
+        lambda p: ["--resume", a_run(p), "--hidden", 32],
+        "--hidden 32: the run in {} was begun with 16",
+    ),
+    "another cell": (LM, lambda p: ["--resume", a_run(p, LM), "--model", "gru"], "--model gru: the run in {} was begun with lstm"),
+    "another length": (NAMES, lambda p: ["--resume", a_run(p), "--steps", 9], "--steps 9: the run in {} was begun with 1"),
+    "another vocabulary": (
+        LM,
+        lambda p: ["--resume", moved_vocabulary(p)],
+        "{}: the data has another vocabulary than it was trained on, {{'characters': 29}} for {{'characters': 29}}",
+    ),
+    "a run in the way": (NAMES, lambda p: ["--save", a_run(p)], "{} keeps a run already: go on with --resume {}"),
+    "nowhere to save": (NAMES, lambda p: ["--save", a_file(p)], "cannot write there (File exists)"),
+    "a high learning rate": (NAMES, lambda p: ["--lr", 1e30, "--steps", 9], "--lr 1e+30 is too high"),
+    "no word": ("sentiment", lambda p: ["--steps", 0, "--judge", " "], "--judge ' ' has no word in it"),
+    "an odd width": ("seq2seq", lambda p: ["--hidden", 7], "hidden_size is 7, expected an even number"),
+}
+
+
+@pytest.mark.parametrize(("script", "argv", "complaint"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_is_answered_in_one_line(script, argv, complaint, run, tmp_path):
+    given = argv(tmp_path / "x")
+    status, _, err = run(script, *given)
+    assert (status, len(err)) == (1, 1)
+    assert complaint.format(*[tmp_path / "x"] * 2) in err[0]
+
+
+WRONG_OPTIONS = {
+    "no window": (["--window", 0], "--window: expected a whole number of at least 1, got '0'"),
+    "all dropped": (["--dropout", 1], "--dropout: expected a number of at least 0 and below 1, got '1'"),
+    "a negative temperature": (["--temperature", -1], "--temperature: expected a number of at least 0, got '-1'"),
+    "an unknown model": (["--model", "transformer"], "--model: invalid choice: 'transformer'"),
+    "two places": (["--save", "a", "--resume", "b"], "--resume DIR goes on saving in DIR: leave --save out"),
+    "two models to save": (["--compare", "--save", "a"], "--compare trains two models and a run that is saved has one"),
+    "NumPy on a GPU": (["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
+}
+
+
+@pytest.mark.parametrize(("argv", "complaint"), WRONG_OPTIONS.values(), ids=WRONG_OPTIONS)
+def test_wrong_options_are_refused_in_one_line_with_status_2(argv, complaint, run):
+    status, out, err = run("char_language_model", *argv)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert complaint in err[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "zero"),
+        (13, "thirteen"),
+        (40, "forty"),
+        (81, "eighty one"),
+        (100, "one hundred"),
+        (4027, "four thousand twenty seven"),
+        (999_999, "nine hundred ninety nine thousand nine hundred ninety nine"),
+        (300_012, "three hundred thousand twelve"),
+    ],
+)
+def test_numbers_in_words(number, words):
+    assert corpora.number_words(number) == words
+
+
+def test_numbers_beyond_a_million_have_no_words():
+    with pytest.raises(ValueError, match="number is 1000000, expected 0 to 999,999"):
+        corpora.number_words(1_000_000)
+
+
+def test_verdicts_are_half_praise_and_turn_on_not_and_but():
+    texts, labels = corpora.verdicts(2000)
+    assert 0.45 < labels.mean() < 0.55
+    good = set("bright warm clever moving sharp funny".split())
+    for text, label in zip(texts, labels, strict=True):
+        last = text.split(" but ")[-1].split()
+        assert label == ((last[-1] in good) != ("not" in last))
+    assert corpora.verdicts(2000)[0] == texts
+
+
+def test_held_out_numbers_and_names_are_not_trained_on(tmp_path):
+    options = seq2seq.parse([])
+    task = seq2seq.Numbers(options)
+    assert not set(task.held_out) & set(task.read)
+    names = a_file(tmp_path / "names", "\n".join(f"{a}{b}" for a in "abcdef" for b in "uvwxyz"))
+    task = name_generation.Names(corpora.lines(str(names)), name_generation.parse(["--data", str(names), "--batch", "8"]))
+    assert not {tuple(name) for name in task.held_out} & {tuple(name) for name in task.read}
+    assert len(task.held_out) == 3
+
+
+def test_every_example_is_in_one_batch_of_a_pass():
+    passes = [np.concatenate([training.drawn(step, 4, 12, 7) for step in steps]) for steps in (range(3), range(3, 6))]
+    assert [sorted(order) for order in passes] == [list(range(12))] * 2
+    assert list(passes[0]) != list(passes[1])
+    assert len(training.drawn(2, 5, 12, 7)) == 5
+
+
+def test_strands_are_the_text_and_labels_what_follows():
+    options = char_language_model.parse(["--batch", "3", "--window", "5"])
+    task = char_language_model.Characters(TEXT, options)
+    last = np.empty(0)
+    for step in range(task.windows + 2):
+        tokens, labels = task.batch(step)
+        assert tokens.shape == labels.shape == (3, 5)
+        np.testing.assert_array_equal(tokens[:, 1:], labels[:, :-1])
+        if not task.begins_anew(step):
+            np.testing.assert_array_equal(tokens[:, 0], last)
+        last = labels[:, -1]
+
+
+def test_validation_leaves_the_state_that_is_carried(text):
+    options = char_language_model.parse(["--data", str(text), "--batch", "3", "--window", "5"])
+    task = char_language_model.Characters(TEXT, options)
+    model = training.new_model(
+        "CharLanguageModel", dict(vocab_size=len(task.symbols), embedding_size=4, hidden_size=5), 0, "float64"
+    )
+    backend = training.NumPyBackend(model)
+    backend.step(*task.batch(0), lr=0.1, carry=True)
+    before = [array.copy() for array in backend.carried()]
+    task.validate(backend)
+    assert len(before) == 2
+    np.testing.assert_array_equal(backend.carried(), before)
+
+
+def test_what_a_run_depends_on_is_kept_and_nothing_else(tmp_path):
+    saved = Checkpoint.load(a_run(tmp_path / "run", "char_language_model", "--temperature", 0.5)).options
+    assert "temperature" not in saved
+    assert {"data", "model", "steps", "batch", "window", "lr", "dropout", "seed", "dtype", "hidden"} <= saved.keys()
+    assert not saved.keys() & loop.FREE
