@@ -50,6 +50,11 @@ def labelled(rows: int, classes: int) -> Inputs:
     return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
 
 
+def tokens(*shape: int, vocabulary: int) -> Inputs:
+    """Numbers of a vocabulary."""
+    return lambda draw: {"tokens": draw.integers(0, vocabulary, *shape)}
+
+
 F = "torch.nn.functional"
 
 IMAGE_OPS = [
@@ -98,6 +103,19 @@ ROW_MODELS = [
     ParityCase(
         "mlp-512", "models.MLP", "models.MLP", normal(512, 784), {"in_features": 784, "hidden": [256, 256], "out_features": 10}
     ),
+]
+
+
+ROW_MODELS += [
+    ParityCase(
+        f"char-lm-{cell}-{time}",
+        "models.CharLanguageModel",
+        "models.CharLanguageModel",
+        tokens(64, time, vocabulary=65),
+        {"vocab_size": 65, "embedding_size": 256, "hidden_size": 256, "cell": cell},
+    )
+    for cell, times in (("lstm", (50, 100, 200, 400)), ("gru", (100,)), ("rnn", (100,)))
+    for time in times
 ]
 
 

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import numpy_side, torch_side
 from benchmarks.cases import MODELS
-from benchmarks.work import labels_for
+from benchmarks.work import labels_for, logits_of
 from parity.case import ParityCase
 from parity.inputs import Draw
 from parity.twins import builders
@@ -45,12 +45,13 @@ def measure(case: ParityCase, backend: str) -> int:
     step: Any
     if backend == "numpy":
         model, inputs, step = build_scratch().astype(np.float32), tuple(arrays), numpy_side.training_step
-        logits, _ = model(*(x[:1] for x in inputs))
-        labels, optimizer = labels_for(len(inputs[0]), *logits.shape[1:]), AdamW(model.parameters())
+        y, _ = model(*(x[:1] for x in inputs))
+        labels, optimizer = labels_for(len(inputs[0]), *logits_of(y).shape[1:]), AdamW(model.parameters())
     else:
         model, inputs, step = build_reference(), tuple(torch.from_numpy(x) for x in arrays), torch_side.training_step
-        logits = model(*(x[:1] for x in inputs)).detach()
-        labels = torch.from_numpy(labels_for(len(inputs[0]), *logits.shape[1:]))
+        y = model(*(x[:1] for x in inputs))
+        labels = torch.from_numpy(labels_for(len(inputs[0]), *logits_of(y).shape[1:]))
+        del y
         optimizer = torch.optim.AdamW(model.parameters())
     ctypes.CDLL(None).malloc_trim(0)  # what the preparations have freed would hide as much of the step
     CLEAR.write_text("5")  # the peak starts again

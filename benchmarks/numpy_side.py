@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.work import FORWARD, STEP, Work, labels_for
+from benchmarks.work import FORWARD, STEP, Work, labels_for, logits_of
 from parity import tree
 from parity.case import ParityCase
 from parity.twins import Problem, builders
@@ -58,7 +58,8 @@ def training_step(model: Module, optimizer: Optimizer, inputs: tuple[Any, ...], 
     """One step on a batch, whose own gradient is not wanted; returns the loss."""
     optimizer.zero_grad()
     with constant(*inputs):
-        logits, backward = model(*inputs)
+        y, backward = model(*inputs)
+    logits = logits_of(y)
     loss, loss_backward = cross_entropy(logits.reshape(len(labels), -1), labels)
     drows, *_ = loss_backward(np.ones_like(loss))
     backward(drows.reshape(logits.shape))

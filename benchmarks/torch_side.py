@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.work import FORWARD, STEP, Work, labels_for
+from benchmarks.work import FORWARD, STEP, Work, labels_for, logits_of
 from parity import tree
 from parity.case import ParityCase
 from parity.twins import Problem, builders
@@ -81,7 +81,7 @@ def torch_work(
 def training_step(model: Any, optimizer: torch.optim.Optimizer, inputs: tuple[Any, ...], labels: torch.Tensor) -> torch.Tensor:
     """One step on a batch, whose own gradient is not wanted; returns the loss."""
     optimizer.zero_grad()
-    logits = model(*inputs)
+    logits = logits_of(model(*inputs))
     loss = F.cross_entropy(logits.reshape(len(labels), -1), labels)
     loss.backward()
     optimizer.step()

@@ -38,6 +38,11 @@ class Work:
         return results
 
 
+def logits_of(y: Any) -> Any:
+    """What the loss is of: a model's value, or the first of it where a recurrent state comes along."""
+    return y[0] if isinstance(y, tuple) else y
+
+
 def labels_for(*shape: int) -> Array:
     """A label for each row of logits of this shape, (..., classes)."""
     *rows, classes = shape

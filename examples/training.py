@@ -46,10 +46,10 @@ class NumPyBackend:
         self.model.zero_grad()
         *inputs, labels = self._arrays(batch)
         with constant(*(x for x in inputs if isinstance(x, np.ndarray))):
-            logits, state, backward = self._apply(inputs, carry)
+            logits, backward = self._apply(inputs, carry)
         loss, loss_backward = cross_entropy(_rows(logits), labels.reshape(-1))
         drows, *_ = loss_backward(np.ones_like(loss))
-        backward(drows.reshape(logits.shape), *(np.zeros_like(leaf) for _, leaf in tree.leaves("state", state)))
+        backward(drows.reshape(logits.shape))
         if clip < math.inf:
             clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
@@ -61,7 +61,7 @@ class NumPyBackend:
         """The loss and accuracy on one batch."""
         self.model.eval()
         *inputs, labels = self._arrays(batch)
-        logits, _, _ = self._apply(inputs, carry)
+        logits, _ = self._apply(inputs, carry)
         loss, _ = cross_entropy(_rows(logits), labels.reshape(-1))
         return float(loss), accuracy(logits, labels)
 
@@ -102,11 +102,11 @@ class NumPyBackend:
         """Carry this state on; none begins anew."""
         self.state = _state(list(arrays))
 
-    def _apply(self, inputs: list[Any], carry: bool) -> tuple[Array, Any, Any]:
+    def _apply(self, inputs: list[Any], carry: bool) -> tuple[Array, Any]:
         y, backward = self.model(*inputs, *((self.state,) if carry else ()))
         logits, state = y if isinstance(y, tuple) else (y, None)
         self.state = state if carry else self.state
-        return logits, state, backward
+        return logits, backward
 
     def _arrays(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).data.dtype
