@@ -24,7 +24,7 @@ from training import IGNORED, Backend, drawn, padded, score
 from scratch.module import Array
 
 DEFAULTS: dict[str, Any] = dict(
-    data="python", steps=1000, batch=128, lr=8e-3, dropout=0.1, every=250, hidden=128, embedding=32, layers=1
+    data="python", steps=400, batch=128, lr=8e-3, dropout=0.1, every=100, hidden=128, embedding=32, layers=1
 )
 BY_DATA = {"names": dict(steps=2500, every=500)}
 END = 0  # the number of the new line
