@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from parity.case import ParityCase
-from parity.cases import activations, basics, convolutional, losses, recurrent
+from parity.cases import activations, basics, convolutional, losses, recurrent, transformers
 
 FAMILIES = {
     "activations": activations,
@@ -15,6 +15,7 @@ FAMILIES = {
     "convolutional": convolutional,
     "losses": losses,
     "recurrent": recurrent,
+    "transformers": transformers,
 }
 
 

@@ -7,7 +7,7 @@ from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
-from scratch.layers.norm import BatchNorm1d, BatchNorm2d
+from scratch.layers.norm import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
@@ -29,12 +29,14 @@ __all__ = [
     "GRUCell",
     "L1Loss",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "NLLLoss",
+    "RMSNorm",
     "RNNCell",
     "ReLU",
     "Sequential",

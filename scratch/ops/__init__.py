@@ -15,11 +15,13 @@ from scratch.ops.dropout import dropout
 from scratch.ops.embedding import embedding
 from scratch.ops.flatten import flatten
 from scratch.ops.gru import gru
+from scratch.ops.layer_norm import layer_norm
 from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
 from scratch.ops.lstm import lstm
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from scratch.ops.rms_norm import rms_norm
 from scratch.ops.rnn import rnn
 from scratch.ops.softmax import log_softmax, softmax
 
@@ -36,6 +38,7 @@ __all__ = [
     "gelu",
     "gru",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -44,6 +47,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "relu",
+    "rms_norm",
     "rnn",
     "sigmoid",
     "silu",
