@@ -1,7 +1,8 @@
 """Activations as layers, and their names."""
 
 from scratch.module import Array, Backward, Module
-from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.gelu import gelu
 from scratch.ops.softmax import log_softmax, softmax
 
 

@@ -8,12 +8,13 @@ given); where there is a single array input, its gradient itself. Backwards of o
 `needs`, a bool for each input: work is saved on those that are False. A backward is called at most once.
 """
 
-from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.conv import conv2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
 from scratch.ops.dropout import dropout
 from scratch.ops.embedding import embedding
 from scratch.ops.flatten import flatten
+from scratch.ops.gelu import gelu
 from scratch.ops.gru import gru
 from scratch.ops.layer_norm import layer_norm
 from scratch.ops.linear import linear

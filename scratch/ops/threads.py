@@ -45,6 +45,13 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
         return results
 
 
+def elementwise(write: Callable[..., Any], *arrays: Array) -> Array:
+    """A new array like the first, into whose parts write(part of it, parts of the arrays) puts the numbers."""
+    y = np.empty_like(arrays[0])
+    in_blocks(lambda part: write(y[part], *(array[part] for array in arrays)), y)
+    return y
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS)
