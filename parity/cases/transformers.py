@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from parity.case import ParityCase
 from parity.inputs import Draw
+from scratch.module import Array
 
 Inputs = Callable[[Draw], dict[str, Any]]
 
@@ -61,4 +64,80 @@ ROW_NORMS += [
     )
 ]
 
-CASES = [*ROW_NORMS]
+
+def at(positions: Array | None, *shape: int) -> Inputs:
+    """Vectors x (..., T, D) and, where they are given, their positions."""
+    return lambda draw: {"x": draw.normal(*shape)} | ({} if positions is None else {"positions": positions})
+
+
+LATE = np.array([0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 377])  # much later, an angle is its own rounding error
+LEFT_PADDED = np.maximum(np.arange(13) - np.array([[0], [4], [1]]), 0)  # one row of positions for each of three sequences
+
+POSITIONS = [
+    ParityCase(f"{op}{suffix}", f"ops.{op}", f"positions.{op}", inputs, config)
+    for op in ("sinusoidal_positions", "rotary")
+    for suffix, inputs, config in (
+        ("", at(np.arange(13), 3, 2, 13, 6), {}),
+        ("-late", at(LATE, 3, 13, 10), {"base": 500.0}),
+        ("-left-padded", at(LEFT_PADDED[:, None], 3, 2, 13, 8), {}),
+    )
+]
+POSITIONS += [
+    ParityCase("sinusoidal_positions-odd", "ops.sinusoidal_positions", "positions.sinusoidal_positions", at(LATE, 3, 13, 7)),
+    ParityCase("rotary-interleaved", "ops.rotary", "positions.rotary", at(LATE, 3, 2, 13, 6), {"interleaved": True}),
+    ParityCase(
+        "rotary-interleaved-left-padded",
+        "ops.rotary",
+        "positions.rotary",
+        at(LEFT_PADDED, 3, 13, 10),
+        {"interleaved": True, "base": 500.0},
+    ),
+]
+POSITIONS += [
+    ParityCase(f"{layer}{suffix}", f"layers.{layer}", f"layers.{layer}", at(positions, 3, 13, 7), config)
+    for layer, config in (
+        ("SinusoidalPositions", {"base": 500.0}),
+        ("LearnedPositions", {"num_embeddings": 17, "embedding_dim": 7}),
+    )
+    for suffix, positions in (("", None), ("-given", np.arange(13)[::-1] + 4), ("-left-padded", LEFT_PADDED))
+]
+
+
+def seen_from(queries: Array) -> Inputs:
+    """The positions of queries and of 37 keys."""
+    return lambda draw: {"queries": queries, "keys": np.arange(37)}
+
+
+FAR = np.arange(-300, 300).reshape(3, -1)  # beyond every max_distance
+BOTH, CAUSAL = {"bidirectional": True}, {"bidirectional": False}
+BUCKETS = [
+    ParityCase(
+        f"relative_position_bucket{suffix}",
+        "ops.relative_position_bucket",
+        "positions.relative_position_bucket",
+        lambda draw: {"relative_position": FAR},
+        config,
+    )
+    for suffix, config in (
+        ("", {}),
+        ("-causal", CAUSAL),
+        ("-few", {"num_buckets": 10, "max_distance": 45}),
+        ("-few-causal", {"num_buckets": 9, "max_distance": 29} | CAUSAL),
+    )
+]
+BUCKETS += [
+    ParityCase(
+        f"RelativePositionBias{suffix}",
+        "layers.RelativePositionBias",
+        "layers.RelativePositionBias",
+        seen_from(queries),
+        {"num_buckets": 12, "max_distance": 24, "num_heads": 5} | config,
+    )
+    for suffix, queries, config in (
+        ("", np.arange(29), BOTH),
+        ("-causal", np.arange(29), CAUSAL),
+        ("-continued", np.arange(31, 37), CAUSAL),
+    )
+]
+
+CASES = [*ROW_NORMS, *POSITIONS, *BUCKETS]

@@ -5,11 +5,14 @@ from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
+from scratch.layers.learned_positions import LearnedPositions
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from scratch.layers.norm import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from scratch.layers.relative_position import RelativePositionBias
+from scratch.layers.sinusoidal_positions import SinusoidalPositions
 
 __all__ = [
     "GELU",
@@ -31,6 +34,7 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSoftmax",
     "MSELoss",
@@ -39,9 +43,11 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "ReLU",
+    "RelativePositionBias",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "Softmax",
     "Tanh",

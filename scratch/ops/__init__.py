@@ -22,8 +22,11 @@ from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss
 from scratch.ops.lstm import lstm
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from scratch.ops.relative_position import relative_position_bucket
 from scratch.ops.rms_norm import rms_norm
 from scratch.ops.rnn import rnn
+from scratch.ops.rotary import rotary
+from scratch.ops.sinusoidal_positions import sinusoidal_positions
 from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
@@ -47,11 +50,14 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "relative_position_bucket",
     "relu",
     "rms_norm",
     "rnn",
+    "rotary",
     "sigmoid",
     "silu",
+    "sinusoidal_positions",
     "smooth_l1_loss",
     "softmax",
     "tanh",

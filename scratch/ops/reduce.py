@@ -25,3 +25,10 @@ def channel_sums(x: Array) -> Array:
     if x.strides[1] == x.itemsize:  # the channels lie side by side
         return column_sums(np.moveaxis(x, 1, -1).reshape(-1, C))
     return column_sums(x.reshape(N, C, math.prod(image)).sum(axis=2))
+
+
+def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """The gradient of an array of this shape that was broadcast to the shape of `gradient`."""
+    leading = gradient.ndim - len(shape)
+    repeated = (*range(leading), *(leading + axis for axis, n in enumerate(shape) if n == 1))
+    return gradient.sum(axis=repeated).reshape(shape)
