@@ -422,7 +422,7 @@ def test_a_saved_file_touches_what_is_made_of_it(mine):
     write(mine, "layers/linear.py", LINEAR_LAYER)
     behind = files_behind(mine, TARGETS)
     touched = {target for target in TARGETS if mine / "ops" / "linear.py" in behind[target]}
-    assert touched == {"ops.linear", "layers.Linear", "models.MLP", "models.CNN"}
+    assert touched == {"ops.linear", "layers.Linear", "layers.FeedForward", "models.MLP", "models.CNN"}
     assert {target for target in TARGETS if mine / "module.py" in behind[target]} == set(TARGETS)
     assert {target for target in TARGETS if mine / "models" / "cnn.py" in behind[target]} == {"models.CNN"}
 

@@ -128,6 +128,22 @@ def test_causal_buckets_hold_every_later_key_at_distance_0():
     assert backward(buckets) is None
 
 
+# Feed-forward blocks
+
+
+def test_feed_forward_has_no_more_parts_than_it_needs():
+    plain, gated = layers.FeedForward(4, 8, bias=False), layers.FeedForward(4, 8, gated=True)
+    assert list(plain.state_dict()) == ["linear1.weight", "linear2.weight"]
+    assert [name for name in gated.state_dict() if name.endswith("weight")] == ["linear1.weight", "gate.weight", "linear2.weight"]
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_feed_forward_with_every_activation(activation, gated):
+    ours, theirs = (library.FeedForward(6, 5, activation, gated=gated) for library in (layers, reference.layers))
+    assert_parity(ours, theirs, {"x": normal(4, 6)})
+
+
 # Bad input
 
 BAD = {
@@ -202,6 +218,15 @@ BAD = {
         lambda: layers.RelativePositionBias(32, 128, 4)(np.arange(3), np.ones((2, 3), int)),
         "RelativePositionBias: expected positions (L,) and (S,), got (3,) and (2, 3)",
     ),
+    "FeedForward activation": (
+        lambda: layers.FeedForward(4, 8, "swish"),
+        "activation is 'swish', expected one of relu, leaky_relu",
+    ),
+    "FeedForward width": (
+        lambda: layers.FeedForward(4, 0),
+        "Linear: expected positive widths, got in_features 4 and out_features 0",
+    ),
+    "FeedForward dropout": (lambda: layers.FeedForward(4, 8, dropout=1.5), "Dropout: p is 1.5, expected a probability, 0 to 1"),
     "RMSNorm": (lambda: layers.RMSNorm(0), "RMSNorm: expected a normalized_shape of positive sizes, got 0"),
 }
 

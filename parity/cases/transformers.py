@@ -140,4 +140,19 @@ BUCKETS += [
     )
 ]
 
-CASES = [*ROW_NORMS, *POSITIONS, *BUCKETS]
+FEED_FORWARD = [
+    ParityCase(
+        f"FeedForward{suffix}", "layers.FeedForward", "layers.FeedForward", at(None, 3, 13, 7), {"d_model": 7, "d_ff": 11} | config
+    )
+    for suffix, config in (
+        ("", {}),
+        ("-dropout", {"activation": "gelu", "dropout": 0.3}),
+        ("-gelu-tanh", {"activation": "gelu_tanh"}),
+        ("-no-bias", {"activation": "silu", "bias": False}),
+        ("-gated", {"activation": "gelu", "gated": True}),
+        ("-gated-no-bias", {"activation": "silu", "dropout": 0.3, "bias": False, "gated": True}),
+        ("-gated-sigmoid", {"activation": "sigmoid", "gated": True}),
+    )
+]
+
+CASES = [*ROW_NORMS, *POSITIONS, *BUCKETS, *FEED_FORWARD]

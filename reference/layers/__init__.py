@@ -1,9 +1,19 @@
 """What torch.nn lacks."""
 
 from reference.layers.activation import activation_named
+from reference.layers.feed_forward import FeedForward
 from reference.layers.learned_positions import LearnedPositions
 from reference.layers.recurrent import GRU, LSTM, RNN
 from reference.layers.relative_position import RelativePositionBias
 from reference.layers.sinusoidal_positions import SinusoidalPositions
 
-__all__ = ["GRU", "LSTM", "RNN", "LearnedPositions", "RelativePositionBias", "SinusoidalPositions", "activation_named"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "FeedForward",
+    "LearnedPositions",
+    "RelativePositionBias",
+    "SinusoidalPositions",
+    "activation_named",
+]

@@ -5,6 +5,7 @@ from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
+from scratch.layers.feed_forward import FeedForward
 from scratch.layers.learned_positions import LearnedPositions
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
@@ -28,6 +29,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
+    "FeedForward",
     "Flatten",
     "GRUCell",
     "L1Loss",

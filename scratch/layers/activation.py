@@ -1,5 +1,8 @@
 """Activations as layers, and their names."""
 
+from collections.abc import Callable
+from functools import partial
+
 from scratch.module import Array, Backward, Module
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.gelu import gelu
@@ -74,7 +77,15 @@ class LogSoftmax(Module):
         return log_softmax(x, self.dim)
 
 
-ACTIVATIONS = {"relu": ReLU, "leaky_relu": LeakyReLU, "sigmoid": Sigmoid, "tanh": Tanh, "gelu": GELU, "silu": SiLU}
+ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "gelu": GELU,
+    "gelu_tanh": partial(GELU, "tanh"),
+    "silu": SiLU,
+}
 
 
 def activation_named(name: str) -> Module:
