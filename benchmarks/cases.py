@@ -45,6 +45,11 @@ def normalisation(*shape: int) -> Inputs:
     return draw_inputs
 
 
+def row_normalisation(rows: int, width: int, *parameters: str) -> Inputs:
+    """Rows with a scale, and a shift where one is asked for."""
+    return lambda draw: {"x": draw.normal(rows, width, offset=0.5)} | {name: draw.normal(width, offset=1) for name in parameters}
+
+
 def labelled(rows: int, classes: int) -> Inputs:
     """Rows of logits with their labels."""
     return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
@@ -84,6 +89,16 @@ ROW_OPS = [
     ParityCase("linear", "ops.linear", f"{F}.linear", affine((512, 1024), (1024, 1024))),
     ParityCase("gelu", "ops.gelu", f"{F}.gelu", normal(2048, 1024)),
     ParityCase("gelu-tanh", "ops.gelu", f"{F}.gelu", normal(2048, 1024), {"approximate": "tanh"}),
+    ParityCase(
+        "layer_norm",
+        "ops.layer_norm",
+        "functional.layer_norm",
+        row_normalisation(2048, 768, "weight", "bias"),
+        {"normalized_shape": (768,)},
+    ),
+    ParityCase(
+        "rms_norm", "ops.rms_norm", "functional.rms_norm", row_normalisation(2048, 768, "weight"), {"normalized_shape": (768,)}
+    ),
     ParityCase("softmax", "ops.softmax", f"{F}.softmax", normal(4096, 1000), {"dim": -1}),
     ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),
     ParityCase("cross_entropy-50257", "ops.cross_entropy", f"{F}.cross_entropy", labelled(256, 50257)),

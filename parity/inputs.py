@@ -69,6 +69,14 @@ class Draw:
         x[:, 1] = self.rng.normal(1e4, 1, x[:, 1].shape)
         return float32_representable(x)
 
+    def rows(self, *shape: int, axes: int = 1) -> Array:
+        """Rows of the last axes; the first has the deviation 3e-3, near the root of eps, the second a mean of 1e4 deviations."""
+        x = self.rng.normal(0.5, 1.5, shape)
+        rows = x.reshape(-1, int(np.prod(shape[-axes:])))
+        rows[0] = self.rng.normal(0, 3e-3, rows[0].shape)
+        rows[1] = self.rng.normal(1e4, 1, rows[1].shape)
+        return float32_representable(x)
+
     def state(self, shapes: Mapping[str, tuple[int, ...]], buffers: Mapping[str, Array]) -> dict[str, Array]:
         """Weights and buffers by name: no bias is zero, no scale one, no running statistic what it started as."""
         return {

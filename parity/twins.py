@@ -204,7 +204,8 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         return Run(outputs | held, trace, broken)
     if run_backward is None:
         raise NotImplementedError("the backward is None")
-    gradients = run_backward(*cotangents) if cotangents else tuple(None for _ in inputs)
+    nothing = None if len(inputs) == 1 else (None,) * len(inputs)
+    gradients = run_backward(*cotangents) if cotangents else nothing
     if not broken:
         note_changes("backward")
     if len(inputs) == 1:

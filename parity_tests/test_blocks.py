@@ -9,7 +9,7 @@ import pytest
 from parity.cases import CASES
 from parity.check import DTYPES, check
 from parity.report import explain
-from scratch.ops.threads import in_blocks
+from scratch.ops.threads import BUFFER, in_blocks
 
 SMALL = {
     "scratch.ops.im2col": {"BLOCK": 600},
@@ -42,6 +42,14 @@ def test_every_row_is_worked_on_once():
 
     in_blocks(count, rows)
     assert (rows == 1).all()
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_what_the_work_returns_comes_back_in_order_and_the_buffer_stays():
+    buffer = np.getbufsize()
+    starts = in_blocks(lambda part: (part.start, np.getbufsize()), np.zeros((37, 5)))
+    assert starts == [(start, BUFFER) for start in range(0, 37, 3)]
+    assert np.getbufsize() == buffer
 
 
 @pytest.mark.usefixtures("_small_blocks")

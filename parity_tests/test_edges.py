@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import ndtr
 
 from parity import assert_parity
 from parity.inputs import Draw
 from scratch import layers, models, ops
+from scratch.ops.normal_cdf import normal_cdf
 from scratch.optim import clip_grad_norm_
 from scratch.random import generator, use_generator
 
@@ -113,6 +115,33 @@ def test_layers_of_one_feature(name, sizes, x):
 @pytest.mark.parametrize("number", [-1.5, 0.0, 2.0])
 def test_activations_of_one_number(name, number):
     assert_parity(getattr(ops, name), getattr(F, name), {"x": np.array(number)})
+
+
+def test_the_normal_distribution_function_in_float32():
+    """gelu's values can be large: what is wrong with its cdf near 0 would be lost behind them."""
+    x = np.linspace(-8, 8, 1 << 17, dtype=np.float32)
+    cdf = np.empty_like(x)
+    normal_cdf(cdf, x)
+    assert np.abs(cdf - ndtr(x.astype(np.float64))).max() < 1.2e-7
+    assert (np.diff(cdf) >= 0).all()
+    far = np.array([-np.inf, -3e38, 3e38, np.inf], np.float32)
+    normal_cdf(cdf[:4], far)
+    assert cdf[:4].tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("dim", [0, -1, 1])
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape", [(300_000,), (1, 300_001), (2, 150_001), (3, 2, 70_001)])
+def test_softmax_of_long_axes(op, shape, dim):
+    x = normal(*shape)
+    dim = dim if dim < x.ndim else 0
+    ours, backward = getattr(ops, op)(x, dim)
+    theirs = getattr(F, op)(torch.from_numpy(x).requires_grad_(), dim)
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-11)
+    dy = normal(*shape)
+    leaf = torch.from_numpy(x).requires_grad_()
+    getattr(F, op)(leaf, dim).backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(backward(dy), leaf.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dy", [0.0, 2.0, -1.0])

@@ -23,7 +23,7 @@ from scratch.layers import Linear
 from scratch.ops import softmax
 
 BY_NAME = {case.name: case for case in CASES}
-SOFTMAX, ACTIVATION = (importlib.import_module(f"scratch.ops.{name}") for name in ("softmax", "activation"))
+SOFTMAX, NORMAL_CDF = (importlib.import_module(f"scratch.ops.{name}") for name in ("softmax", "normal_cdf"))
 PARTS = {"y = (a * (b)) / d", "y = (a * (c)) / d"}
 
 
@@ -119,14 +119,14 @@ def test_every_fault_of_scratch_can_be_planted():
 
 def test_mutants_are_told_apart_and_a_sample_stays():
     mutants = [mutant for subject in subjects_of(SOFTMAX) for mutant in mutants_of(subject)]
-    assert len({mutant.key for mutant in mutants}) == len(mutants) > 50
+    assert len({mutant.key for mutant in mutants}) == len(mutants) > 40
     chosen = sample(mutants, 10)
     assert len(chosen) == 10
     assert set(chosen) - set(sample(mutants[5:], 10)) <= set(mutants[:5])
 
 
 def test_a_constant_is_planted_in_its_module():
-    name, module = "SQRT_HALF", scratch.ops.activation
+    name, module = "SQRT_HALF", scratch.ops.normal_cdf
     right = module.SQRT_HALF
     (mutant,) = [m for m in mutants_of(subject(module, name)) if "0.505" in m.lines[2]]
     with mutant.planted():
@@ -161,16 +161,16 @@ def test_reach():
 
     assert reach.unfit == [failing]
     assert names(subject(SOFTMAX, "softmax")) == ["softmax-float64", "softmax-float32", signatures.name]
-    assert names(subject(ACTIVATION, "SQRT_HALF")) == ["gelu-float64", signatures.name]
+    assert names(subject(NORMAL_CDF, "SQRT_HALF")) == ["gelu-float64", signatures.name]
     assert names(subject(SOFTMAX, "log_softmax")) == [signatures.name]
 
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        ("y /= y.mean(axis=dim, keepdims=True)", NUMERIC),
-        ("y = np.exp(x - x.max(axis=dim, keepdims=False))", CRASH),
-        ("y = np.exp(x - x.min(axis=dim, keepdims=True))", CRASH),  # it warns of an overflow
+        ('block *= np.einsum("mn->m", block)[:, None]', NUMERIC),
+        ("block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=False), out=y[part])", CRASH),
+        ("block = np.subtract(rows[part], rows[part].min(axis=1, keepdims=True), out=y[part])", CRASH),  # it warns of an overflow
     ],
 )
 def test_a_fault_is_judged_by_its_cases(fault, expected):
@@ -296,6 +296,6 @@ def test_nothing_to_mutate_is_a_usage_error(capsys):
 
 
 def test_constants_and_functions_are_found():
-    assert functions_of(SOFTMAX).keys() == {"softmax", "log_softmax"}
-    assert [s.name for s in subjects_of(SOFTMAX)] == ["softmax", "log_softmax"]
-    assert {"SQRT_HALF", "gelu"} <= {s.name for s in subjects_of(ACTIVATION)}
+    assert functions_of(SOFTMAX).keys() == {"softmax", "log_softmax", "_rows", "_unrows"}
+    assert [s.name for s in subjects_of(SOFTMAX)] == ["softmax", "log_softmax", "_rows", "_unrows"]
+    assert {"SQRT_HALF", "normal_cdf"} <= {s.name for s in subjects_of(NORMAL_CDF)}

@@ -18,7 +18,7 @@ X = np.arange(6.0).reshape(2, 3)
 
 def test_whoever_imported_the_function_runs_the_fault():
     right = softmax(X)[0]
-    with planted(softmax, "y /= y.sum(", "y /= y.max("):
+    with planted(softmax, "block /= np.einsum", "block /= 2 * np.einsum"):
         assert not np.allclose(softmax(X)[0], right)
         assert np.array_equal(sys.modules["scratch.ops.softmax"].softmax(X)[0], softmax(X)[0])
         assert np.array_equal(Softmax(-1)(X)[0], softmax(X)[0])
@@ -27,7 +27,7 @@ def test_whoever_imported_the_function_runs_the_fault():
 
 def test_functions_inside_are_part_of_it():
     _, backward = softmax(X)
-    with planted(softmax, "lambda dy: y * (dy - ", "lambda dy: y * (dy + "):
+    with planted(softmax, "np.subtract(dy_rows", "np.add(dy_rows"):
         _, wrong = softmax(X)
     dy = np.ones_like(X) * [1, 2, 3]
     assert not np.allclose(wrong(dy), backward(dy))
@@ -56,20 +56,20 @@ def test_defaults_are_part_of_it():
 
 def test_it_is_taken_out_after_an_error():
     code = softmax.__code__
-    with pytest.raises(KeyError), planted(softmax, "y /=", "y *="):
+    with pytest.raises(KeyError), planted(softmax, "block /=", "block *="):
         raise KeyError
     assert softmax.__code__ is code
 
 
-@pytest.mark.parametrize(("old", "count"), [("no such text", 0), ("dim", 8)])
+@pytest.mark.parametrize(("old", "count"), [("no such text", 0), ("dim", 7)])
 def test_the_text_must_occur_once(old, count):
     with pytest.raises(ValueError, match=f"softmax: '{old}' occurs {count} times"), planted(softmax, old, ""):
         pass
 
 
 def test_two_faults_do_not_go_into_one_function():
-    with planted(softmax, "y /=", "y *="), pytest.raises(ValueError, match="something is planted in it already"):
-        planted(softmax, "y /=", "y -=").__enter__()
+    with planted(softmax, "block /=", "block *="), pytest.raises(ValueError, match="something is planted in it already"):
+        planted(softmax, "block /=", "block -=").__enter__()
 
 
 def test_what_is_no_python_function_is_refused():

@@ -11,6 +11,7 @@ import torch
 import reference.functional
 import reference.layers
 import reference.models
+import reference.positions
 import scratch.layers
 import scratch.models
 import scratch.ops
@@ -93,9 +94,16 @@ def test_layers_take_torchs_arguments(name):
             assert theirs[argument].default == ours.default, f"{name}({argument})"
 
 
+@pytest.mark.parametrize("name", [name for name in reference.layers.__all__ if not hasattr(torch.nn, name)])
+def test_layers_that_torch_lacks_have_one_signature(name):
+    ours, theirs = (inspect.signature(getattr(package, name)).parameters for package in (scratch.layers, reference.layers))
+    assert ours == ({} if "__init__" not in vars(getattr(reference.layers, name)) else theirs)
+
+
 @pytest.mark.parametrize("name", scratch.ops.__all__)
 def test_ops_take_torchs_arguments(name):
-    theirs = getattr(reference.functional, name, None) or getattr(torch.nn.functional, name, None) or getattr(torch, name)
+    libraries = reference.functional, reference.positions, torch.nn.functional, torch
+    theirs = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         signature = inspect.signature(theirs).parameters
     except ValueError:  # a builtin, whose arguments only its cases can show

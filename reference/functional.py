@@ -92,6 +92,18 @@ def masked_max(x: Tensor, lengths: Tensor) -> Tensor:
     return x.masked_fill(_beyond(x, lengths), -torch.inf).max(dim=1).values
 
 
+def layer_norm(
+    x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, normalized_shape: tuple[int, ...], eps: float = 1e-5
+) -> Tensor:
+    """F.layer_norm that takes its tensors first."""
+    return F.layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+def rms_norm(x: Tensor, weight: Tensor | None = None, *, normalized_shape: tuple[int, ...], eps: float | None = None) -> Tensor:
+    """F.rms_norm that takes its tensors first."""
+    return F.rms_norm(x, normalized_shape, weight, eps)
+
+
 def rnn(
     x: Tensor,
     h0: Tensor,

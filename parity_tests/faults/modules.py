@@ -215,12 +215,12 @@ FAULTS = [
     ),
     Fault(
         "softmax: writes into x",
-        "np.exp(x - x.max(axis=dim, keepdims=True))",
-        "np.exp(np.subtract(x, x.max(axis=dim, keepdims=True), out=x))",
+        "y = np.empty(rows.shape, x.dtype)",
+        "y = rows",
         "forward",
         "changes its input",
         "ops.softmax.softmax",
-        ("softmax", "Softmax"),
+        ("softmax",),
         "softmax|Softmax",
     ),
     Fault(

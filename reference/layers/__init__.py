@@ -2,7 +2,24 @@
 
 from reference.layers.activation import activation_named
 from reference.layers.alignment import AdditiveAttention, DotAttention
+from reference.layers.feed_forward import FeedForward
+from reference.layers.learned_positions import LearnedPositions
 from reference.layers.masked_pool import MaskedMax, MaskedMean
 from reference.layers.recurrent import GRU, LSTM, RNN
+from reference.layers.relative_position import RelativePositionBias
+from reference.layers.sinusoidal_positions import SinusoidalPositions
 
-__all__ = ["GRU", "LSTM", "RNN", "AdditiveAttention", "DotAttention", "MaskedMax", "MaskedMean", "activation_named"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AdditiveAttention",
+    "DotAttention",
+    "FeedForward",
+    "LearnedPositions",
+    "MaskedMax",
+    "MaskedMean",
+    "RelativePositionBias",
+    "SinusoidalPositions",
+    "activation_named",
+]

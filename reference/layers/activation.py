@@ -1,13 +1,17 @@
 """The activations' names in a model's configuration."""
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import nn
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
+    "gelu_tanh": partial(nn.GELU, "tanh"),
     "silu": nn.SiLU,
 }
 

@@ -6,12 +6,16 @@ from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
+from scratch.layers.feed_forward import FeedForward
+from scratch.layers.learned_positions import LearnedPositions
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from scratch.layers.masked_pool import MaskedMax, MaskedMean
-from scratch.layers.norm import BatchNorm1d, BatchNorm2d
+from scratch.layers.norm import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from scratch.layers.relative_position import RelativePositionBias
+from scratch.layers.sinusoidal_positions import SinusoidalPositions
 
 __all__ = [
     "GELU",
@@ -29,11 +33,14 @@ __all__ = [
     "DotAttention",
     "Dropout",
     "Embedding",
+    "FeedForward",
     "Flatten",
     "GRUCell",
     "L1Loss",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSoftmax",
     "MSELoss",
@@ -41,11 +48,14 @@ __all__ = [
     "MaskedMean",
     "MaxPool2d",
     "NLLLoss",
+    "RMSNorm",
     "RNNCell",
     "ReLU",
+    "RelativePositionBias",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "Softmax",
     "Tanh",

@@ -1,7 +1,11 @@
 """Activations as layers, and their names."""
 
+from collections.abc import Callable
+from functools import partial
+
 from scratch.module import Array, Backward, Module
-from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.gelu import gelu
 from scratch.ops.softmax import log_softmax, softmax
 
 
@@ -73,7 +77,15 @@ class LogSoftmax(Module):
         return log_softmax(x, self.dim)
 
 
-ACTIVATIONS = {"relu": ReLU, "leaky_relu": LeakyReLU, "sigmoid": Sigmoid, "tanh": Tanh, "gelu": GELU, "silu": SiLU}
+ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "gelu": GELU,
+    "gelu_tanh": partial(GELU, "tanh"),
+    "silu": SiLU,
+}
 
 
 def activation_named(name: str) -> Module:

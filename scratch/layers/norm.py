@@ -1,9 +1,13 @@
 """Normalisation layers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from scratch.module import Array, Backward, Buffer, Module, Parameter, apply
+from scratch.ops.layer_norm import layer_norm
 from scratch.ops.norm import batch_norm
+from scratch.ops.rms_norm import rms_norm
 
 
 class _BatchNorm(Module):
@@ -58,3 +62,36 @@ class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images (N, C, H, W)."""
 
     dimensions = (4,)
+
+
+class LayerNorm(Module):
+    """Normalisation of x (..., *normalized_shape) over its last axes, as torch.nn.LayerNorm; an int is one axis."""
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+    ):
+        self.normalized_shape, self.eps = _positive("LayerNorm", normalized_shape), eps
+        self.weight = Parameter(np.ones(self.normalized_shape, np.float32)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(self.normalized_shape, np.float32)) if elementwise_affine and bias else None
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return apply(layer_norm, x, self.weight, self.bias, normalized_shape=self.normalized_shape, eps=self.eps)
+
+
+class RMSNorm(Module):
+    """Division of x (..., *normalized_shape) by the root of its mean square over its last axes, as torch.nn.RMSNorm."""
+
+    def __init__(self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True):
+        self.normalized_shape, self.eps = _positive("RMSNorm", normalized_shape), eps
+        self.weight = Parameter(np.ones(self.normalized_shape, np.float32)) if elementwise_affine else None
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return apply(rms_norm, x, self.weight, normalized_shape=self.normalized_shape, eps=self.eps)
+
+
+def _positive(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """A shape of at least one axis, each positive; an int is one axis."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or min(shape) < 1:
+        raise ValueError(f"{layer}: expected a normalized_shape of positive sizes, got {normalized_shape}")
+    return shape

@@ -8,7 +8,7 @@ given); where there is a single array input, its gradient itself. Backwards of o
 `needs`, a bool for each input: work is saved on those that are False. A backward is called at most once.
 """
 
-from scratch.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.additive_attention import additive_attention
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
 from scratch.ops.conv import conv2d
@@ -16,14 +16,20 @@ from scratch.ops.cross_entropy import cross_entropy, nll_loss
 from scratch.ops.dropout import dropout
 from scratch.ops.embedding import embedding
 from scratch.ops.flatten import flatten
+from scratch.ops.gelu import gelu
 from scratch.ops.gru import gru
+from scratch.ops.layer_norm import layer_norm
 from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
 from scratch.ops.lstm import lstm
 from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from scratch.ops.relative_position import relative_position_bucket
+from scratch.ops.rms_norm import rms_norm
 from scratch.ops.rnn import rnn
+from scratch.ops.rotary import rotary
+from scratch.ops.sinusoidal_positions import sinusoidal_positions
 from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
@@ -41,6 +47,7 @@ __all__ = [
     "gelu",
     "gru",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -50,11 +57,15 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "relative_position_bucket",
     "relu",
+    "rms_norm",
     "rnn",
+    "rotary",
     "scaled_dot_product_attention",
     "sigmoid",
     "silu",
+    "sinusoidal_positions",
     "smooth_l1_loss",
     "softmax",
     "tanh",

@@ -1,5 +1,7 @@
 """What the ops ask of their inputs, said in one line where it is not so."""
 
+import math
+
 import numpy as np
 
 from scratch.module import Array
@@ -17,6 +19,21 @@ def has_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]
     """Raise ValueError unless an array that is given has the expected shape."""
     if array is not None and array.shape != expected:
         raise ValueError(f"{op}: expected {name} of shape {expected}, got {array.shape}")
+
+
+def ends_in(op: str, x: Array, normalized_shape: tuple[int, ...]) -> int:
+    """How many numbers the last axes of x hold together; ValueError unless they are those of normalized_shape."""
+    count = math.prod(normalized_shape)
+    if not normalized_shape or count < 1 or x.shape[-len(normalized_shape) :] != tuple(normalized_shape):
+        raise ValueError(f"{op}: expected an x whose last axes are normalized_shape, got {x.shape} and {normalized_shape}")
+    return count
+
+
+def has_positions(op: str, x: Array, positions: Array) -> None:
+    """Raise ValueError unless there is a position for each row of x (..., T, D), the same for several or not."""
+    fit = x.ndim > positions.ndim and all(n in (1, m) for n, m in zip(positions.shape[::-1], x.shape[-2::-1], strict=False))
+    if not fit:
+        raise ValueError(f"{op}: expected positions (T,) or (..., T) for x (..., T, D), got {positions.shape} and {x.shape}")
 
 
 def one_of(op: str, name: str, value: str, choices: tuple[str, ...]) -> None:

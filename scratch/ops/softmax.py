@@ -4,19 +4,65 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
+from scratch.ops.threads import Part, in_blocks
 
 
 def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """exp(x) / sum(exp(x)) along `dim`, shifted by the maximum so that nothing overflows."""
     one_float_dtype("softmax", x=x)
-    y = np.exp(x - x.max(axis=dim, keepdims=True))
-    y /= y.sum(axis=dim, keepdims=True)
-    return y, lambda dy: y * (dy - (dy * y).sum(axis=dim, keepdims=True))
+    rows = _rows(x, dim)
+    y = np.empty(rows.shape, x.dtype)
+
+    def forward(part: Part) -> None:
+        block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=y[part])
+        np.exp(block, out=block)
+        block /= np.einsum("mn->m", block)[:, None]
+
+    def backward(dy: Array) -> Array:
+        dy_rows, dx = _rows(dy, dim), np.empty_like(y)
+
+        def spread(part: Part) -> None:
+            through_sum = np.einsum("mn,mn->m", dy_rows[part], y[part])[:, None]
+            block = np.subtract(dy_rows[part], through_sum, out=dx[part])
+            block *= y[part]
+
+        in_blocks(spread, dx)
+        return _unrows(dx, x, dim)
+
+    in_blocks(forward, y)
+    return _unrows(y, x, dim), backward
 
 
 def log_softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """x - log(sum(exp(x))) along `dim`, shifted by the maximum so that nothing overflows."""
     one_float_dtype("log_softmax", x=x)
-    y = x - x.max(axis=dim, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
-    return y, lambda dy: dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
+    rows = _rows(x, dim)
+    y = np.empty(rows.shape, x.dtype)
+
+    def forward(part: Part) -> None:
+        block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=y[part])
+        block -= np.log(np.einsum("mn->m", np.exp(block)))[:, None]
+
+    def backward(dy: Array) -> Array:
+        dy_rows, dx = _rows(dy, dim), np.empty_like(y)
+
+        def spread(part: Part) -> None:
+            block = np.exp(y[part], out=dx[part])
+            block *= np.einsum("mn->m", dy_rows[part])[:, None]
+            np.subtract(dy_rows[part], block, out=block)
+
+        in_blocks(spread, dx)
+        return _unrows(dx, x, dim)
+
+    in_blocks(forward, y)
+    return _unrows(y, x, dim), backward
+
+
+def _rows(x: Array, dim: int) -> Array:
+    """x as a matrix (M, n) whose rows run along `dim`."""
+    return np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+
+
+def _unrows(rows: Array, x: Array, dim: int) -> Array:
+    """Rows that run along `dim` in the shape of x."""
+    return np.moveaxis(rows.reshape(np.moveaxis(x, dim, -1).shape), -1, dim)

@@ -1,0 +1,105 @@
+"""Attention and what transformers are made of."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from parity.case import ParityCase
+from parity.inputs import Draw
+from scratch.module import Array
+
+Inputs = Callable[[Draw], dict[str, Any]]
+B, H, L, S, E, V = 3, 2, 13, 17, 5, 7  # batch, heads, queries, keys, and the widths of keys and values
+LENGTHS = np.array([6, 17, 1])
+
+
+def attended(*leading: int, queries: int = L, keys: int = S, groups: int = 0, values: bool = True, spread: bool = False) -> Inputs:
+    """Queries, keys and values (*leading, ...), the last two perhaps of fewer heads; spread: most weights are near 0."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Array]:
+        few = (*leading[:-1], groups) if groups else leading
+        inputs = {
+            "query": draw.normal(*leading, queries, E, scale=8.0 if spread else 1.5),
+            "key": draw.normal(*few, keys, E, scale=8.0 if spread else 1.5),
+        }
+        return inputs | ({"value": draw.normal(*few, keys, V)} if values else {})
+
+    return draw_inputs
+
+
+def masked(inputs: Inputs, mask: Callable[[Draw], Array]) -> Inputs:
+    """The same with a mask."""
+    return lambda draw: inputs(draw) | {"attn_mask": mask(draw)}
+
+
+def dropping(inputs: Inputs, *shape: int) -> Inputs:
+    """The same with dropout's mask, behind the other where there is one."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        drawn = inputs(draw)
+        return drawn | {"attn_mask": drawn.get("attn_mask"), "keep": draw.booleans(*shape)}
+
+    return draw_inputs
+
+
+def ragged(draw: Draw) -> Array:
+    """Keys within their lengths, for every query and head alike."""
+    return (np.arange(S) < LENGTHS[:, None])[:, None, None]
+
+
+def arbitrary(draw: Draw) -> Array:
+    """Any keys, for one query none, for one all, for one the last alone."""
+    mask = draw.booleans(L, S)
+    mask[3], mask[7], mask[9] = False, True, np.arange(S) == S - 1
+    return mask
+
+
+def bias(*shape: int) -> Callable[[Draw], Array]:
+    """Numbers to add to the scores."""
+    return lambda draw: draw.normal(*shape)
+
+
+def bias_with_blind_rows(draw: Draw) -> Array:
+    """Numbers to add to the scores, and minus infinity where there is nothing to attend."""
+    return np.where(arbitrary(draw), draw.normal(B, 1, L, S), -np.inf)
+
+
+SDPA, WEIGHTS = "scaled_dot_product_attention", "attention_weights"
+ATTENTION = [
+    ParityCase(f"attention{suffix}", f"ops.{SDPA}", f"functional.{SDPA}", inputs, config)
+    for suffix, inputs, config in (
+        ("", attended(B, H), {}),
+        ("-spread", attended(B, H, spread=True), {}),
+        ("-one-head", attended(B), {}),
+        ("-two-axes", attended(), {}),
+        ("-causal", attended(B, H, queries=S), {"is_causal": True}),
+        ("-causal-fewer-queries", attended(B, H), {"is_causal": True}),
+        ("-causal-more-queries", attended(B, H, queries=S + 4), {"is_causal": True}),
+        ("-scale", attended(B, H), {"scale": 0.3}),
+        ("-ragged", masked(attended(B, H), ragged), {}),
+        ("-masked", masked(attended(B, H), arbitrary), {}),
+        ("-masked-causal", masked(attended(B, H), arbitrary), {"is_causal": True}),
+        ("-bias", masked(attended(B, H), bias(B, H, L, S)), {}),
+        ("-bias-of-heads", masked(attended(B, H), bias(H, L, S)), {"scale": 1.0}),
+        ("-bias-of-keys", masked(attended(B, H), bias(B, 1, 1, S)), {}),
+        ("-bias-blind", masked(attended(B, H), bias_with_blind_rows), {}),
+        ("-bias-causal", masked(attended(B, H), bias(H, L, S)), {"is_causal": True}),
+        ("-grouped", attended(B, 6, groups=2), {"enable_gqa": True}),
+        ("-grouped-bias", masked(attended(B, 6, groups=2), bias(6, L, S)), {"enable_gqa": True, "is_causal": True}),
+        ("-dropout", dropping(attended(B, H), B, H, L, S), {"dropout_p": 0.3}),
+        ("-dropout-ragged", dropping(masked(attended(B, H), ragged), B, H, L, S), {"dropout_p": 0.3, "is_causal": True}),
+        ("-dropout-grouped", dropping(attended(B, 6, groups=2), B, 6, L, S), {"dropout_p": 0.3, "enable_gqa": True}),
+    )
+]
+ATTENTION += [
+    ParityCase(f"attention_weights{suffix}", f"ops.{WEIGHTS}", f"functional.{WEIGHTS}", inputs, config)
+    for suffix, inputs, config in (
+        ("", attended(B, H, values=False), {}),
+        ("-causal", attended(B, H, values=False), {"is_causal": True, "scale": 0.3}),
+        ("-masked", masked(attended(B, H, values=False), arbitrary), {}),
+        ("-bias-grouped", masked(attended(B, 6, groups=2, values=False), bias(6, L, S)), {"enable_gqa": True}),
+    )
+]
+
+CASES = [*ATTENTION]

@@ -1,0 +1,31 @@
+"""Distances between positions, told apart the less the larger they are."""
+
+import math
+
+import numpy as np
+
+from scratch.module import Array, Backward
+
+
+def relative_position_bucket(
+    relative_position: Array, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
+) -> tuple[Array, Backward]:
+    """The bucket of each relative position, key minus query, as T5 has them (Raffel et al. 2020, section 2.1); no gradient.
+
+    Half of the buckets hold one distance each, the others ever more of them, up to max_distance and all beyond.
+    bidirectional: the second half of all buckets is for keys after the query; otherwise those have distance 0.
+    """
+    count = num_buckets // 2 if bidirectional else num_buckets
+    exact = count // 2
+    if relative_position.dtype.kind != "i" or exact < 1 or max_distance <= exact or (bidirectional and num_buckets % 2):
+        raise ValueError(
+            f"relative_position_bucket: expected whole numbers, num_buckets of at least {4 if bidirectional else 2}, even if "
+            f"bidirectional, and a max_distance above {exact}, got {relative_position.dtype}, {num_buckets} and {max_distance}"
+        )
+    distance = np.abs(relative_position) if bidirectional else np.maximum(-relative_position, 0)
+    share = np.log(np.maximum(distance, exact) / exact) / math.log(max_distance / exact)  # of the way to max_distance
+    far = np.minimum(exact + (share * (count - exact)).astype(relative_position.dtype), count - 1)
+    bucket = np.where(distance < exact, distance, far)
+    if bidirectional:
+        bucket += count * (relative_position > 0)
+    return bucket, lambda dy: None
