@@ -97,7 +97,7 @@ def test_layers_take_torchs_arguments(name):
 @pytest.mark.parametrize("name", [name for name in reference.layers.__all__ if not hasattr(torch.nn, name)])
 def test_layers_that_torch_lacks_have_one_signature(name):
     ours, theirs = (inspect.signature(getattr(package, name)).parameters for package in (scratch.layers, reference.layers))
-    assert ours == ({} if "__init__" not in vars(getattr(reference.layers, name)) else theirs)
+    assert ours == ({} if list(theirs) == ["args", "kwargs"] else theirs)  # of a torch module that makes nothing
 
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
