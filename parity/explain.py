@@ -7,9 +7,11 @@ is given only if the repair that it names makes the tensors match.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -73,11 +75,38 @@ def _wrong_runs(evidence: Evidence) -> Iterator[tuple[str, Tensors]]:
     if isinstance(subject, torch.nn.Module):
         mode = "eval mode though in training" if subject.training else "training though in eval mode"
         yield f"behaves as in {mode}", _tensors(lambda: build().train(not subject.training), problem)
+    for name, without, other in _left_out(build, problem):
+        yield f"takes no notice of {name}", _tensors(without, other)
+        yield f"goes on where {name} ends it: y alone is 0 there", _cut(without, other, evidence.calibration.truth)
     later = replace(problem, inputs=tree.map_leaves(other_numbers, dict(problem.inputs)))
     yield "is that of a later call: what the backward needs is kept where the next call overwrites it", _tensors(build, later)
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):
             yield text, _tensors(build, problem, _Instead(name, wrong))
+
+
+def _left_out(build: Build, problem: Problem) -> Iterator[tuple[str, Build, Problem]]:
+    """The reference without one of what it may do without: an input of a module, an array among the options of a function."""
+    subject = build()
+    if isinstance(subject, torch.nn.Module):
+        for name, parameter in zip(problem.inputs, inspect.signature(subject.forward).parameters.values(), strict=False):
+            if parameter.default is None and problem.inputs[name] is not None:
+                yield name, build, replace(problem, inputs={**problem.inputs, name: None})
+    elif isinstance(subject, partial):
+        for name, value in subject.keywords.items():
+            if isinstance(value, torch.Tensor):
+                yield name, partial(partial, subject, **{name: None}), problem
+
+
+def _cut(build: Build, problem: Problem, truth: Tensors) -> Tensors:
+    """What a reference computes whose first output is made 0 where the truth is; {} where the truth is 0 nowhere."""
+    first = next(name for name in truth if name.split(".")[0] == "y")
+    kept = truth[first] != 0
+    if kept.all() or kept.shape != problem.cotangents[0].shape:
+        return {}
+    dy, *others = problem.cotangents
+    tensors = _tensors(build, replace(problem, cotangents=(dy * kept, *others)))
+    return {**tensors, first: tensors[first] * kept} if first in tensors else {}
 
 
 def _tensors(build: Build, problem: Problem, mode: TorchFunctionMode | None = None) -> Tensors:

@@ -13,6 +13,7 @@ OTHER_VALUES: dict[str, tuple[float, ...]] = {
     "eps": (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3),
     "negative_slope": (0.0, 0.02, 0.1, 0.2, 0.3),
     "dim": (0, 1, 2, 3),
+    "padding_idx": (0,),
 }
 
 # What torch's own signatures tell of its Python functions, told of its built-in ones.
