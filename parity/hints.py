@@ -278,7 +278,8 @@ def _places(evidence: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, A
     inputs = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in tree.leaves(key, value))
     options = evidence.subject.keywords if isinstance(evidence.subject, partial) else getattr(evidence.subject, "__dict__", {})
     marks: list[tuple[str, Array]] = []
-    for key, value in (inputs | {"y": evidence.calibration.truth.get("y")}).items():
+    outputs = {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
+    for key, value in (inputs | outputs).items():
         if not isinstance(value, np.ndarray) or not value.ndim:
             continue
         if value.dtype.kind == "b":

@@ -268,5 +268,5 @@ def _strided(array: Array) -> Array:
 
 
 def other_numbers(value: Any) -> Any:
-    """Other numbers of the same kind: a float array turned round along its first axis."""
-    return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f" else value
+    """Other numbers of the same kind: an array of numbers turned round along its first axis."""
+    return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fiu" else value

@@ -9,8 +9,8 @@ from parity.cases.recurrent import CASES
 from parity.check import posed
 from parity.counterfactuals import TABLE, cells
 from parity.counterfactuals.recurrent import kernel
-from parity.explain import _Calls, _Instead, _tensors
 from parity.hints import MARGIN
+from parity.mistaken import Calls, Instead, mistaken
 from parity.tolerance import deviation
 from parity.twins import reference_builder, run_reference
 
@@ -23,7 +23,7 @@ calibrated = cache(posed.__wrapped__)
 @cache
 def calls_of(case):
     """The names of the torch functions that a case's reference calls."""
-    subject, calls = reference_builder(case)(), _Calls()
+    subject, calls = reference_builder(case)(), Calls()
     with calls:
         run_reference(lambda: subject, calibrated(case, 0)[0], "float64", backward=False)
     return calls.seen.keys()
@@ -32,7 +32,7 @@ def calls_of(case):
 def differences(case, name, function):
     """The tensors that differ from torch's where a function stands in for the one of this name."""
     problem, calibration = calibrated(case, 0)
-    tensors = _tensors(reference_builder(case), problem, _Instead(name, function))
+    tensors = mistaken(reference_builder(case), problem, mode=Instead(name, function))
     missing = calibration.truth.keys() - tensors.keys()
     shared = tensors.keys() & calibration.truth.keys()
     return missing, [

@@ -121,6 +121,7 @@ OPS = [
 ]
 OPS += [
     ParityCase("rnn-relu", "ops.rnn", "functional.rnn", sequence(1), {"nonlinearity": "relu"}),
+    ParityCase("rnn-relu-ragged", "ops.rnn", "functional.rnn", sequence(1), {"nonlinearity": "relu", "counts": COUNTS}),
     ParityCase("rnn-relu-at-the-kink", "ops.rnn", "functional.rnn", silent_start, {"nonlinearity": "relu"}),
     ParityCase("lstm-projected", "ops.lstm", "functional.lstm", sequence(4, cell=True, projected=4)),
     ParityCase("lstm-projected-ragged", "ops.lstm", "functional.lstm", sequence(4, cell=True, projected=4), {"counts": COUNTS}),

@@ -68,6 +68,8 @@ def gru(a: Tensor, b: Tensor, state: State, weights: list[Any], gates: dict[str,
     elif change == "no r in the backward":
         reset = graft(reset, r * of_h["n"].detach() + of_h["n"])
     elif change == "no r in dweight_hh":
+        reset = graft(reset, r * F.linear(h, weight.detach(), bias) + F.linear(h.detach(), weight))
+    elif change == "no r in the gradients":
         reset = graft(reset, r * F.linear(h, weight.detach(), bias.detach()) + F.linear(h.detach(), weight, bias))
     elif change == "no r in dbias_hh":
         reset = graft(reset, r * F.linear(h, weight, bias.detach()) + bias)
@@ -104,6 +106,7 @@ def step(
         "no bias_hh": (bias_ih, None),
         "bias_ih twice": (bias_ih, bias_ih),
         "bias_hh twice": (bias_hh, bias_hh),
+        "biases swapped": (bias_hh, bias_ih),
     }.get(change, (bias_ih, bias_hh))
     turned = weight_hh.unflatten(0, (-1, h.shape[1])).transpose(1, 2).flatten(0, 1) if "transposed" in change else weight_hh
     a, b = F.linear(x, weight_ih, bias_ih), F.linear(h, turned, bias_hh)
@@ -118,9 +121,16 @@ def step(
     return next_state(b)
 
 
+def ended(state: State, change: str) -> State:
+    """The final state, perhaps with a part whose gradient is lost."""
+    lost = {"no dh_n": (0,), "no dc_n": (1,), "neither dh_n nor dc_n": (0, 1)}.get(change, ())
+    return tuple(held(part) if i in lost else part for i, part in enumerate(state))
+
+
 def cell(kind: str, x: Tensor, hx: Any, *weights: Any, **mistake: Any) -> Any:
     """torch's kernel of one step with one mistake."""
     state = step(kind, x, tuple(hx) if isinstance(hx, tuple | list) else (hx,), [*weights, None], **mistake)
+    state = ended(state, mistake.get("change", ""))
     return state if len(state) > 1 else state[0]
 
 
@@ -161,6 +171,7 @@ OF_EVERY_CELL = changes(
         "transposed": "multiplies h by weight_hh, not by its transpose",
         "transposed in dh": "multiplies by weight_hh's transpose in dh, not by weight_hh",
         "h constant": "takes h of the step before for a constant in the backward: no gradient flows through it",
+        "no dh_n": "takes no notice of the gradient of the final h",
         "dweight_hh by the new h": "pairs the gradient of weight_hh with the step's own h; it belongs with the h before",
     }
 )
@@ -174,6 +185,8 @@ OF_LSTM: list[Mistake] = [
             "old c": "lets c of the step before out; h is o tanh of the new c",
             "c constant": "takes c of the step before for a constant in the backward: no gradient flows through it",
             "state constant": "takes h and c of the step before for constants in the backward: no gradient flows through them",
+            "no dc_n": "takes no notice of the gradient of the final c",
+            "neither dh_n nor dc_n": "takes no notice of the gradients of the final h and c",
             "dc not by f": "hands dc to the step before without the factor f",
             "df by the new c": "multiplies by the new c in the forget gate's gradient; it belongs with the c before",
         }
@@ -191,6 +204,7 @@ OF_GRU: list[Mistake] = [
     *((f"has its gates in the order {order}; torch's is r u n", {"change": order}) for order in GRU_ORDERS),
     *changes(
         {
+            "biases swapped": "swaps bias_ih and bias_hh",
             "reset before the product": "resets h before its product with weight_hh; torch resets the product",
             "bias not reset": "adds bias_hh after the reset; torch resets it too",
             "no reset": "has no reset gate",
@@ -198,7 +212,8 @@ OF_GRU: list[Mistake] = [
             "turned round": "has the update gate turned round: u is the share of the old h",
             "whole candidate": "adds the whole candidate n; its share is 1 - u",
             "no r in the backward": "leaves the factor r out of the backward",
-            "no r in dweight_hh": "leaves the factor r out of the gradients of weight_hh and bias_hh",
+            "no r in the gradients": "leaves the factor r out of the gradients of weight_hh and bias_hh",
+            "no r in dweight_hh": "leaves the factor r out of the gradient of weight_hh",
             "no r in dbias_hh": "leaves the factor r out of the gradient of bias_hh, which is not that of bias_ih",
             "no dh by u": "lacks the way through u h in the backward",
             "no dh by weight_hh": "lacks the way through weight_hh in the backward",

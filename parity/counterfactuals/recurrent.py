@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parity.counterfactuals.cells import MISTAKES, State, changes, held, step
+from parity.counterfactuals.cells import MISTAKES, State, changes, ended, held, step
 from parity.counterfactuals.graft import graft
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
@@ -43,7 +43,8 @@ def stack(
     starts = list(zip(*hx, strict=True)) if isinstance(hx, tuple | list) else [(h,) for h in hx]
     rows, directions = len(starts), 2 if both else 1
     by_direction = [row % directions * layers + row // directions for row in range(rows)]
-    starts = [starts[row] for row in by_direction] if change == "states by direction" else starts
+    if change in ("states by direction", "initial states by direction"):
+        starts = [starts[row] for row in by_direction]
     ends: list[State] = []
     for layer in range(layers):
         found = []
@@ -60,7 +61,7 @@ def stack(
             ends.append(end)
         found = found[::-1] if change == "directions swapped" else found
         values = [torch.cat(parts, dim=-1) for parts in zip(*found, strict=True)]
-    if change == "states by direction":
+    if change in ("states by direction", "final states by direction"):
         ends = [ends[by_direction.index(row)] for row in range(rows)]
     elif change == "states of the last layer":
         ends = ends[-directions:]
@@ -73,13 +74,15 @@ def one_way(
     kind: str, reverse: bool, values: Values, start: State, weights: list[Any], change: str, gates: Any
 ) -> tuple[Values, State]:
     """One layer in one direction."""
+    if change == ("dx of the forward direction lost" if not reverse else "dx of the reverse direction lost"):
+        values = [held(x) for x in values]
     if not reverse or change == "not reversed":
         return over_time(kind, values, start, weights, change, gates)
-    turned = values[::-1]
+    turned = values if change == "x not turned" else values[::-1]
     if change in ("dx not turned back", "neither dy nor dx turned"):
         turned = [graft(value, other) for value, other in zip(turned, values, strict=True)]
     found, end = over_time(kind, turned, start, weights, change, gates)
-    y = found if change == "not turned back" else found[::-1]
+    y = found if change == "y not turned back" else found[::-1]
     if change in ("dy not turned", "neither dy nor dx turned"):
         y = [graft(value, other) for value, other in zip(y, found, strict=True)]
     return y, (y[-1], *end[1:]) if change == "state of the last step" else end
@@ -93,24 +96,23 @@ def over_time(kind: str, values: Values, state: State, weights: list[Any], chang
         n, before = len(x), state
         if t and change in ("carried h constant", "dy alone"):
             state = (held(state[0]), *state[1:])
-        if t and change in ("carried c constant", "dy alone"):
+        if t and change == "carried c constant":
             state = (state[0], *map(held, state[1:]))
         new = step(kind, x, tuple(part[:n] for part in state), _weights_at(here, weights, change), change, gates)
         if change == f"{here} skipped":
             new = tuple(part[:n] for part in before)
         elif change == f"{here} skipped in the backward":
             new = tuple(graft(part, old[:n]) for part, old in zip(new, before, strict=True))
-        state = tuple(torch.cat([part, old[n:]]) for part, old in zip(new, state, strict=True))
+        waiting = 0.0 if change == "0 where it does not run" else 1.0
+        state = tuple(torch.cat([part, waiting * old[n:]]) for part, old in zip(new, state, strict=True))
         y = before[0][:n] if change == "a step behind" else new[0]
         found.append(held(y) if change == f"{here} skipped in the backward" else y)
     if change == "last dy alone":
         going_on = [*map(len, values[1:]), 0]
         found = [torch.cat([held(y[:n]), y[n:]]) for y, n in zip(found, going_on, strict=True)]
-    if change in ("no dh_n", "no gradient of the end", "dy alone"):
-        state = (held(state[0]), *state[1:])
-    if change in ("no dc_n", "no gradient of the end", "dy alone"):
-        state = (state[0], *map(held, state[1:]))
-    return found, state
+    if change == "no dy":
+        found = [held(y) for y in found]
+    return found, ended(state, "no dh_n" if change == "dy alone" else change)
 
 
 def _weights(flat: list[Tensor], row: int, rows: int, biases: bool) -> list[Any]:
@@ -140,19 +142,25 @@ OF_ONE_STATE = changes(
         "carried h constant": "carries no gradient of h from step to step: dh of the step before is lost",
         "dy alone": "takes dy alone in each step of the backward: what comes from the step after is lost",
         "last dy alone": "takes dy of the last step alone in the backward",
-        "no dh_n": "takes no notice of the gradient of the final h",
+        "no dy": "takes no notice of dy, only of the gradient of the final state",
         **{f"{name} of the first step": f"overwrites the gradient of {name} at each step; they add up" for name in WEIGHTS[:4]},
         "weights of the first step": "overwrites the gradients of the weights at each step; they add up",
         "weights of the last step": "takes the last step's gradient alone for the weights; those of all steps add up",
+        "0 where it does not run": "sets the state of a sequence that has ended to 0",
         "states by direction": "orders the states by direction, then layer; torch's order is by layer, then direction",
+        "initial states by direction": "takes the initial states by direction, then layer; they come by layer, then direction",
+        "final states by direction": "gives out the final states by direction, then layer; torch's order is by layer first",
         "states of the first layer": "begins every layer with the first layer's initial state",
         "state handed on": "begins each layer with the final state of the layer before",
         "states of the last layer": "gives out the final state of the last layer alone",
         "not reversed": "runs the reverse direction forwards",
-        "not turned back": "does not turn the reverse direction's values back",
+        "x not turned": "does not turn the reverse direction's x round",
+        "y not turned back": "does not turn the reverse direction's y back",
         "dx not turned back": "does not turn the reverse direction's dx back",
         "dy not turned": "does not turn the reverse direction's dy round",
         "neither dy nor dx turned": "does not turn the reverse direction's gradients, neither dy nor dx",
+        "dx of the forward direction lost": "takes dx of the reverse direction alone; it is the sum of both directions'",
+        "dx of the reverse direction lost": "takes dx of the forward direction alone; it is the sum of both directions'",
         "directions swapped": "joins the reverse direction before the forward one",
         "states of the directions swapped": "swaps the final states of the two directions",
         "state of the last step": "takes y of the last step for the reverse direction's final state; that ends at the first",
@@ -165,8 +173,6 @@ OF_TWO_STATES = changes(
         "h 0": "takes no notice of h0: begins at 0",
         "c 0": "takes no notice of c0: begins at 0",
         "carried c constant": "carries no gradient of c from step to step: dc of the step before is lost",
-        "no dc_n": "takes no notice of the gradient of the final c",
-        "no gradient of the end": "takes no notice of the gradients of the final h and c",
     }
 )
 TABLE: dict[str, list[tuple[str, Callable[..., Any]]]] = {
