@@ -16,8 +16,10 @@ from torch.overrides import TorchFunctionMode
 
 from parity import tree
 from parity.counterfactuals import counterfactuals
+from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity.locate import Evidence
 from parity.twins import Build, Problem, Tensors, other_numbers, run_reference
+from scratch.module import Array
 
 Run = Callable[[bool], Tensors]  # with its backward, or the outputs alone
 
@@ -28,6 +30,7 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
     calls = Calls()
     with calls:
         subject = build()
+        uses = watch_parts(subject) if isinstance(subject, torch.nn.Module) else []
         run_reference(lambda: subject, problem, "float64", backward=False)
     if isinstance(subject, torch.nn.Module):
         mode = "eval mode though in training" if subject.training else "training though in eval mode"
@@ -35,14 +38,13 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
     for name, without, other in _left_out(subject, build, problem):
         yield f"takes no notice of {name}", partial(mistaken, without, other)
         yield f"goes on where {name} ends it: y alone is 0 there", partial(_cut, evidence.calibration.truth, without, other)
-    for name, value in problem.inputs.items():
-        if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu":
-            for number, other in (("more", np.minimum(value + 1, value.max())), ("less", np.maximum(value - 1, value.min()))):
-                shifted = replace(problem, inputs={**problem.inputs, name: other})
-                yield f"takes {name} for one {number}", partial(mistaken, build, shifted)
+    for text, otherwise in _read_otherwise(problem):
+        yield text, partial(mistaken, build, otherwise)
     later = replace(problem, inputs=tree.map_leaves(other_numbers, dict(problem.inputs)))
     text = "is that of a later call: what the backward needs is kept where the next call overwrites it"
     yield text, partial(mistaken, build, later)
+    for text, wrong_build in wrong_uses(uses, build):
+        yield text, partial(mistaken, wrong_build, problem)
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):
             yield text, partial(mistaken, build, problem, mode=Instead(name, wrong))
@@ -66,6 +68,20 @@ def _left_out(subject: Any, build: Build, problem: Problem) -> Iterator[tuple[st
         for name, value in subject.keywords.items():
             if isinstance(value, torch.Tensor):
                 yield name, partial(partial, subject, **{name: None}), problem
+
+
+def _read_otherwise(problem: Problem) -> Iterator[tuple[str, Problem]]:
+    """The problem with other whole numbers: lengths off by one, sequences off by a step or backwards."""
+    for name, value in problem.inputs.items():
+        others: dict[str, Array] = {}
+        if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim == 1:
+            others[f"takes {name} for one more"] = np.minimum(value + 1, value.max())
+            others[f"takes {name} for one less"] = np.maximum(value - 1, value.min())
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim == 2:
+            others[f"reads {name} a step late"] = np.roll(value, 1, axis=1)
+            others[f"reads {name} a step early"] = np.roll(value, -1, axis=1)
+            others[f"reads {name} backwards"] = value[:, ::-1]
+        yield from ((text, replace(problem, inputs={**problem.inputs, name: other})) for text, other in others.items())
 
 
 def _cut(truth: Tensors, build: Build, problem: Problem, backward: bool = True) -> Tensors:

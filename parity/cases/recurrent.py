@@ -75,7 +75,8 @@ def padded(ties: bool = False) -> Inputs:
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         x = draw.grid(B, T, I) if ties else draw.normal(B, T, I, offset=-5.0)
-        return {"x": np.where(np.arange(T)[:, None] < LENGTHS[:, None, None], x, 9.0), "lengths": LENGTHS}
+        t = np.arange(T)[:, None]
+        return {"x": np.where(t < LENGTHS[:, None, None], x, 9.0 + t), "lengths": LENGTHS}
 
     return draw_inputs
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from parity.counterfactuals import activation, cells, convolution, embedding, loss, normalisation, pooling, recurrent
+from parity.counterfactuals import activation, cells, convolution, embedding, loss, normalisation, pooling, recurrent, sequences
 from parity.counterfactuals.options import other_options
 
 Wrong = Callable[..., Any]
@@ -24,6 +24,7 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **normalisation.TABLE,
     **pooling.TABLE,
     **recurrent.TABLE,
+    **sequences.TABLE,
 }
 
 
