@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -152,8 +153,8 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
 
     The cotangents are not contiguous, and the subject is called once more, on other inputs, before the first call's
     backward runs. Inputs, cotangents and parameters that have changed afterwards are named in `broken`, and so are
-    gradients that the second call's backward does not add to. Without the backward, only the outputs and the buffers
-    come back.
+    gradients that two parameters share, and those that the second call's backward does not add to. Without the
+    backward, only the outputs and the buffers come back.
     """
 
     def as_array(value: Any) -> Any:
@@ -226,6 +227,16 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         for leaf_name, leaf in tree.leaves(name, gradient)
     }
     tensors |= {f"grad {name}": parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
+    held_twice = (
+        (name, other)
+        for (name, one), (other, two) in combinations(parameters.items(), 2)
+        if one.grad is not None and two.grad is not None and np.shares_memory(one.grad, two.grad)
+    )
+    broken += [
+        f"the backward gives {name} and {other} one array as their gradient, expected one for each: what is done to one "
+        "in place happens to both"
+        for name, other in held_twice
+    ]
     if parameters and later and not broken:  # a gradient of zero added to those that are there
         later(*(np.zeros_like(dy) for dy in cotangents))
         broken += [
@@ -258,5 +269,5 @@ def _strided(array: Array) -> Array:
 
 
 def other_numbers(value: Any) -> Any:
-    """Other numbers of the same kind: a float array turned round along its first axis."""
-    return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f" else value
+    """Other numbers of the same kind: an array of numbers turned round along its first axis."""
+    return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fiu" else value

@@ -96,6 +96,14 @@ def test_dtype():
     assert cause_of_value(lambda x: x.astype(np.float64) + x.astype(np.float64) ** 2, "float32") == ""
 
 
+def test_digits_are_not_the_cause_where_another_tensor_lacks_more_than_digits():
+    def wrong(x, weight):
+        return x @ weight.T, lambda dy: (dy @ weight * (1 + 1e-8 * np.sin(dy @ weight)), np.sin(dy.T @ x))
+
+    arrays = {"x": X[:, 0], "weight": NAMES["weight"]}
+    assert cause(lambda: wrong, lambda: F.linear, arrays) == ""
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_numbers_have_no_cause(seed):
     """Unrelated wrong values, in an output, a gradient or both, are explained by nothing."""

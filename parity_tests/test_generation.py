@@ -37,7 +37,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", [*OPTIONS, {"top_k": V}], ids=str)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_same_uniforms_choose_the_same_tokens(options, dtype):
     rng = np.random.default_rng(0)
@@ -62,7 +62,32 @@ def test_tokens_come_as_often_as_their_probability(options):
     np.testing.assert_allclose(counts, p / p.sum(), atol=2 / n)
 
 
-@pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (np.nextafter(1, 0), 3)])
+def test_no_level_of_the_logits_matters():
+    rng = np.random.default_rng(3)
+    logits, uniform = rng.normal(scale=3, size=(50, V)), rng.random(50)
+    levels = rng.choice([-2e3, 0, 2e3], (50, 1))
+    for module, array in ((ours, np.asarray), (theirs, torch.from_numpy)):
+        expected = module.next_token(array(logits), array(uniform))
+        np.testing.assert_array_equal(module.next_token(array(logits + levels), array(uniform)), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_tokens_are_told_apart_to_the_digits_of_float64(dtype):
+    logits = np.random.default_rng(4).normal(size=(50, V)).astype(dtype)
+    p = np.exp(logits.astype(np.float64))
+    edges = np.cumsum(p, axis=1) / p.sum(axis=1, keepdims=True)
+    for token in range(V - 1):
+        assert (ours.next_token(logits, edges[:, token] - 1e-12) == token).all()
+        assert (ours.next_token(logits, edges[:, token] + 1e-12) == token + 1).all()
+
+
+def test_top_p_keeps_no_more_than_suffice():
+    halves, uniforms = np.zeros((3, 2)), np.array([0.1, 0.5, 0.9])
+    assert (ours.next_token(halves, uniforms, top_p=0.5) == 0).all()
+    assert (theirs.next_token(torch.from_numpy(halves), torch.from_numpy(uniforms), top_p=0.5) == 0).all()
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (np.nextafter(1, 0), 3), (1.0, 3)])
 def test_the_ends_of_the_unit_interval_choose_a_possible_token(uniform, token):
     logits, uniforms = np.array([[-np.inf, 0.0, 1.0, 2.0, -np.inf]]), np.array([uniform])
     assert ours.next_token(logits, uniforms) == token
@@ -124,6 +149,46 @@ def test_one_beam_is_greedy():
     greedy, _ = ours.generate(our_model, prompt, np.zeros((9, 1)), temperature=0)
     text, _ = ours.beam_search(our_model, prompt, 9, 1)
     np.testing.assert_array_equal(text, greedy[0])
+
+
+def test_no_length_is_preferred_unless_asked_for():
+    prompt = np.array([[2, 7]])
+    assert ours.beam_search(our_model, prompt, 9, 3)[1] == ours.beam_search(our_model, prompt, 9, 3, length_penalty=0.0)[1]
+    for module, model, tokens in ((ours, our_model, prompt), (theirs, their_model, torch.from_numpy(prompt))):
+        assert len(module.beam_search(model, tokens, 0, 3)[0]) == 0
+
+
+def levelled_model(tokens, state):
+    """The model in float32, with logits of its rows on levels far apart and a token that never comes."""
+    (logits, state), _ = our_model(tokens, state)
+    logits = logits + 2e3 * (tokens % 3 - 1)[..., None]
+    logits[..., 0] -= 4e3
+    return (logits.astype(np.float32), state), None
+
+
+def test_beams_are_weighed_in_float64_at_every_level():
+    prompt = np.array([[2, 7]])
+    text, score = ours.beam_search(levelled_model, prompt, 6, 5)
+    (logits, _), _ = levelled_model(np.array([[*prompt[0], *text[:-1]]]), None)
+    logits = logits[0, 1:].astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    assert np.isclose(score, log_p[np.arange(6), text].sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_the_search_stops_when_nothing_better_can_come(penalty):
+    """Of two tokens as likely as each other one ends: a longer text without a penalty is never better."""
+    calls = []
+
+    def model(tokens, state):
+        calls.append(tokens)
+        return (np.zeros((*tokens.shape, 2)), (np.zeros((1, len(tokens))),)), None
+
+    text, score = ours.beam_search(model, np.array([[1]]), 7, 2, end=0, length_penalty=penalty)
+    assert np.isclose(score, np.log(0.5))
+    assert len(text) == 1
+    assert len(calls) == (1 if penalty == 0 else 7)
 
 
 @pytest.mark.parametrize(

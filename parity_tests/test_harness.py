@@ -134,6 +134,27 @@ def test_missing_parameter_gradient():
     assert [(c.path, c.phase) for c in verdict.culprits] == [("layers.2", "backward")]
 
 
+def test_parameters_that_share_one_gradient_array():
+    def sharing(forward):
+        def changed(*inputs):
+            y, backward = forward(*inputs)
+
+            def share(dy, cell=forward.__self__):
+                gradients = backward(dy)
+                cell.bias_hh.grad = cell.bias_ih.grad
+                return gradients
+
+            return y, share
+
+        return changed
+
+    verdict = judged("RNNCell", submodule("", sharing))
+    assert [finding.message.split(",")[0] for finding in verdict.findings] == [
+        "the backward gives bias_ih and bias_hh one array as their gradient"
+    ]
+    assert [(c.path, c.phase) for c in verdict.culprits] == [("", "backward")]
+
+
 def test_missing_input_gradient():
     verdict = judged("linear", lambda op: lambda x, w, b: (op(x, w, b)[0], lambda dy: (None, *op(x, w, b)[1](dy)[1:])))
     assert verdict.findings[0].message.startswith("grad x is missing")

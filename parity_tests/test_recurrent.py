@@ -172,6 +172,22 @@ BAD = {
         lambda: ops.rnn(normal(3, 2, 3), normal(2, 4), normal(4, 3), normal(5, 4)),
         "rnn: expected weight_hh of shape (4, 4), got (5, 4)",
     ),
+    "narrow weight_hh": (
+        lambda: ops.rnn(normal(3, 2, 3), normal(2, 5), normal(4, 3), normal(4, 5)),
+        "rnn: expected weight_hh of shape (4, 4), got (4, 5)",
+    ),
+    "narrow weight_hh of a GRU": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 5), normal(12, 3), normal(12, 5)),
+        "gru: expected weight_hh of shape (12, 4), got (12, 5)",
+    ),
+    "no projection": (
+        lambda: ops.lstm(normal(3, 2, 3), normal(2, 2), normal(2, 4), normal(16, 3), normal(16, 2)),
+        "lstm: expected weight_hh of shape (16, 4), got (16, 2)",
+    ),
+    "weight_hr": (
+        lambda: ops.lstm(normal(3, 2, 3), normal(2, 2), normal(2, 4), normal(16, 3), normal(16, 2), weight_hr=normal(4, 2)),
+        "lstm: expected weight_hr of shape (2, 4), got (4, 2)",
+    ),
     "bias": (
         lambda: ops.rnn(normal(3, 2, 3), normal(2, 4), normal(4, 3), normal(4, 4), normal(4), normal(5)),
         "rnn: expected bias_hh of shape (4,), got (5,)",

@@ -32,6 +32,13 @@ def sequence(gates: int, cell: bool = False, projected: int = 0, bias: bool = Tr
     return draw_inputs
 
 
+def silent_start(draw: Draw) -> dict[str, Any]:
+    """A sequence and a state of zeros at first, and no bias: the activation is asked for its slope at exactly 0."""
+    inputs = sequence(1, bias=False)(draw)
+    inputs["x"][:3] = inputs["h0"][...] = 0
+    return inputs
+
+
 def tokens(*shape: int, vocabulary: int = 9) -> Inputs:
     """Numbers that repeat, 2 among them, which is the padding where there is any."""
 
@@ -68,7 +75,8 @@ def padded(ties: bool = False) -> Inputs:
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         x = draw.grid(B, T, I) if ties else draw.normal(B, T, I, offset=-5.0)
-        return {"x": np.where(np.arange(T)[:, None] < LENGTHS[:, None, None], x, 9.0), "lengths": LENGTHS}
+        t = np.arange(T)[:, None]
+        return {"x": np.where(t < LENGTHS[:, None, None], x, 9.0 + t), "lengths": LENGTHS}
 
     return draw_inputs
 
@@ -94,6 +102,13 @@ def step(states: int, given: bool = True) -> Inputs:
     return draw_inputs
 
 
+def silent_step(draw: Draw) -> dict[str, Any]:
+    """A step of which the first row is 0, x and state."""
+    inputs = step(1)(draw)
+    inputs["x"][0] = inputs["hx"][0] = 0
+    return inputs
+
+
 SIZES: dict[str, Any] = {"input_size": I, "hidden_size": H}
 OPS = [
     ParityCase(f"{op}{suffix}", f"ops.{op}", f"functional.{op}", inputs, config)
@@ -107,6 +122,8 @@ OPS = [
 ]
 OPS += [
     ParityCase("rnn-relu", "ops.rnn", "functional.rnn", sequence(1), {"nonlinearity": "relu"}),
+    ParityCase("rnn-relu-ragged", "ops.rnn", "functional.rnn", sequence(1), {"nonlinearity": "relu", "counts": COUNTS}),
+    ParityCase("rnn-relu-at-the-kink", "ops.rnn", "functional.rnn", silent_start, {"nonlinearity": "relu"}),
     ParityCase("lstm-projected", "ops.lstm", "functional.lstm", sequence(4, cell=True, projected=4)),
     ParityCase("lstm-projected-ragged", "ops.lstm", "functional.lstm", sequence(4, cell=True, projected=4), {"counts": COUNTS}),
     ParityCase("embedding", "ops.embedding", "torch.nn.functional.embedding", table),
@@ -143,7 +160,13 @@ LAYERS = [
     )
 ]
 LAYERS += [
-    ParityCase("RNN-relu", "layers.RNN", "layers.RNN", layered(1, 2), SIZES | {"num_layers": 2, "nonlinearity": "relu"}),
+    ParityCase(
+        "RNN-relu",
+        "layers.RNN",
+        "layers.RNN",
+        layered(1, 4),
+        SIZES | {"num_layers": 2, "nonlinearity": "relu", "bidirectional": True},
+    ),
     ParityCase(
         "LSTM-projected",
         "layers.LSTM",
@@ -169,7 +192,16 @@ CELLS = [
         ("-no-states", step(states, given=False), {}),
     )
 ]
-CELLS += [ParityCase("RNNCell-relu", "layers.RNNCell", "torch.nn.RNNCell", step(1), SIZES | {"nonlinearity": "relu"})]
+CELLS += [
+    ParityCase("RNNCell-relu", "layers.RNNCell", "torch.nn.RNNCell", step(1), SIZES | {"nonlinearity": "relu"}),
+    ParityCase(
+        "RNNCell-relu-at-the-kink",
+        "layers.RNNCell",
+        "torch.nn.RNNCell",
+        silent_step,
+        SIZES | {"nonlinearity": "relu", "bias": False},
+    ),
+]
 
 EMBEDDINGS = [
     ParityCase("Embedding", "layers.Embedding", "torch.nn.Embedding", tokens(5, 4), {"num_embeddings": 9, "embedding_dim": 7}),

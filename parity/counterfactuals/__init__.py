@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import Tensor
-
-from parity.counterfactuals import activation, convolution, loss, normalisation, pooling
+from parity.counterfactuals import activation, cells, convolution, embedding, loss, normalisation, pooling, recurrent, sequences
 from parity.counterfactuals.options import other_options
 
-Wrong = Callable[..., Tensor]
+Wrong = Callable[..., Any]
 
 TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **activation.TABLE,
+    **cells.TABLE,
     **convolution.TABLE,
+    **embedding.TABLE,
     **loss.TABLE,
     **normalisation.TABLE,
     **pooling.TABLE,
+    **recurrent.TABLE,
+    **sequences.TABLE,
 }
 
 

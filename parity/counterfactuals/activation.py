@@ -111,12 +111,14 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
         ("has the slope 1 - y rather than y (1 - y) in the backward", _with_slope(torch.sigmoid, lambda x, y: 1 - y)),
         ("has the slope 1 - y² in the backward, which is tanh's", _with_slope(torch.sigmoid, lambda x, y: 1 - y * y)),
         ("has the slope y (1 + y) rather than y (1 - y) in the backward", _with_slope(torch.sigmoid, lambda x, y: y * (1 + y))),
+        ("leaves its slope out of the backward, y (1 - y)", _with_slope(torch.sigmoid, lambda x, y: torch.ones_like(y))),
         ("has the slope x (1 - x), which takes x for y, in the backward", _with_slope(torch.sigmoid, lambda x, y: x * (1 - x))),
     ],
     "tanh": [
         ("has the slope 1 - y rather than 1 - y² in the backward", _with_slope(torch.tanh, lambda x, y: 1 - y)),
         ("has the slope 1 + y² rather than 1 - y² in the backward", _with_slope(torch.tanh, lambda x, y: 1 + y * y)),
         ("has the slope 1 - x², which takes x for y, in the backward", _with_slope(torch.tanh, lambda x, y: 1 - x * x)),
+        ("leaves its slope out of the backward, 1 - y²", _with_slope(torch.tanh, lambda x, y: torch.ones_like(y))),
         ("has the slope y (1 - y) in the backward, which is sigmoid's", _with_slope(torch.tanh, lambda x, y: y * (1 - y))),
     ],
     "gelu": [

@@ -13,6 +13,7 @@ OTHER_VALUES: dict[str, tuple[float, ...]] = {
     "eps": (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3),
     "negative_slope": (0.0, 0.02, 0.1, 0.2, 0.3),
     "dim": (0, 1, 2, 3),
+    "padding_idx": (0,),
 }
 
 # What torch's own signatures tell of its Python functions, told of its built-in ones.
@@ -54,7 +55,7 @@ def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]
         for other in (default, *OTHER_VALUES.get(key, ()), *((not value,) if isinstance(value, bool) else ())):
             if (
                 other is inspect.Parameter.empty
-                or (other is None and key != "stride")
+                or (other is None and key not in ("stride", "padding_idx"))
                 or repr(other) in tried
                 or _same(value, other)
             ):

@@ -3,7 +3,17 @@
 `python -m parity_tests.faults` plants them all and writes docs/fault-catalogue.md.
 """
 
-from parity_tests.faults import activations, basics, convolutional, losses, modules, optimisers
+from parity_tests.faults import (
+    activations,
+    basics,
+    convolutional,
+    losses,
+    modules,
+    optimisers,
+    recurrent,
+    recurrent_layers,
+    recurrent_models,
+)
 from parity_tests.faults.fault import Fault, Judgement, judge
 
 FAMILIES = {
@@ -11,6 +21,9 @@ FAMILIES = {
     "activations": activations.FAULTS,
     "convolutional": convolutional.FAULTS,
     "losses": losses.FAULTS,
+    "recurrent ops": recurrent.FAULTS,
+    "recurrent layers": recurrent_layers.FAULTS,
+    "recurrent models": recurrent_models.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
 }

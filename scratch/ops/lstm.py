@@ -29,7 +29,7 @@ def lstm(
     weight_ih is (4H, I), weight_hh (4H, P), a bias (4H,). counts (T,) says how many rows, the first ones, still run at each
     step: torch's batch_sizes. A row that has ended keeps its state, and its y is 0. The backward takes dy, dh_n and dc_n.
     """
-    check_recurrence("lstm", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=4)
+    check_recurrence("lstm", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=4, projected=weight_hr is not None)
     one_float_dtype("lstm", x=x, c0=c0, weight_hr=weight_hr)
     (T, B, _), P, H = x.shape, weight_hh.shape[1], len(weight_hh) // 4
     has_shape("lstm", "c0", c0, (B, H))

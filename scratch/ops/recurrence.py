@@ -7,9 +7,17 @@ from scratch.ops.checks import has_shape, one_float_dtype
 
 
 def check_recurrence(
-    op: str, x: Array, h0: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array | None, bias_hh: Array | None, gates: int
+    op: str,
+    x: Array,
+    h0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None,
+    bias_hh: Array | None,
+    gates: int,
+    projected: bool = False,
 ) -> None:
-    """Raise ValueError unless x (T, B, I), the state and the weights of so many gates fit each other."""
+    """Raise ValueError unless x (T, B, I), the state and the weights of so many gates fit; a projected h may be narrower."""
     one_float_dtype(op, x=x, h0=h0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh)
     if x.ndim != 3 or weight_ih.ndim != 2 or weight_hh.ndim != 2 or len(weight_ih) % gates:
         raise ValueError(
@@ -17,10 +25,11 @@ def check_recurrence(
             f"got {x.shape}, {weight_ih.shape} and {weight_hh.shape}"
         )
     has_shape(op, "weight_ih", weight_ih, (len(weight_ih), x.shape[2]))
-    has_shape(op, "weight_hh", weight_hh, (len(weight_ih), weight_hh.shape[1]))
+    width = weight_hh.shape[1] if projected else len(weight_ih) // gates
+    has_shape(op, "weight_hh", weight_hh, (len(weight_ih), width))
     for name, bias in (("bias_ih", bias_ih), ("bias_hh", bias_hh)):
         has_shape(op, name, bias, (len(weight_ih),))
-    has_shape(op, "h0", h0, (x.shape[1], weight_hh.shape[1]))
+    has_shape(op, "h0", h0, (x.shape[1], width))
 
 
 def added(bias_ih: Array | None, bias_hh: Array | None) -> Array | None:

@@ -1,0 +1,140 @@
+"""Mistakes in how a module uses its parts, which are right themselves: what it gives them, and what becomes of their gradients."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations, count
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from parity import tree
+from parity.counterfactuals.graft import graft
+
+Build = Callable[[], Any]
+Before = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # the inputs to others
+After = Callable[[tuple[Any, ...], Any], Any]  # the inputs and the output to another output
+
+
+@dataclass(frozen=True)
+class Use:
+    """One call of a part: where the part is, the how-manieth of its calls, what it was given and what it returned."""
+
+    path: str
+    index: int
+    inputs: dict[str, Any]
+    optional: tuple[str, ...]
+    output: Any
+
+
+def watch_parts(module: nn.Module) -> list[Use]:
+    """The uses of the parts that the module holds itself, added to the list as they happen."""
+    uses: list[Use] = []
+    calls: Counter[str] = Counter()
+
+    def note(path: str, part: nn.Module, given: tuple[Any, ...], output: Any) -> None:
+        parameters = inspect.signature(part.forward).parameters
+        optional = tuple(name for name, parameter in parameters.items() if parameter.default is None)
+        uses.append(Use(path, calls[path], dict(zip(parameters, given, strict=False)), optional, output))
+        calls[path] += 1
+
+    for path, part in _parts(module):
+        part.register_forward_hook(lambda part, given, output, path=path: note(path, part, given, output))
+    return uses
+
+
+def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
+    """What may be wrong with each use, and how to make a module that is wrong in this way."""
+    often = Counter(use.path for use in uses)
+    for use in uses:
+        part = use.path if often[use.path] == 1 else f"call {use.index + 1} of {use.path}"
+        for text, before, after in _mistakes(use, part):
+            yield text, _built_with(build, use, before, after)
+
+
+def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After | None]]:
+    """What a mistake says of the module, and what it makes of the inputs of the part, or of its inputs and output."""
+    for name, leaves in _groups(use.inputs.items()):
+        yield f"lets no gradient back through {name} of {part}", partial(_changed, leaves, _held), None
+        yield f"gives {part} zeros for {name}", partial(_changed, leaves, torch.zeros_like), None
+    given = list(use.inputs.items())
+    for i, (name, value) in enumerate(given):
+        if name in use.optional and value is not None:
+            yield f"does not pass {name} on to {part}", partial(_without, i), None
+    for (i, (name, one)), (j, (other, two)) in combinations(enumerate(given), 2):
+        if isinstance(one, Tensor) and isinstance(two, Tensor) and one.shape == two.shape and one is not two:
+            yield f"gives {part} its {name} and {other} in each other's place", partial(_swapped, i, j), None
+    for name, leaves in _groups([("y", use.output)]):
+        from_its = "" if name == "y" else f" from its {name}"
+        yield f"lets no gradient back into {part}{from_its}", None, partial(_returned, leaves, _held)
+    first = given[0][1] if given else None
+    if isinstance(first, Tensor) and isinstance(use.output, Tensor) and first.shape == use.output.shape:
+        yield f"leaves {part} out", None, lambda items, y: items[0]
+        if first.is_floating_point():
+            yield f"leaves {part} out of the backward", None, lambda items, y: graft(y, items[0])
+
+
+def _built_with(build: Build, use: Use, before: Before | None, after: After | None) -> Build:
+    """Builds the module and changes that one use of the part."""
+
+    def wrong() -> Any:
+        module = build()
+        part = module.get_submodule(use.path)
+        calls, returns = count(), count()
+        if before is not None:
+            part.register_forward_pre_hook(lambda part, given: before(given) if next(calls) == use.index else None)
+        if after is not None:
+            part.register_forward_hook(lambda part, given, output: after(given, output) if next(returns) == use.index else None)
+        return module
+
+    return wrong
+
+
+def _parts(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, part in module.named_children():
+        if isinstance(part, nn.ModuleList):
+            yield from ((f"{name}.{i}", item) for i, item in enumerate(part))
+        else:
+            yield name, part
+
+
+def _groups(named: Iterable[tuple[str, Any]]) -> list[tuple[str, set[int]]]:
+    """Floating-point tensors by name, and those of a nest by the name of the nest too: the numbers of the leaves that they are."""
+    groups: dict[str, set[int]] = {}
+    leaves = [leaf for name, value in named for leaf in tree.leaves(name, value)]
+    for k, (name, leaf) in enumerate(leaves):
+        if isinstance(leaf, Tensor) and leaf.is_floating_point():
+            parts = name.split(".")
+            for n in range(1, len(parts) + 1):
+                groups.setdefault(".".join(parts[:n]), set()).add(k)
+    return list(groups.items())
+
+
+def _changed(leaves: set[int], change: Callable[[Tensor], Tensor], nest: Any) -> Any:
+    """The nest with some of its leaves changed."""
+    number = count()
+    return tree.map_leaves(lambda leaf: change(leaf) if next(number) in leaves else leaf, nest)
+
+
+def _returned(leaves: set[int], change: Callable[[Tensor], Tensor], items: tuple[Any, ...], y: Any) -> Any:
+    return _changed(leaves, change, y)
+
+
+def _without(i: int, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return *items[:i], None, *items[i + 1 :]
+
+
+def _swapped(i: int, j: int, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    swapped = list(items)
+    swapped[i], swapped[j] = items[j], items[i]
+    return tuple(swapped)
+
+
+def _held(x: Tensor) -> Tensor:
+    """The same numbers with a gradient of 0, so that every parameter still has one."""
+    return graft(x, 0 * x)

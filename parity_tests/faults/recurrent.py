@@ -1,0 +1,474 @@
+"""Faults of the recurrent ops and of looking rows up."""
+
+from functools import partial
+
+from parity_tests.faults.fault import Fault
+
+EVERY = "rnn|lstm|gru|RNN|LSTM|GRU|RNNCell|LSTMCell|GRUCell"
+rnn = partial(Fault, function="ops.rnn.rnn", cases=("rnn-ragged", "RNN-both-ways"), culprit="rnn|RNN|RNNCell")
+relu = partial(Fault, function="ops.rnn.rnn", cases=("rnn-relu", "RNN-relu"), culprit="rnn|RNN|RNNCell")
+rnn_cell = partial(rnn, cases=("rnn", "RNNCell"))
+lstm = partial(Fault, function="ops.lstm.lstm", cases=("lstm-ragged",), culprit="lstm|LSTM|LSTMCell")
+lstm_cell = partial(lstm, cases=("lstm", "LSTMCell"))
+projected = partial(lstm, cases=("lstm-projected",))
+gru = partial(Fault, function="ops.gru.gru", cases=("gru-ragged",), culprit="gru|GRU|GRUCell")
+gru_cell = partial(gru, cases=("gru", "GRUCell"))
+embedding = partial(
+    Fault, function="ops.embedding.embedding", cases=("embedding", "Embedding-padding"), culprit="embedding|Embedding"
+)
+
+# Reads the gates of an LSTM's weights in another order, by the blocks of rows that i, f, g and o are taken from.
+REORDERED = (
+    "half[2 * H : 3 * H] = 1; weight_ih, weight_hh, bias_ih, bias_hh = (w if w is None else "
+    "w.reshape(4, H, *w.shape[1:])[[{}]].reshape(w.shape) for w in (weight_ih, weight_hh, bias_ih, bias_hh))"
+)
+BACKWARDS = "reversed(list(enumerate(running)))"
+MATMUL = "np.matmul(dz[t, :n], weight_hh, out=dh"
+
+RNN = [
+    rnn_cell("rnn: bias_ih left out", "added(bias_ih, bias_hh)", "bias_hh", "forward", "leaves bias_ih out"),
+    rnn_cell("rnn: bias_hh left out", "added(bias_ih, bias_hh)", "bias_ih", "forward", "leaves bias_hh out"),
+    rnn("rnn: bias_ih added twice", "added(bias_ih, bias_hh)", "2 * bias_ih", "forward", "bias_ih in the place of bias_hh"),
+    rnn_cell("rnn: weight_hh not transposed", "weight_hh.T, out", "weight_hh, out", "forward", "not by its transpose"),
+    rnn_cell(
+        "rnn: weight_hh transposed in the backward", "weight_hh, out=dh", "weight_hh.T, out=dh", "backward", "transpose in dh"
+    ),
+    rnn_cell("rnn: no activation", "np.tanh(z, out=z)", "pass", "forward", "has no activation"),
+    rnn("rnn: sigmoid", "np.tanh(z, out=z)", "z[...] = 1 / (1 + np.exp(-z))", "forward", "takes sigmoid for tanh"),
+    rnn("rnn: nonlinearity ignored", 'if nonlinearity == "tanh":', "if False:", "forward", "takes relu for tanh"),
+    rnn_cell("rnn: slope of tanh without the square", "1 - value * value", "1 - value", "backward", "1 - y rather than 1 - y²"),
+    rnn("rnn: slope of tanh with the wrong sign", "1 - value * value", "1 + value * value", "backward", r"1 \+ y² rather than"),
+    rnn("rnn: slope of sigmoid", "1 - value * value", "value * (1 - value)", "backward", "which is sigmoid's"),
+    rnn("rnn: slope of tanh left out", "1 - value * value", "1", "backward", "leaves its slope out"),
+    relu("rnn: slope of relu left out", "value > 0", "1", "backward", "does not mask the gradient"),
+    relu("rnn: slope of relu is its value", "value > 0", "value", "backward", "multiplies the gradient by y"),
+    relu(
+        "rnn: slope of relu at 0",
+        "value > 0",
+        "(value > 0) | ((h[t, :n] @ weight_hh.T + from_x[t, :n]) == 0)",
+        "backward",
+        "where x is 0",
+        cases=("rnn-relu-at-the-kink", "RNNCell-relu-at-the-kink"),
+    ),
+    rnn("rnn: h detached", f"{MATMUL}[:n])", "dh[:n] = 0", "backward", "for a constant in the backward"),
+    rnn("rnn: dh of the step after lost", "dh[:n] += dy", "dh[:n] = dy", "backward", "takes dy alone"),
+    rnn(
+        "rnn: dy of the last step alone",
+        "+= dy[t, :n]",
+        "+= dy[t, :n] * (t == T - 1)",
+        "backward",
+        "last step",
+        cases=("rnn", "RNN"),
+    ),
+    rnn("rnn: dy ignored", "dh[:n] += dy[t, :n]", "pass", "backward", "no notice of dy"),
+    rnn("rnn: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "no notice of the gradient of the final h"),
+    rnn(
+        "rnn: dweight_hh paired with h_t", "h[:-1].reshape", "h[1:].reshape", "backward", "pairs the gradient", cases=("rnn", "RNN")
+    ),
+    rnn(
+        "rnn: dweight_hh overwritten", "rows.T @ h[:-1].reshape(T * B, H)", "dz[0].T @ h[0]", "backward", "overwrites the gradient"
+    ),
+    rnn("rnn: dweight_ih overwritten", "rows.T @ steps", "dz[0].T @ x[0]", "backward", "overwrites the gradient of weight_ih"),
+    rnn("rnn: first step skipped in the backward", BACKWARDS, f"{BACKWARDS[:-1]}[1:])", "backward", "skips the first step"),
+    rnn(
+        "rnn: last step skipped in the backward",
+        BACKWARDS,
+        f"{BACKWARDS[:-1]}[:-1])",
+        "backward",
+        "skips the last step",
+        cases=("rnn", "RNN-batch-first"),
+    ),
+    rnn(
+        "rnn: first step skipped",
+        "h[t + 1, n:] = h[t, n:]",
+        "n *= t > 0; h[t + 1, n:] = h[t, n:]",
+        "forward",
+        "skips the first step",
+    ),
+    rnn("rnn: y a step behind", "stopped(h[1:]", "stopped(h[:-1]", "forward", "h before each step"),
+    rnn("rnn: h0 ignored", "h[0] = h0", "h[0] = 0", "forward", "begins at 0"),
+    rnn("rnn: gradient of h0 missing", "dx, dh, rows", "dx, None, rows", "backward", "h0 is missing", cases=("rnn", "rnn-ragged")),
+    rnn("rnn: gradient of h0 is zero", "dx, dh, rows", "dx, 0 * dh, rows", "backward", "is zero everywhere", cases=("rnn", "RNN")),
+    rnn("rnn: gradient of the biases averaged", "column_sums(rows)", "column_sums(rows) / T", "backward", "needs the factor 13"),
+    rnn("rnn: one gradient for both biases", "dbias.copy()", "dbias", "backward", "one array", cases=("RNN", "RNNCell")),
+    rnn(
+        "rnn: runs over the padding",
+        "rows_running(counts, T, B)",
+        "[B] * T",
+        "forward",
+        "goes on where (counts|lengths)",
+        cases=("rnn-ragged", "RNN-ragged"),
+    ),
+    rnn(
+        "rnn: final state of an ended sequence lost",
+        "= h[t, n:]",
+        "= 0",
+        "forward",
+        "ended to 0|zero everywhere",
+        cases=("rnn-ragged", "RNN-ragged"),
+    ),
+    rnn(
+        "rnn: float32 inside",
+        "B, H), x.dtype)\n    h",
+        "B, H), 'f4')\n    h",
+        "forward",
+        "precision of float32",
+        cases=("rnn", "RNN"),
+    ),
+    rnn("rnn: promotes float32", "np.zeros((T, B, H), x.dtype)", "np.zeros((T, B, H))", "backward", "is float64", dtype="float32"),
+    rnn("rnn: writes into dh_n", "dh_n.copy()", "dh_n", "backward", "changes its gradient", cases=("rnn", "RNN", "RNNCell")),
+]
+
+LSTM = [
+    lstm_cell(
+        "lstm: gates in the order i f o g", "half[2 * H : 3 * H] = 1", REORDERED.format("0, 1, 3, 2"), "forward", "order i f o g"
+    ),
+    lstm("lstm: gates in the order i g f o", "half[2 * H : 3 * H] = 1", REORDERED.format("0, 2, 1, 3"), "forward", "order i g f o"),
+    lstm("lstm: gates in the order i o f g", "half[2 * H : 3 * H] = 1", REORDERED.format("0, 2, 3, 1"), "forward", "order i o f g"),
+    lstm_cell("lstm: bias_ih left out", "added(bias_ih, bias_hh)", "bias_hh", "forward", "leaves bias_ih out"),
+    lstm_cell("lstm: bias_hh left out", "added(bias_ih, bias_hh)", "bias_ih", "forward", "leaves bias_hh out"),
+    lstm(
+        "lstm: 1 added to the forget gate",
+        "gates += bias * half",
+        "gates += bias * half; gates[..., H : 2 * H] += 0.5",
+        "forward",
+        "adds 1 to the forget gate",
+    ),
+    lstm("lstm: forget gate coupled", "np.multiply(f, c[t", "np.multiply(1 - i, c[t", "forward", "forgets by 1 - i"),
+    lstm("lstm: no forget gate", "np.multiply(f, c[t", "np.multiply(1, c[t", "forward", "has no forget gate"),
+    lstm("lstm: old c let out", "np.tanh(c[t + 1, :n]", "np.tanh(c[t, :n]", "forward", "c of the step before out"),
+    lstm_cell(
+        "lstm: tanh of c left out",
+        "np.tanh(c[t + 1, :n], out=tanh_c[t, :n])",
+        "tanh_c[t, :n] = c[t + 1, :n]",
+        "forward",
+        "leaves the tanh of c out",
+    ),
+    lstm_cell("lstm: sigmoid for g", "half[2 * H : 3 * H] = 1", "pass", "forward", "sigmoid for the tanh of the candidate"),
+    lstm(
+        "lstm: g without its tanh",
+        "np.tanh(z, out=z)",
+        "kept = z[:, 2 * H : 3 * H].copy(); np.tanh(z, out=z); z[:, 2 * H : 3 * H] = kept",
+        "forward",
+        "leaves the tanh of the candidate",
+    ),
+    lstm("lstm: y a step behind", "stopped(h[1:]", "stopped(h[:-1]", "forward", "h before each step"),
+    lstm("lstm: final states swapped", "h[-1], c[-1])", "c[-1], h[-1])", "forward", r"y.[\d.]+ is what y.[\d.]+ should be"),
+    lstm("lstm: h0 ignored", "= h0, c0", "= 0, c0", "forward", "no notice of h0"),
+    lstm("lstm: c0 ignored", "= h0, c0", "= h0, 0", "forward", "no notice of c0"),
+    lstm("lstm: states ignored", "= h0, c0", "= 0, 0", "forward", "begins at 0|no notice of hx"),
+    lstm(
+        "lstm: runs over the padding",
+        "rows_running(counts, T, B)",
+        "[B] * T",
+        "forward",
+        "goes on where (counts|lengths)",
+        cases=("lstm-ragged", "LSTM-ragged"),
+    ),
+    lstm(
+        "lstm: final states of an ended sequence lost",
+        "= h[t, n:], c[t, n:]",
+        "= 0, 0",
+        "forward",
+        "ended to 0|zero everywhere",
+        cases=("lstm-ragged", "LSTM-ragged"),
+    ),
+    lstm("lstm: h detached", f"{MATMUL}_t)", "dh_t[...] = 0", "backward", "takes h of the step before for a constant"),
+    lstm_cell(
+        "lstm: c detached", "dz[t, n:] = 0", "dz[t, n:], dc_t[...] = 0, 0", "backward", "takes c of the step before for a constant"
+    ),
+    lstm(
+        "lstm: h and c detached",
+        f"{MATMUL}_t)",
+        "dh_t[...], dc_t[...] = 0, 0",
+        "backward",
+        "takes h and c of the step before for constants",
+    ),
+    lstm("lstm: dc carried without f", "dz[t, n:] = 0", "dz[t, n:] = 0; dc_t /= f", "backward", "without the factor f"),
+    lstm_cell(
+        "lstm: forget gate's gradient by the new c", "df *= c[t, :n]", "df *= c[t + 1, :n]", "backward", "multiplies by the new c"
+    ),
+    lstm_cell(
+        "lstm: no way from h to c in the backward",
+        "dc_t += through\n            dc_t -= np.multiply(product, tanh_t, out=product)",
+        "pass",
+        "backward",
+        "lacks the way from h to c",
+    ),
+    lstm(
+        "lstm: slope of the tanh of c left out",
+        "dc_t -= np.multiply(product, tanh_t, out=product)",
+        "pass",
+        "backward",
+        "tanh of c leaves its slope out",
+    ),
+    lstm_cell(
+        "lstm: slope of the tanh of c without the square",
+        "dc_t -= np.multiply(product, tanh_t, out=product)",
+        "dc_t -= product",
+        "backward",
+        "tanh of c has the slope 1 - y",
+    ),
+    lstm(
+        "lstm: slope of the tanh of c taken from c",
+        "dc_t -= np.multiply(product, tanh_t, out=product)",
+        "dc_t -= through * c[t + 1, :n] ** 2",
+        "backward",
+        "tanh of c has the slope 1 - x²",
+    ),
+    lstm_cell(
+        "lstm: slope of g left out",
+        "np.subtract(through, np.multiply(product, g, out=product), out=dg)",
+        "dg[...] = through",
+        "backward",
+        "candidate g leaves its slope out",
+    ),
+    lstm(
+        "lstm: slope of g without the square",
+        "np.subtract(through, np.multiply(product, g, out=product), out=dg)",
+        "np.subtract(through, product, out=dg)",
+        "backward",
+        "candidate g has the slope 1 - y",
+    ),
+    lstm_cell("lstm: slope of i is i", "np.subtract(1, i, out=di)", "di[...] = 1", "backward", "input gate has the slope y rather"),
+    lstm("lstm: slope of f is f", "np.subtract(1, f, out=df)", "df[...] = 1", "backward", "forget gate has the slope y rather"),
+    lstm("lstm: slope of o is o", "np.subtract(1, o, out=do)", "do[...] = 1", "backward", "output gate has the slope y rather"),
+    lstm("lstm: gradient of o missing", "do *= product", "do *= 0", "backward", "takes the output gate for a constant"),
+    lstm("lstm: gradient of f missing", "df *= c[t, :n]", "df *= 0", "backward", "takes the forget gate for a constant"),
+    lstm("lstm: dh of the step after lost", "dh_t += dy[t, :n]", "dh_t[...] = dy[t, :n]", "backward", "takes dy alone"),
+    lstm(
+        "lstm: dy of the last step alone",
+        "+= dy[t, :n]",
+        "+= dy[t, :n] * (t == T - 1)",
+        "backward",
+        "last step",
+        cases=("lstm", "LSTM"),
+    ),
+    lstm_cell("lstm: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "no notice of the gradient of the final h"),
+    lstm_cell("lstm: dc_n ignored", "dc_n.copy()", "np.zeros_like(dc_n)", "backward", "no notice of the gradient of the final c"),
+    lstm(
+        "lstm: dweight_hh paired with h_t",
+        "h[:-1].reshape",
+        "h[1:].reshape",
+        "backward",
+        "pairs the gradient",
+        cases=("lstm", "LSTM"),
+    ),
+    lstm(
+        "lstm: dweight_hh overwritten", "rows.T @ h[:-1].reshape(T * B, P)", "dz[0].T @ h[0]", "backward", "overwrites the gradient"
+    ),
+    lstm(
+        "lstm: gradient of c0 missing", "dx, dh, dc,", "dx, dh, None,", "backward", "c0 is missing", cases=("lstm", "lstm-ragged")
+    ),
+    lstm(
+        "lstm: gradients of h0 and c0 swapped",
+        "dx, dh, dc,",
+        "dx, dc, dh,",
+        "backward",
+        r"is what grad (hx.\d|h0|c0) should be",
+    ),
+    lstm("lstm: one gradient for both biases", "dbias.copy()", "dbias", "backward", "one array", cases=("LSTM", "LSTMCell")),
+    projected(
+        "lstm: projection's gradient missing",
+        "if weight_hr is not None:",
+        "if False:",
+        "backward",
+        "weight_hr.* is missing",
+        cases=("lstm-projected", "LSTM-projected"),
+    ),
+    projected("lstm: projection's gradient without o", "gates[..., 3 * H :] * tanh_c", "tanh_c", "backward", None),
+    projected(
+        "lstm: projection's gradient overwritten",
+        "dprojected[t, :n] = dh_t",
+        "dprojected[...] = 0; dprojected[t, :n] = dh_t",
+        "backward",
+        "overwrites the gradient of weight_hr",
+    ),
+    lstm(
+        "lstm: promotes float32", "np.full(4 * H, 0.5, x.dtype)", "np.full(4 * H, 0.5)", "backward", "is float64", dtype="float32"
+    ),
+    lstm("lstm: writes into dc_n", "dc_n.copy()", "dc_n", "backward", "changes its gradient", cases=("lstm", "LSTM", "LSTMCell")),
+]
+
+RESET = "np.multiply(r, b_n[t, :n], out=product[:n])"
+DU = "np.subtract(h[t, :n], candidate, out=du)"
+MIXED = "d -= dc  # d u"
+PRODUCT = "d += np.matmul(db[t, :n], weight_hh, out=dc)"
+OVER = "da[t, n:], db[t, n:] = 0, 0"
+GRU = [
+    gru_cell("gru: gates in the order u r n", "r, u = ru[:, :H]", "u, r = ru[:, :H]", "forward", "order u r n"),
+    gru_cell("gru: bias_ih left out", "gates += bias_ih * half", "pass", "forward", "leaves bias_ih out"),
+    gru_cell("gru: bias_hh left out", "bias_hh * half", "0", "forward", "leaves bias_hh out"),
+    gru("gru: bias_ih added twice", "bias_hh * half", "bias_ih * half", "forward", "bias_ih in the place of bias_hh"),
+    gru_cell(
+        "gru: reset before the product",
+        RESET,
+        "(r * previous) @ weight_hh[2 * H :].T + (0 if bias_hh is None else bias_hh[2 * H :])",
+        "forward",
+        "resets h before its product",
+    ),
+    gru_cell(
+        "gru: bias_hh not reset",
+        RESET,
+        "r * (b_n[t, :n] - bias[2 * H :]) + bias[2 * H :]",
+        "forward",
+        "adds bias_hh after the reset",
+    ),
+    gru("gru: no reset gate", RESET, "b_n[t, :n]", "forward", "has no reset gate"),
+    gru(
+        "gru: reset of both sums",
+        f"candidate += {RESET}",
+        "candidate[...] = r * (candidate + b_n[t, :n])",
+        "forward",
+        "from x as well",
+    ),
+    gru_cell("gru: update gate turned round", "value *= u", "value *= 1 - u", "forward", "turned round"),
+    gru("gru: whole candidate added", "value += candidate", "value += (1 + u) * candidate", "forward", "adds the whole candidate"),
+    gru(
+        "gru: sigmoid for the candidate",
+        "np.tanh(candidate, out=candidate)",
+        "candidate[...] = 1 / (1 + np.exp(-candidate))",
+        "forward",
+        "sigmoid for the tanh of the candidate",
+    ),
+    gru(
+        "gru: candidate without its tanh",
+        "np.tanh(candidate, out=candidate)",
+        "pass",
+        "forward",
+        "leaves the tanh of the candidate",
+    ),
+    gru("gru: y a step behind", "stopped(h[1:]", "stopped(h[:-1]", "forward", "h before each step"),
+    gru("gru: h0 ignored", "h[0] = h0", "h[0] = 0", "forward", "begins at 0|no notice of hx"),
+    gru(
+        "gru: runs over the padding",
+        "rows_running(counts, T, B)",
+        "[B] * T",
+        "forward",
+        "goes on where (counts|lengths)",
+        cases=("gru-ragged", "GRU-ragged"),
+    ),
+    gru_cell(
+        "gru: h detached", f"{MIXED}\n            {PRODUCT}", "d[...] = 0", "backward", "takes h of the step before for a constant"
+    ),
+    gru_cell("gru: no gradient through u h", MIXED, "d[...] = 0", "backward", "lacks the way through u h"),
+    gru("gru: no gradient through weight_hh", PRODUCT, "pass", "backward", "lacks the way through weight_hh"),
+    gru_cell("gru: update gate's gradient by h alone", DU, "du[...] = h[t, :n]", "backward", "lacks - n in the update"),
+    gru("gru: update gate's gradient by n alone", DU, "np.negative(candidate, out=du)", "backward", "lacks h in the update"),
+    gru_cell(
+        "gru: r left out of the backward", OVER, f"db_n[...] = dn; {OVER}", "backward", "leaves the factor r out of the backward"
+    ),
+    gru("gru: r left out of dbias_hh", "column_sums(rows_b)", "column_sums(rows_a)", "backward", "out of the gradient of bias_hh"),
+    gru("gru: r left out of dweight_hh", "rows_b.T @ h", "rows_a.T @ h", "backward", "out of the gradient of weight_hh"),
+    gru_cell("gru: slope of r is r", "np.subtract(1, r, out=dr)", "dr[...] = 1", "backward", "reset gate has the slope y rather"),
+    gru("gru: slope of u is 1 - u", "du *= u", "pass", "backward", "update gate has the slope 1 - y rather"),
+    gru(
+        "gru: slope of the candidate without the square",
+        "np.multiply(candidate, candidate, out=dn)",
+        "dn[...] = candidate",
+        "backward",
+        "tanh has the slope 1 - y",
+    ),
+    gru("gru: slope of the candidate left out", "np.subtract(1, dn, out=dn)", "dn[...] = 1", "backward", "leaves its slope out"),
+    gru("gru: gradient of r missing", "dr *= db_n", "dr *= 0", "backward", "takes the reset gate for a constant"),
+    gru("gru: gradient of u missing", "du *= dc", "du *= 0", "backward", "takes the update gate for a constant"),
+    gru("gru: dh of the step after lost", "d += dy[t, :n]", "d[...] = dy[t, :n]", "backward", "takes dy alone"),
+    gru_cell("gru: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "no notice of the gradient of the final h"),
+    gru(
+        "gru: dweight_hh paired with h_t", "h[:-1].reshape", "h[1:].reshape", "backward", "pairs the gradient", cases=("gru", "GRU")
+    ),
+    gru(
+        "gru: one gradient for both biases",
+        "column_sums(rows_b)",
+        "dbias_ih",
+        "backward",
+        "one array|bias_hh",
+        cases=("GRU", "GRUCell"),
+    ),
+    gru("gru: promotes float32", "np.full(3 * H, 0.5, x.dtype)", "np.full(3 * H, 0.5)", "backward", "is float64", dtype="float32"),
+]
+
+EMBEDDING = [
+    embedding(
+        "embedding: gradient at padding_idx",
+        "dweight[padding_idx] = 0",
+        "pass",
+        "backward",
+        "ignores padding_idx = 2",
+        cases=("embedding-padding", "Embedding-padding"),
+    ),
+    embedding(
+        "embedding: no gradient for row 0, whatever padding_idx is",
+        "dweight[padding_idx] = 0",
+        "dweight[0] = 0",
+        "backward",
+        "padding_idx = 0 for 2",
+        cases=("embedding-padding", "Embedding-padding"),
+    ),
+    embedding(
+        "embedding: padding looked up as zeros",
+        "return weight[input]",
+        "return weight[input] * (input != padding_idx)[..., None]",
+        "forward",
+        "gives 0 for padding_idx",
+        cases=("embedding-padding", "Embedding-padding"),
+    ),
+    embedding(
+        "embedding: repeated numbers counted once, the last",
+        "dweight = went @ dy.reshape(-1, E)",
+        "dweight = np.zeros_like(weight); dweight[input] += dy",
+        "backward",
+        "keeps the last gradient",
+    ),
+    embedding(
+        "embedding: repeated numbers counted once, the first",
+        "dweight = went @ dy.reshape(-1, E)",
+        "dweight = np.zeros_like(weight); dweight[input[::-1, ::-1]] = dy[::-1, ::-1]",
+        "backward",
+        "keeps the first gradient",
+    ),
+    embedding(
+        "embedding: repeated numbers averaged",
+        "np.ones(input.size, dy.dtype), places",
+        "1 / np.bincount(input.ravel())[input.ravel()[places]], places",
+        "backward",
+        "scale_grad_by_freq",
+    ),
+    embedding(
+        "embedding: numbers begin at 1", "return weight[input]", "return weight[input - 1]", "forward", "looks up the row before"
+    ),
+    embedding("embedding: scaled", "return weight[input]", "return weight[input] * E**0.5", "forward", "needs the factor 1/√7"),
+    embedding(
+        "embedding: promotes float32",
+        "np.ones(input.size, dy.dtype)",
+        "np.ones(input.size)",
+        "backward",
+        "is float64",
+        dtype="float32",
+    ),
+]
+
+SHARED = [
+    Fault(
+        "recurrence: bias_hh left out of the sum",
+        "else bias_ih + bias_hh",
+        "else bias_ih",
+        "forward",
+        "leaves bias_hh out",
+        "ops.recurrence.added",
+        ("rnn", "lstm", "LSTM", "RNNCell"),
+        "rnn|lstm|RNN|LSTM|RNNCell|LSTMCell",
+    ),
+    Fault(
+        "recurrence: y goes on beyond the end",
+        "return h * (np.arange(h.shape[1]) < counts[:, None])[:, :, None]",
+        "return h",
+        "forward",
+        r"y.0 differs only where y.0 is 0",
+        "ops.recurrence.stopped",
+        ("rnn-ragged", "lstm-ragged", "GRU-ragged"),
+        EVERY,
+    ),
+]
+
+FAULTS = [*RNN, *LSTM, *GRU, *EMBEDDING, *SHARED]

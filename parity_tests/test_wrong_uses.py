@@ -1,0 +1,100 @@
+"""Mistakes in how a module uses its parts, and in masks, means, maxima and joins: each is what it says, and shows."""
+
+from operator import attrgetter
+
+import pytest
+import torch
+from torch import nn
+
+from parity.cases import recurrent, recurrent_models
+from parity.counterfactuals import sequences
+from parity.counterfactuals.parts import watch_parts, wrong_uses
+from parity_tests.test_counterfactuals import calls_of, differences
+
+CASES = [*recurrent.CASES, *recurrent_models.CASES]
+
+
+class Pair(nn.Module):
+    """A part of two inputs, one of them optional, and two outputs, one of them a pair."""
+
+    def forward(self, x, other, scale=None):
+        y = x * 2 + other
+        return (y if scale is None else y * scale), (x + other, other)
+
+
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Tanh(), nn.Sigmoid()])
+        self.pair = Pair()
+
+    def forward(self, x, other, scale):
+        h = self.layers[0](x)
+        y, (first, second) = self.pair(h, other, scale)
+        return self.layers[1](y) + self.layers[1](first) + second
+
+
+def results(build):
+    """The value and the gradients of the module that `build` makes."""
+    torch.manual_seed(0)
+    inputs = [torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    y = build()(*inputs)
+    (y * torch.randn(3, 4, dtype=torch.float64)).sum().backward()
+    return [y.detach(), *(torch.zeros_like(x) if x.grad is None else x.grad for x in inputs)]
+
+
+@pytest.fixture(scope="module")
+def mistakes():
+    watched = Whole()
+    uses = watch_parts(watched)
+    results(lambda: watched)
+    return dict(wrong_uses(uses, Whole))
+
+
+def test_every_use_has_its_mistakes(mistakes):
+    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1"]
+    expected = [f"lets no gradient back through input of {part}" for part in used]
+    expected += [f"gives {part} zeros for input" for part in used]
+    expected += [f"lets no gradient back into {part}" for part in (*used, "pair")]
+    expected += [text for part in used for text in (f"leaves {part} out", f"leaves {part} out of the backward")]
+    expected += [f"lets no gradient back through {name} of pair" for name in ("x", "other", "scale")]
+    expected += [f"gives pair zeros for {name}" for name in ("x", "other", "scale")]
+    expected += [f"lets no gradient back into pair from its {name}" for name in ("y.0", "y.1", "y.1.0", "y.1.1")]
+    pairs = ("x and other", "x and scale", "other and scale")
+    expected += ["does not pass scale on to pair", *(f"gives pair its {names} in each other's place" for names in pairs)]
+    assert sorted(mistakes) == sorted(expected)
+
+
+def test_every_wrong_use_shows_in_its_pass(mistakes):
+    y, *gradients = results(Whole)
+    for text, build in mistakes.items():
+        wrong_y, *wrong_gradients = results(build)
+        in_the_backward = text.startswith("lets no gradient") or text.endswith("of the backward")
+        assert torch.equal(wrong_y, y) == in_the_backward, text
+        assert not all(map(torch.equal, wrong_gradients, gradients)), text
+
+
+def test_a_wrong_use_is_what_it_says(mistakes):
+    _, dx, dother, dscale = results(Whole)
+    _, wrong_dx, wrong_dother, wrong_dscale = results(mistakes["lets no gradient back through x of pair"])
+    assert not wrong_dx.any()
+    assert torch.equal(wrong_dother, dother)
+    assert torch.equal(wrong_dscale, dscale)
+    assert not results(mistakes["lets no gradient back through scale of pair"])[3].any()
+    assert not results(mistakes["lets no gradient back into pair from its y.0"])[3].any()
+    assert torch.equal(results(mistakes["lets no gradient back into pair from its y.1.1"])[1], dx)
+
+
+@pytest.mark.parametrize("name", sequences.TABLE)
+def test_every_mistake_shows(name):
+    calling = [case for case in CASES if name in calls_of(case)]
+    for text, wrong in sequences.TABLE[name]:
+        assert any(differences(case, name, wrong)[1] for case in calling), text
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "masked" in case.name.lower()], ids=attrgetter("name"))
+def test_what_stands_in_for_the_maximum_has_its_value(case):
+    for text, wrong in sequences.TABLE["max"]:
+        missing, differing = differences(case, "max", wrong)
+        assert not missing, text
+        assert "y" not in differing, text
