@@ -45,6 +45,11 @@ def normalisation(*shape: int) -> Inputs:
     return draw_inputs
 
 
+def attended(B: int, H: int, T: int, D: int) -> Inputs:
+    """Queries, keys and values of so many heads."""
+    return lambda draw: {name: draw.normal(B, H, T, D) for name in ("query", "key", "value")}
+
+
 def labelled(rows: int, classes: int) -> Inputs:
     """Rows of logits with their labels."""
     return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
@@ -79,6 +84,16 @@ ROW_OPS = [
     ParityCase("linear", "ops.linear", f"{F}.linear", affine((512, 1024), (1024, 1024))),
     ParityCase("gelu", "ops.gelu", f"{F}.gelu", normal(2048, 1024)),
     ParityCase("gelu-tanh", "ops.gelu", f"{F}.gelu", normal(2048, 1024), {"approximate": "tanh"}),
+    *(
+        ParityCase(
+            f"attention-causal-{T}",
+            "ops.scaled_dot_product_attention",
+            f"{F}.scaled_dot_product_attention",
+            attended(2, 6, T, 64),
+            {"is_causal": True},
+        )
+        for T in (256, 512, 1024, 2048)
+    ),
     ParityCase("softmax", "ops.softmax", f"{F}.softmax", normal(4096, 1000), {"dim": -1}),
     ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),
     ParityCase("cross_entropy-50257", "ops.cross_entropy", f"{F}.cross_entropy", labelled(256, 50257)),

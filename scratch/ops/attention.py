@@ -1,10 +1,11 @@
-"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) by its definition, with the whole matrix of weights."""
+"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1)."""
 
 import math
 
 import numpy as np
 
 from scratch.module import Array, Backward
+from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.dropout import dropout
 from scratch.ops.reduce import sum_to_shape
@@ -27,6 +28,9 @@ def scaled_dot_product_attention(
     `keep` there is no dropout. The backward gives the gradients of query, key, value and of a floating-point attn_mask.
     """
     check_attention("scaled_dot_product_attention", query, key, value, attn_mask, keep, dropout_p, enable_gqa)
+    if suits_blocks(query):
+        scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+        return blockwise_attention(query, key, value, attn_mask, keep, dropout_p, is_causal, scale)
     weights, weights_backward = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
     dropped, dropout_backward = (weights, None) if keep is None else dropout(weights, keep, dropout_p)
     values, values_backward = _for_every_head(value, query)
@@ -103,7 +107,7 @@ def check_attention(
         expected = "heads of query divisible by those of key, all axes before" if enable_gqa else "all axes before the last two"
         raise ValueError(f"{op}: expected {expected} the same, got query {query.shape} and key {key.shape}")
     if value is not None and value.shape[:-1] != key.shape[:-1]:
-        raise ValueError(f"{op}: expected value of shape {(*key.shape[:-1], 'V')}, as key {key.shape}, got {value.shape}")
+        raise ValueError(f"{op}: expected value (..., S, V) with all axes but the last as in key {key.shape}, got {value.shape}")
     shape = (*query.shape[:-1], key.shape[-2])
     if attn_mask is not None:
         if attn_mask.dtype not in (np.dtype(bool), query.dtype):

@@ -4,7 +4,7 @@ NumPy releases the interpreter's lock while it computes, so plain Python threads
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache
@@ -24,14 +24,18 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> None:
         work(...)
         return
     length = max(1, BLOCK * len(like) // like.size)
-    parts = [slice(start, start + length) for start in range(0, len(like), length)]
-    shares = [parts[share::THREADS] for share in range(THREADS)]
+    in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
 
-    def run(share: list[slice]) -> None:
-        for part in share:
-            work(part)
 
-    others = [_pool().submit(copy_context().run, run, share) for share in shares[1:]]
+def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> None:
+    """Call work(item) for each item, in any order; work writes where nobody else does."""
+    shares = [items[share::THREADS] for share in range(THREADS)]
+
+    def run(share: Sequence[Any]) -> None:
+        for item in share:
+            work(item)
+
+    others = [_pool().submit(copy_context().run, run, share) for share in shares[1:] if share]
     run(shares[0])
     for other in others:
         other.result()
