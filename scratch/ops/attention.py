@@ -21,6 +21,7 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    causal_offset: int = 0,
 ) -> tuple[Array, Backward]:
     """attention_weights(query, key, ...) value: query (..., L, E), key (..., S, E) and value (..., S, V) to (..., L, V).
 
@@ -30,8 +31,8 @@ def scaled_dot_product_attention(
     check_attention("scaled_dot_product_attention", query, key, value, attn_mask, keep, dropout_p, enable_gqa)
     if suits_blocks(query):
         scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
-        return blockwise_attention(query, key, value, attn_mask, keep, dropout_p, is_causal, scale)
-    weights, weights_backward = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+        return blockwise_attention(query, key, value, attn_mask, keep, dropout_p, is_causal, scale, causal_offset)
+    weights, weights_backward = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa, causal_offset)
     dropped, dropout_backward = (weights, None) if keep is None else dropout(weights, keep, dropout_p)
     values, values_backward = _for_every_head(value, query)
 
@@ -53,13 +54,14 @@ def attention_weights(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    causal_offset: int = 0,
 ) -> tuple[Array, Backward]:
     """softmax(query keyᵀ scale + attn_mask) over the keys: query (..., L, E) and key (..., S, E) to (..., L, S).
 
     attn_mask broadcasts to the weights: a boolean one is true where a query may attend a key, a floating-point one is added.
-    is_causal lets query i attend the keys up to i alone, whatever L and S. scale is 1/√E where it is not given. With
-    enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many of query's,
-    one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
+    is_causal lets query i attend the keys up to i + causal_offset alone, whatever L and S. scale is 1/√E where it is not
+    given. With enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many
+    of query's, one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
     """
     check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa)
     (L, E), S = query.shape[-2:], key.shape[-2]
@@ -69,7 +71,7 @@ def attention_weights(
     if attn_mask is not None:
         scores = np.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask
     if is_causal:
-        scores = np.where(np.tri(L, S, dtype=bool), scores, -np.inf)
+        scores = np.where(np.tri(L, S, causal_offset, dtype=bool), scores, -np.inf)
     highest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     weights = np.exp(scores - np.where(highest == -np.inf, 0, highest))
     total = weights.sum(axis=-1, keepdims=True)

@@ -32,6 +32,7 @@ def blockwise_attention(
     dropout_p: float,
     is_causal: bool,
     scale: float,
+    causal_offset: int,
 ) -> tuple[Array, Backward]:
     """scaled_dot_product_attention of arrays that fit each other; where key and value have fewer heads, of grouped queries."""
     L, (S, V) = query.shape[-2], value.shape[-2:]
@@ -49,7 +50,7 @@ def blockwise_attention(
         for head in [(*group[:-1], group[-1] * each + i) for i in range(each)] if group else [group]:
             for start in range(0, L, BLOCK):
                 stop = min(start + BLOCK, L)
-                rows, keys = slice(start, stop), slice(0, min(stop, S) if is_causal else S)
+                rows, keys = slice(start, stop), slice(0, min(stop + causal_offset, S) if is_causal else S)
                 yield (*head, rows), (*group, keys), (*head, rows, keys)
 
     def scores(at: Any, seen: Any, block: Any) -> Array:
@@ -59,7 +60,7 @@ def blockwise_attention(
         elif attn_mask is not None:
             np.copyto(s, -np.inf, where=~_part(attn_mask, block))
         if is_causal:
-            corner = s[:, at[-1].start :]
+            corner = s[:, at[-1].start + causal_offset :]
             corner += triangle[: len(corner), : corner.shape[1]]
         return s
 
