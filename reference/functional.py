@@ -19,7 +19,7 @@ def attention_weights(
 ) -> Tensor:
     """The weights of F.scaled_dot_product_attention, read off by attending a one for each key."""
     S = key.shape[-2]
-    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-2], S, S)
+    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-1], S)
     return scaled_dot_product_attention(query, key, ones, attn_mask, None, 0.0, is_causal, scale, enable_gqa, causal_offset)
 
 

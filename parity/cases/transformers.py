@@ -130,4 +130,57 @@ MASKS += [
     ParityCase("padding_mask-none", "ops.padding_mask", "functional.padding_mask", given(lengths=np.array([4, 0, 17]), T=S)),
 ]
 
-CASES = [*ATTENTION, *MASKS]
+
+WIDTH, HEADS, HEAD = 12, 3, 4
+
+
+def sequences(queries: int = L, keys: int = S, kdim: int = WIDTH, vdim: int = WIDTH, **others: Callable[[Draw], Any]) -> Inputs:
+    """What a layer of attention takes: query, key and value, and the others that are given."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = {"query": draw.normal(B, queries, WIDTH), "key": draw.normal(B, keys, kdim), "value": draw.normal(B, keys, vdim)}
+        optional = {"attn_mask": None, "is_causal": False, "past": None}
+        return inputs | (optional if others else {}) | {name: draw_one(draw) for name, draw_one in others.items()}
+
+    return draw_inputs
+
+
+def always(value: Any) -> Callable[[Draw], Any]:
+    """An option."""
+    return lambda draw: value
+
+
+def heads(count: int, length: int) -> Callable[[Draw], Any]:
+    """Keys and values of an earlier call."""
+    return lambda draw: (draw.normal(B, count, length, HEAD), draw.normal(B, count, length, HEAD))
+
+
+MULTI = "MultiheadAttention"
+MULTIHEAD = [
+    ParityCase(
+        f"{MULTI}{suffix}",
+        f"layers.{MULTI}",
+        f"layers.{MULTI}",
+        inputs,
+        {"embed_dim": WIDTH, "num_heads": HEADS} | config,
+        constants=("past",),
+    )
+    for suffix, inputs, config in (
+        ("", sequences(), {}),
+        ("-causal", sequences(keys=L, is_causal=always(True)), {}),
+        ("-widths", sequences(kdim=7, vdim=10), {"kdim": 7, "vdim": 10, "bias": False}),
+        ("-ragged", sequences(attn_mask=ragged), {}),
+        ("-masked", sequences(attn_mask=arbitrary), {"head_dim": 5}),
+        ("-bias", sequences(attn_mask=bias(HEADS, L, S)), {"head_dim": 5, "scale": 1.0, "bias": False}),
+        ("-grouped", sequences(attn_mask=ragged), {"num_heads": 6, "num_kv_heads": 2, "head_dim": 4}),
+        ("-one-key-head", sequences(keys=L, is_causal=always(True)), {"num_kv_heads": 1}),
+        ("-dropout", sequences(attn_mask=ragged), {"dropout": 0.3}),
+        ("-dropout-grouped", sequences(is_causal=always(True)), {"num_heads": 6, "num_kv_heads": 3, "head_dim": 4, "dropout": 0.3}),
+        ("-past", sequences(keys=L, is_causal=always(True), past=heads(HEADS, 5)), {}),
+        ("-past-grouped", sequences(keys=L, is_causal=always(True), past=heads(1, 5)), {"num_kv_heads": 1}),
+        ("-step", sequences(queries=1, keys=1, is_causal=always(True), past=heads(HEADS, S)), {}),
+        ("-memory", sequences(key=always(None), value=always(None), attn_mask=ragged, past=heads(HEADS, S)), {}),
+    )
+]
+
+CASES = [*ATTENTION, *MASKS, *MULTIHEAD]
