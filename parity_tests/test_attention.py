@@ -30,14 +30,14 @@ def agree(found, expected, rtol=1e-11):
             np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"is_causal": True, "causal_offset": 3}])
 @pytest.mark.parametrize("S", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
 @pytest.mark.parametrize("L", [BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1])
-def test_blocks_make_what_the_definition_does_at_their_edges(L, S, is_causal):
+def test_blocks_make_what_the_definition_does_at_their_edges(L, S, options):
     arrays = normal(2, 3, L, 5), normal(2, 3, S, 5), normal(2, 3, S, 4)
     dy = normal(2, 3, L, 4)
-    y, backward = scaled_dot_product_attention(*arrays, is_causal=is_causal)
-    expected, expected_backward = by_definition(*arrays, is_causal=is_causal)
+    y, backward = scaled_dot_product_attention(*arrays, **options)
+    expected, expected_backward = by_definition(*arrays, **options)
     agree([y, *backward(dy)], [expected, *expected_backward(dy)])
 
 
@@ -186,6 +186,10 @@ BAD = {
     "mask's precision": (
         lambda: attention_weights(normal(3, 4), normal(5, 4), np.ones((3, 5), "f4")),
         "attn_mask is float32, expected bool (true: may attend) or float64 to be added",
+    ),
+    "offset": (
+        lambda: attention_weights(normal(3, 4), normal(5, 4), is_causal=True, causal_offset=-1),
+        "attention_weights: causal_offset is -1, expected at least 0",
     ),
     "dropout": (
         lambda: scaled_dot_product_attention(normal(3, 4), normal(5, 4), normal(5, 4), dropout_p=1.5),

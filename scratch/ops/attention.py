@@ -28,7 +28,8 @@ def scaled_dot_product_attention(
     The weights are dropped where the boolean array `keep` (..., L, S) is false and else divided by 1 - dropout_p; without
     `keep` there is no dropout. The backward gives the gradients of query, key, value and of a floating-point attn_mask.
     """
-    check_attention("scaled_dot_product_attention", query, key, value, attn_mask, keep, dropout_p, enable_gqa)
+    op = "scaled_dot_product_attention"
+    check_attention(op, query, key, value, attn_mask, keep, dropout_p, enable_gqa, causal_offset)
     if suits_blocks(query):
         scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
         return blockwise_attention(query, key, value, attn_mask, keep, dropout_p, is_causal, scale, causal_offset)
@@ -63,7 +64,7 @@ def attention_weights(
     given. With enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many
     of query's, one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
     """
-    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa)
+    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa, causal_offset)
     (L, E), S = query.shape[-2:], key.shape[-2]
     scale = 1 / math.sqrt(E) if scale is None else float(scale)
     keys, keys_backward = _for_every_head(key, query)
@@ -98,6 +99,7 @@ def check_attention(
     keep: Array | None,
     dropout_p: float,
     enable_gqa: bool,
+    causal_offset: int,
 ) -> None:
     """Raise ValueError unless the arrays fit each other."""
     one_float_dtype(op, query=query, key=key, value=value)
@@ -117,6 +119,8 @@ def check_attention(
         fits = all(m in (1, n) for m, n in zip(attn_mask.shape[::-1], shape[::-1], strict=False))
         if attn_mask.ndim > len(shape) or not fits:
             raise ValueError(f"{op}: expected attn_mask of a shape that broadcasts to {shape}, got {attn_mask.shape}")
+    if causal_offset < 0:
+        raise ValueError(f"{op}: causal_offset is {causal_offset}, expected at least 0")
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"{op}: dropout_p is {dropout_p}, expected a probability, 0 to 1")
     if dropout_p and keep is None:
