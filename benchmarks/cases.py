@@ -50,6 +50,11 @@ def row_normalisation(rows: int, width: int, *parameters: str) -> Inputs:
     return lambda draw: {"x": draw.normal(rows, width, offset=0.5)} | {name: draw.normal(width, offset=1) for name in parameters}
 
 
+def attended(B: int, H: int, T: int, D: int) -> Inputs:
+    """Queries, keys and values of so many heads."""
+    return lambda draw: {name: draw.normal(B, H, T, D) for name in ("query", "key", "value")}
+
+
 def labelled(rows: int, classes: int) -> Inputs:
     """Rows of logits with their labels."""
     return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
@@ -98,6 +103,16 @@ ROW_OPS = [
     ),
     ParityCase(
         "rms_norm", "ops.rms_norm", "functional.rms_norm", row_normalisation(2048, 768, "weight"), {"normalized_shape": (768,)}
+    ),
+    *(
+        ParityCase(
+            f"attention-causal-{T}",
+            "ops.scaled_dot_product_attention",
+            f"{F}.scaled_dot_product_attention",
+            attended(2, 6, T, 64),
+            {"is_causal": True},
+        )
+        for T in (256, 512, 1024, 2048)
     ),
     ParityCase("softmax", "ops.softmax", f"{F}.softmax", normal(4096, 1000), {"dim": -1}),
     ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),

@@ -17,6 +17,7 @@ from scratch.module import Array
 Uniform = Callable[[tuple[int, ...]], Array]  # a shape to uniform numbers in [0, 1), as numpy.random.Generator.random
 
 kernels: Any = torch._VF
+attention_kernel = torch.nn.functional.scaled_dot_product_attention
 RECURRENT_KERNELS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 
 
@@ -32,9 +33,31 @@ def shared_noise(random: Uniform) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(torch.nn.functional, "dropout", dropout))
+        stack.enter_context(patch.object(torch.nn.functional, "scaled_dot_product_attention", _attention))
         for name in RECURRENT_KERNELS:
             stack.enter_context(patch.object(kernels, name, _layer_by_layer(getattr(kernels, name)), create=True))
         yield
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """Attention whose dropout is torch.nn.functional.dropout of the weights, which attending a one for each key gives."""
+    options: dict[str, Any] = dict(attn_mask=attn_mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa)
+    if dropout_p == 0:
+        return attention_kernel(query, key, value, **options)
+    S = key.shape[-2]
+    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-1], S)
+    weights = torch.nn.functional.dropout(attention_kernel(query, key, ones, **options), dropout_p)
+    each = query.shape[-3] // key.shape[-3] if enable_gqa else 1
+    return weights @ (value.repeat_interleave(each, -3) if each > 1 else value)
 
 
 def _layer_by_layer(kernel: Callable[..., Any]) -> Callable[..., Any]:

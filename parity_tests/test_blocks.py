@@ -12,6 +12,7 @@ from parity.report import explain
 from scratch.ops.threads import BUFFER, in_blocks
 
 SMALL = {
+    "scratch.ops.blockwise_attention": {"BLOCK": 4},
     "scratch.ops.im2col": {"BLOCK": 600},
     "scratch.ops.threads": {"BLOCK": 16, "THREADS": 3},
     "scratch.ops.reduce": {"ROWS": 4},

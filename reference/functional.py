@@ -15,11 +15,12 @@ def attention_weights(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    causal_offset: int = 0,
 ) -> Tensor:
     """The weights of F.scaled_dot_product_attention, read off by attending a one for each key."""
     S = key.shape[-2]
-    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-2], S, S)
-    return scaled_dot_product_attention(query, key, ones, attn_mask, None, 0.0, is_causal, scale, enable_gqa)
+    ones = torch.eye(S, dtype=key.dtype, device=key.device).expand(*key.shape[:-1], S)
+    return scaled_dot_product_attention(query, key, ones, attn_mask, None, 0.0, is_causal, scale, enable_gqa, causal_offset)
 
 
 def additive_attention(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, attn_mask: Tensor | None = None) -> Tensor:
@@ -54,6 +55,11 @@ def binary_cross_entropy_with_logits(
     return F.binary_cross_entropy_with_logits(input, target, weight, pos_weight=pos_weight, reduction=reduction)
 
 
+def causal_mask(L: int, S: int | None = None, offset: int = 0) -> Tensor:
+    """A triangle of true below and on a diagonal."""
+    return torch.ones(L, L if S is None else S, dtype=torch.bool).tril(offset)
+
+
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
     return x * keep / (1 - p)
@@ -69,14 +75,20 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    causal_offset: int = 0,
 ) -> Tensor:
-    """F.scaled_dot_product_attention with dropout under a given boolean mask, and is_causal beside another mask."""
-    if is_causal and attn_mask is not None:
-        causal = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
-        attn_mask = attn_mask & causal if attn_mask.dtype == torch.bool else attn_mask.masked_fill(~causal, -torch.inf)
+    """F.scaled_dot_product_attention, where `keep` is given with its dropout under that mask, and is_causal beside a mask."""
+    if is_causal and (attn_mask is not None or causal_offset):
+        causal = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril(causal_offset)
+        if attn_mask is None:
+            attn_mask = causal
+        else:
+            attn_mask = attn_mask & causal if attn_mask.dtype == torch.bool else attn_mask.masked_fill(~causal, -torch.inf)
         is_causal = False
     if keep is None:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
     weights = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
     values = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3) if enable_gqa else value
     return dropout(weights, keep, dropout_p) @ values
@@ -102,6 +114,11 @@ def layer_norm(
 def rms_norm(x: Tensor, weight: Tensor | None = None, *, normalized_shape: tuple[int, ...], eps: float | None = None) -> Tensor:
     """F.rms_norm that takes its tensors first."""
     return F.rms_norm(x, normalized_shape, weight, eps)
+
+
+def padding_mask(lengths: Tensor, T: int) -> Tensor:
+    """True in the first `lengths` of T places, (B, 1, 1, T)."""
+    return (torch.arange(T, device=lengths.device) < lengths[:, None])[:, None, None]
 
 
 def rnn(

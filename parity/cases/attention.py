@@ -65,6 +65,11 @@ def bias_with_blind_rows(draw: Draw) -> Array:
     return np.where(arbitrary(draw), draw.normal(B, 1, L, S), -np.inf)
 
 
+def given(**inputs: Any) -> Inputs:
+    """Inputs that are not drawn."""
+    return lambda draw: inputs
+
+
 SDPA, WEIGHTS = "scaled_dot_product_attention", "attention_weights"
 ATTENTION = [
     ParityCase(f"attention{suffix}", f"ops.{SDPA}", f"functional.{SDPA}", inputs, config)
@@ -76,6 +81,8 @@ ATTENTION = [
         ("-causal", attended(B, H, queries=S), {"is_causal": True}),
         ("-causal-fewer-queries", attended(B, H), {"is_causal": True}),
         ("-causal-more-queries", attended(B, H, queries=S + 4), {"is_causal": True}),
+        ("-causal-offset", attended(B, H), {"is_causal": True, "causal_offset": 4}),
+        ("-causal-all", attended(B, H, queries=1), {"is_causal": True, "causal_offset": S - 1}),
         ("-scale", attended(B, H), {"scale": 0.3}),
         ("-ragged", masked(attended(B, H), ragged), {}),
         ("-masked", masked(attended(B, H), arbitrary), {}),
@@ -84,9 +91,16 @@ ATTENTION = [
         ("-bias-of-heads", masked(attended(B, H), bias(H, L, S)), {"scale": 1.0}),
         ("-bias-of-keys", masked(attended(B, H), bias(B, 1, 1, S)), {}),
         ("-bias-blind", masked(attended(B, H), bias_with_blind_rows), {}),
-        ("-bias-causal", masked(attended(B, H), bias(H, L, S)), {"is_causal": True}),
+        ("-bias-causal", masked(attended(B, H), bias(H, L, S)), {"is_causal": True, "causal_offset": 2}),
         ("-grouped", attended(B, 6, groups=2), {"enable_gqa": True}),
         ("-grouped-bias", masked(attended(B, 6, groups=2), bias(6, L, S)), {"enable_gqa": True, "is_causal": True}),
+        ("-blocks", attended(2, 3, queries=131, keys=137), {}),
+        ("-blocks-causal", attended(2, 3, queries=257, keys=257), {"is_causal": True}),
+        ("-blocks-fewer-keys", attended(2, 3, queries=263, keys=137), {"is_causal": True}),
+        ("-blocks-causal-offset", attended(2, 3, queries=131, keys=137), {"is_causal": True, "causal_offset": 6}),
+        ("-blocks-bias", masked(attended(2, 3, queries=131, keys=137), bias(3, 131, 137)), {}),
+        ("-blocks-grouped", attended(2, 6, queries=131, keys=137, groups=2), {"enable_gqa": True, "is_causal": True}),
+        ("-blocks-dropout", dropping(attended(2, 3, queries=131, keys=137), 2, 3, 131, 137), {"dropout_p": 0.3}),
         ("-dropout", dropping(attended(B, H), B, H, L, S), {"dropout_p": 0.3}),
         ("-dropout-ragged", dropping(masked(attended(B, H), ragged), B, H, L, S), {"dropout_p": 0.3, "is_causal": True}),
         ("-dropout-grouped", dropping(attended(B, 6, groups=2), B, 6, L, S), {"dropout_p": 0.3, "enable_gqa": True}),
@@ -96,10 +110,77 @@ ATTENTION += [
     ParityCase(f"attention_weights{suffix}", f"ops.{WEIGHTS}", f"functional.{WEIGHTS}", inputs, config)
     for suffix, inputs, config in (
         ("", attended(B, H, values=False), {}),
-        ("-causal", attended(B, H, values=False), {"is_causal": True, "scale": 0.3}),
+        ("-causal", attended(B, H, values=False), {"is_causal": True, "scale": 0.3, "causal_offset": 1}),
         ("-masked", masked(attended(B, H, values=False), arbitrary), {}),
         ("-bias-grouped", masked(attended(B, 6, groups=2, values=False), bias(6, L, S)), {"enable_gqa": True}),
     )
 ]
 
-CASES = [*ATTENTION]
+MASKS = [
+    ParityCase(f"causal_mask{suffix}", "ops.causal_mask", "functional.causal_mask", given(**sizes))
+    for suffix, sizes in (
+        ("", {"L": 13, "S": None}),
+        ("-fewer-queries", {"L": 13, "S": 17}),
+        ("-more-queries", {"L": 17, "S": 13}),
+        ("-offset", {"L": 5, "S": 17, "offset": 12}),
+    )
+]
+MASKS += [
+    ParityCase("padding_mask", "ops.padding_mask", "functional.padding_mask", given(lengths=LENGTHS, T=S)),
+    ParityCase("padding_mask-none", "ops.padding_mask", "functional.padding_mask", given(lengths=np.array([4, 0, 17]), T=S)),
+]
+
+
+WIDTH, HEADS, HEAD = 12, 3, 4
+
+
+def sequences(queries: int = L, keys: int = S, kdim: int = WIDTH, vdim: int = WIDTH, **others: Callable[[Draw], Any]) -> Inputs:
+    """What a layer of attention takes: query, key and value, and the others that are given."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = {"query": draw.normal(B, queries, WIDTH), "key": draw.normal(B, keys, kdim), "value": draw.normal(B, keys, vdim)}
+        optional = {"attn_mask": None, "is_causal": False, "past": None}
+        return inputs | (optional if others else {}) | {name: draw_one(draw) for name, draw_one in others.items()}
+
+    return draw_inputs
+
+
+def always(value: Any) -> Callable[[Draw], Any]:
+    """An option."""
+    return lambda draw: value
+
+
+def heads(count: int, length: int) -> Callable[[Draw], Any]:
+    """Keys and values of an earlier call."""
+    return lambda draw: (draw.normal(B, count, length, HEAD), draw.normal(B, count, length, HEAD))
+
+
+MULTI = "MultiheadAttention"
+MULTIHEAD = [
+    ParityCase(
+        f"{MULTI}{suffix}",
+        f"layers.{MULTI}",
+        f"layers.{MULTI}",
+        inputs,
+        {"embed_dim": WIDTH, "num_heads": HEADS} | config,
+        constants=("past",),
+    )
+    for suffix, inputs, config in (
+        ("", sequences(), {}),
+        ("-causal", sequences(keys=L, is_causal=always(True)), {}),
+        ("-widths", sequences(kdim=7, vdim=10), {"kdim": 7, "vdim": 10, "bias": False}),
+        ("-ragged", sequences(attn_mask=ragged), {}),
+        ("-masked", sequences(attn_mask=arbitrary), {"head_dim": 5}),
+        ("-bias", sequences(attn_mask=bias(HEADS, L, S)), {"head_dim": 5, "scale": 1.0, "bias": False}),
+        ("-grouped", sequences(attn_mask=ragged), {"num_heads": 6, "num_kv_heads": 2, "head_dim": 4}),
+        ("-one-key-head", sequences(keys=L, is_causal=always(True)), {"num_kv_heads": 1}),
+        ("-dropout", sequences(attn_mask=ragged), {"dropout": 0.3}),
+        ("-dropout-grouped", sequences(is_causal=always(True)), {"num_heads": 6, "num_kv_heads": 3, "head_dim": 4, "dropout": 0.3}),
+        ("-past", sequences(keys=L, is_causal=always(True), past=heads(HEADS, 5)), {}),
+        ("-past-grouped", sequences(keys=L, is_causal=always(True), past=heads(1, 5)), {"num_kv_heads": 1}),
+        ("-step", sequences(queries=1, keys=1, is_causal=always(True), past=heads(HEADS, S)), {}),
+        ("-memory", sequences(key=always(None), value=always(None), attn_mask=ragged, past=heads(HEADS, S)), {}),
+    )
+]
+
+CASES = [*ATTENTION, *MASKS, *MULTIHEAD]

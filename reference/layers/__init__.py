@@ -2,6 +2,7 @@
 
 from reference.layers.activation import activation_named
 from reference.layers.alignment import AdditiveAttention, DotAttention
+from reference.layers.attention import MultiheadAttention
 from reference.layers.feed_forward import FeedForward
 from reference.layers.learned_positions import LearnedPositions
 from reference.layers.masked_pool import MaskedMax, MaskedMean
@@ -19,6 +20,7 @@ __all__ = [
     "LearnedPositions",
     "MaskedMax",
     "MaskedMean",
+    "MultiheadAttention",
     "RelativePositionBias",
     "SinusoidalPositions",
     "activation_named",

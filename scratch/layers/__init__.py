@@ -2,6 +2,7 @@
 
 from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh, activation_named
 from scratch.layers.alignment import AdditiveAttention, DotAttention
+from scratch.layers.attention import MultiheadAttention
 from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d
 from scratch.layers.dropout import Dropout
@@ -47,6 +48,7 @@ __all__ = [
     "MaskedMax",
     "MaskedMean",
     "MaxPool2d",
+    "MultiheadAttention",
     "NLLLoss",
     "RMSNorm",
     "RNNCell",

@@ -23,6 +23,7 @@ from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
 from scratch.ops.lstm import lstm
 from scratch.ops.masked_pool import masked_max, masked_mean
+from scratch.ops.masks import causal_mask, padding_mask
 from scratch.ops.norm import batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from scratch.ops.relative_position import relative_position_bucket
@@ -39,6 +40,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
+    "causal_mask",
     "conv2d",
     "cross_entropy",
     "dropout",
@@ -57,6 +59,7 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "padding_mask",
     "relative_position_bucket",
     "relu",
     "rms_norm",

@@ -1,10 +1,11 @@
-"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) by its definition, with the whole matrix of weights."""
+"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1)."""
 
 import math
 
 import numpy as np
 
 from scratch.module import Array, Backward
+from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.dropout import dropout
 from scratch.ops.reduce import sum_to_shape
@@ -20,14 +21,19 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    causal_offset: int = 0,
 ) -> tuple[Array, Backward]:
     """attention_weights(query, key, ...) value: query (..., L, E), key (..., S, E) and value (..., S, V) to (..., L, V).
 
     The weights are dropped where the boolean array `keep` (..., L, S) is false and else divided by 1 - dropout_p; without
     `keep` there is no dropout. The backward gives the gradients of query, key, value and of a floating-point attn_mask.
     """
-    check_attention("scaled_dot_product_attention", query, key, value, attn_mask, keep, dropout_p, enable_gqa)
-    weights, weights_backward = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa)
+    op = "scaled_dot_product_attention"
+    check_attention(op, query, key, value, attn_mask, keep, dropout_p, enable_gqa, causal_offset)
+    if suits_blocks(query):
+        scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+        return blockwise_attention(query, key, value, attn_mask, keep, dropout_p, is_causal, scale, causal_offset)
+    weights, weights_backward = attention_weights(query, key, attn_mask, is_causal, scale, enable_gqa, causal_offset)
     dropped, dropout_backward = (weights, None) if keep is None else dropout(weights, keep, dropout_p)
     values, values_backward = _for_every_head(value, query)
 
@@ -49,15 +55,16 @@ def attention_weights(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
+    causal_offset: int = 0,
 ) -> tuple[Array, Backward]:
     """softmax(query keyᵀ scale + attn_mask) over the keys: query (..., L, E) and key (..., S, E) to (..., L, S).
 
     attn_mask broadcasts to the weights: a boolean one is true where a query may attend a key, a floating-point one is added.
-    is_causal lets query i attend the keys up to i alone, whatever L and S. scale is 1/√E where it is not given. With
-    enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many of query's,
-    one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
+    is_causal lets query i attend the keys up to i + causal_offset alone, whatever L and S. scale is 1/√E where it is not
+    given. With enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many
+    of query's, one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
     """
-    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa)
+    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa, causal_offset)
     (L, E), S = query.shape[-2:], key.shape[-2]
     scale = 1 / math.sqrt(E) if scale is None else float(scale)
     keys, keys_backward = _for_every_head(key, query)
@@ -65,7 +72,7 @@ def attention_weights(
     if attn_mask is not None:
         scores = np.where(attn_mask, scores, -np.inf) if attn_mask.dtype == bool else scores + attn_mask
     if is_causal:
-        scores = np.where(np.tri(L, S, dtype=bool), scores, -np.inf)
+        scores = np.where(np.tri(L, S, causal_offset, dtype=bool), scores, -np.inf)
     highest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     weights = np.exp(scores - np.where(highest == -np.inf, 0, highest))
     total = weights.sum(axis=-1, keepdims=True)
@@ -92,6 +99,7 @@ def check_attention(
     keep: Array | None,
     dropout_p: float,
     enable_gqa: bool,
+    causal_offset: int,
 ) -> None:
     """Raise ValueError unless the arrays fit each other."""
     one_float_dtype(op, query=query, key=key, value=value)
@@ -103,7 +111,7 @@ def check_attention(
         expected = "heads of query divisible by those of key, all axes before" if enable_gqa else "all axes before the last two"
         raise ValueError(f"{op}: expected {expected} the same, got query {query.shape} and key {key.shape}")
     if value is not None and value.shape[:-1] != key.shape[:-1]:
-        raise ValueError(f"{op}: expected value of shape {(*key.shape[:-1], 'V')}, as key {key.shape}, got {value.shape}")
+        raise ValueError(f"{op}: expected value (..., S, V) with all axes but the last as in key {key.shape}, got {value.shape}")
     shape = (*query.shape[:-1], key.shape[-2])
     if attn_mask is not None:
         if attn_mask.dtype not in (np.dtype(bool), query.dtype):
@@ -111,6 +119,8 @@ def check_attention(
         fits = all(m in (1, n) for m, n in zip(attn_mask.shape[::-1], shape[::-1], strict=False))
         if attn_mask.ndim > len(shape) or not fits:
             raise ValueError(f"{op}: expected attn_mask of a shape that broadcasts to {shape}, got {attn_mask.shape}")
+    if causal_offset < 0:
+        raise ValueError(f"{op}: causal_offset is {causal_offset}, expected at least 0")
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"{op}: dropout_p is {dropout_p}, expected a probability, 0 to 1")
     if dropout_p and keep is None:

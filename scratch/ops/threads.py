@@ -4,7 +4,7 @@ NumPy releases the interpreter's lock while it computes, so plain Python threads
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache
@@ -31,18 +31,22 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
         if like.size < 2 * BLOCK:
             return [work(...)]
         length = max(1, BLOCK * len(like) // like.size)
-        parts = [slice(start, start + length) for start in range(0, len(like), length)]
-        results: list[Any] = [None] * len(parts)
+        return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
 
-        def run(share: int) -> None:
-            for i in range(share, len(parts), THREADS):
-                results[i] = work(parts[i])
 
-        others = [_pool().submit(copy_context().run, run, share) for share in range(1, THREADS)]
-        run(0)
-        for other in others:
-            other.result()
-        return results
+def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """work(item) for each item, in any order; work writes where nobody else does."""
+    results: list[Any] = [None] * len(items)
+
+    def run(share: int) -> None:
+        for i in range(share, len(items), THREADS):
+            results[i] = work(items[i])
+
+    others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
+    run(0)
+    for other in others:
+        other.result()
+    return results
 
 
 def elementwise(write: Callable[..., Any], *arrays: Array) -> Array:
