@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from files import PublicFile
@@ -23,6 +24,24 @@ REVIEWS = (
 )
 
 
+MULTI30K = {
+    name: PublicFile("multi30k", f"{name}.gz", md5)
+    for name, md5 in (
+        ("train.de", "d3b4bc1671cfb805267f97f16884beba"),
+        ("train.en", "053a34ece7c904dbc8c7361799afbe4c"),
+        ("test_2016_flickr.de", "cde61d7401b116652ee84099c7858ca3"),
+        ("test_2016_flickr.en", "2022a6c31e2418047a0511333d55ed42"),
+    )
+}
+
+
+class Pair(NamedTuple):
+    """Symbols that are read and those that are to be written."""
+
+    source: list[str]
+    target: list[str]
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """Numbers for symbols: characters of a string, or words in a tuple."""
@@ -35,6 +54,9 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._numbers
 
     def encode(self, text: str | list[str]) -> Array:
         """The number of each symbol; ValueError names those that are lacking."""
@@ -116,6 +138,35 @@ def number_words(number: int) -> str:
             return f"{number_words(head)} {name}" + (f" {number_words(rest)}" if rest else "")
     tens, unit = divmod(number, 10)
     return _TENS[tens - 2] + (f" {_UNITS[unit]}" if unit else "")
+
+
+def number_pairs() -> tuple[list[Pair], list[Pair]]:
+    """The digits of 20,100 numbers below a million with their English words, and of a thousand others."""
+    chosen = np.random.default_rng(0).choice(np.arange(100, 1_000_000), 21_000, replace=False)
+    found = [Pair(list(str(n)), number_words(int(n)).split()) for n in (*chosen, *range(100))]  # all below a hundred are read
+    return found[1000:], found[:1000]
+
+
+def sorting_pairs() -> tuple[list[Pair], list[Pair]]:
+    """20,000 rows of 4 to 12 digits with the same digits in order, and 1,000 others."""
+    rng = np.random.default_rng(0)
+    rows = dict.fromkeys(tuple(rng.integers(0, 10, rng.integers(4, 13)).tolist()) for _ in range(22_000))
+    found = [Pair([str(n) for n in row], [str(n) for n in sorted(row)]) for row in rows]
+    return found[1000:21_000], found[:1000]
+
+
+def multi30k_pairs() -> tuple[list[Pair], list[Pair]]:
+    """29,000 captions of pictures in German and in English, lower case, and the 1,000 of test_2016_flickr (Elliott et al. 2016)."""
+    found = []
+    for part in ("train", "test_2016_flickr"):
+        german, english = (MULTI30K[f"{part}.{language}"].read().decode().splitlines() for language in ("de", "en"))
+        found.append([Pair(words(a), words(b)) for a, b in zip(german, english, strict=True)])
+    return found[0], found[1]
+
+
+def words(sentence: str) -> list[str]:
+    """The words and marks of a sentence, in lower case."""
+    return re.findall(r"\w+(?:['’-]\w+)*|[^\w\s]", sentence.lower())
 
 
 def _own_file(name: str) -> str:

@@ -11,7 +11,6 @@ Sentences of unequal length are read both ways within their own length, and the 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from console import Parser, at_least, exit_status, refusing
-from corpora import Vocabulary, reviews, verdicts
+from corpora import Vocabulary, reviews, verdicts, words
 from loop import BATCHES, HELD_OUT, Run, Task, add_options, parsed
 from training import Backend, drawn, padded, score
 
@@ -85,12 +84,11 @@ class Sentiment(Task):
     def __init__(self, sentences: list[str], labels: Array, options: argparse.Namespace):
         self.options = options
         order = np.random.default_rng(HELD_OUT).permutation(len(sentences))  # the same sentences whatever the seed
-        words = [_words(sentences[i]) for i in order]
-        count = len(words) // 10
-        often = Counter(word for sentence in words[count:] for word in sentence)
+        split = [words(sentences[i]) for i in order]
+        count = len(split) // 10
+        often = Counter(word for sentence in split[count:] for word in sentence)
         self.words = Vocabulary((PADDING, UNKNOWN, *sorted(word for word, times in often.items() if times > 1)))
-        self.known = set(self.words.symbols)
-        numbers, labels = [self._encoded(sentence) for sentence in words], labels[order]
+        numbers, labels = [self._encoded(sentence) for sentence in split], labels[order]
         self.held_out, self.held_out_labels = numbers[:count], labels[:count]
         self.read, self.labels = numbers[count:], labels[count:]
         if options.batch > len(self.read):
@@ -118,23 +116,19 @@ class Sentiment(Task):
 
     def judged(self, backend: Backend, sentence: str) -> str:
         """How likely a sentence praises; words that are not known are named."""
-        words = _words(sentence)
-        if not words:
+        found = words(sentence)
+        if not found:
             raise ValueError(f"--judge {sentence!r} has no word in it")
-        margin = np.diff(backend.logits(*padded([self._encoded(words)]))[0].astype(np.float64))[0]
-        unknown = [word for word in words if word not in self.known]
+        margin = np.diff(backend.logits(*padded([self._encoded(found)]))[0].astype(np.float64))[0]
+        unknown = [word for word in found if word not in self.words]
         return f"praise {1 / (1 + np.exp(-margin)):.0%}: {sentence}" + (f" (not known: {', '.join(unknown)})" if unknown else "")
 
     def samples(self) -> dict[str, Array]:
         tokens, lengths = padded(self.held_out[:5])
         return {"tokens": tokens, "lengths": lengths}
 
-    def _encoded(self, words: list[str]) -> Array:
-        return self.words.encode([word if word in self.known else UNKNOWN for word in words])
-
-
-def _words(sentence: str) -> list[str]:
-    return re.findall(r"[\w']+|[^\w\s]", sentence.lower())
+    def _encoded(self, sentence: list[str]) -> Array:
+        return self.words.encode([word if word in self.words else UNKNOWN for word in sentence])
 
 
 if __name__ == "__main__":
