@@ -17,7 +17,7 @@ import numpy as np
 from checkpoint import FILE, Checkpoint, restore, snapshot
 from comparison import HEADING, compared, compared_step
 from console import InputError, Meter, Parser, at_least, device_problem, number, positive, refusing, result_line, writable
-from training import IGNORED, Backend, backend_for, new_model, noise, warmup_cosine
+from training import IGNORED, Backend, backend_for, new_model, noise, warmup_cosine, warmup_inverse_sqrt
 
 from parity.weights import save_arrays, save_model, set_state
 from scratch.module import Array, Module
@@ -25,6 +25,7 @@ from scratch.module import Array, Module
 # What a run can be gone on with otherwise than it was begun: its losses do not depend on it.
 FREE = {"backend", "backends", "compare", "device", "save", "resume", "plots", "sample", "prompt", "temperature", "top_k", "top_p"}
 
+SCHEDULES = {"cosine": warmup_cosine, "inverse-sqrt": warmup_inverse_sqrt}
 HELD_OUT, SAMPLES, BATCHES, MASKS = range(4)  # what a generator is for: it begins at (seed, purpose, step)
 
 
@@ -49,6 +50,10 @@ class Task:
     def batch(self, step: int) -> tuple[Any, ...]:
         """The inputs and labels of a step, which depend on nothing but the step and the seed."""
         raise NotImplementedError
+
+    def size(self, batch: tuple[Any, ...]) -> int:
+        """How many units a batch has: labels that count."""
+        return int((batch[-1] != IGNORED).sum())
 
     def begins_anew(self, step: int) -> bool:
         """Whether no state comes from the step before."""
@@ -80,6 +85,10 @@ def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices:
     )
     parser.add_argument("--batch", type=at_least(1), metavar="N", help=f"examples a step (default: {defaults['batch']})")
     parser.add_argument("--lr", type=positive, help=f"the highest learning rate of the run (default: {defaults['lr']:g})")
+    course = "of the learning rate after its warm-up (default: cosine)"
+    parser.add_argument("--schedule", choices=tuple(SCHEDULES), help=course)
+    smoothing = "the share of each target that goes to all classes alike (default: 0)"
+    parser.add_argument("--label-smoothing", type=number(0, below=1), metavar="P", help=smoothing)
     dropout = f"the share of values that are zeroed in training (default: {defaults['dropout']:g})"
     parser.add_argument("--dropout", type=number(0, below=1), metavar="P", help=dropout)
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="default: 0")
@@ -90,9 +99,9 @@ def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices:
 
 
 def parsed(
-    parser: Parser, argv: Sequence[str] | None, defaults: Mapping[str, Any], by_data: Mapping[str, Mapping[str, Any]]
+    parser: Parser, argv: Sequence[str] | None, defaults: Callable[[argparse.Namespace], Mapping[str, Any]]
 ) -> argparse.Namespace:
-    """The options, found to fit together: those given, else those of the run that is resumed, else the defaults of the data."""
+    """The options, found to fit together: those given, else those of the run that is resumed, else the defaults for both."""
     options = parser.parse_args(argv)
     options.backends = ("numpy", "torch") if options.compare else (options.backend,)
     if options.resume:
@@ -101,8 +110,8 @@ def parsed(
         with refusing():
             _resume(options)
         options.save = options.resume
-    first = {"data": defaults["data"], "dtype": "float32", "seed": 0}
-    for name, value in (first | dict(defaults) | dict(by_data.get(options.data or defaults["data"], {}))).items():
+    first = {"dtype": "float32", "seed": 0, "schedule": "cosine", "label_smoothing": 0.0}
+    for name, value in (first | dict(defaults(options))).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     problem = device_problem(options.backends[-1], options.device, options.dtype)
@@ -213,20 +222,20 @@ class Run:
         """Train every backend on the batch of this step."""
         options, task = self.options, self.task
         batch = task.batch(self.step)
-        lr = warmup_cosine(self.step, options.steps, options.lr)
+        lr = SCHEDULES[options.schedule](self.step, options.steps, options.lr)
         losses, accuracies = [], []
         for backend in self.backends:
             if task.carries and task.begins_anew(self.step):
                 backend.carry([])
             with noise(options.seed, MASKS, self.step), np.errstate(over="ignore", invalid="ignore"):
-                loss, accuracy = backend.step(*batch, lr=lr, clip=1.0, carry=task.carries)
+                loss, accuracy = backend.step(*batch, lr=lr, clip=1.0, carry=task.carries, label_smoothing=options.label_smoothing)
             losses.append(loss)
             accuracies.append(accuracy)
         self.step += 1
         self.losses.append(losses)
         if not np.isfinite(losses).all():
             raise InputError(f"the loss is {max(losses)} at step {self.step}: --lr {options.lr:g} is too high")
-        meter.step(int((batch[-1] != IGNORED).sum()), losses[0], accuracies[0])
+        meter.step(task.size(batch), losses[0], accuracies[0])
 
     def _take_stock(self, meter: Meter) -> dict[str, float]:
         """Validate, show and save; the scores on held-out data."""

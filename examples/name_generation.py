@@ -61,7 +61,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--layers", type=at_least(1), metavar="N", help="default: 1")
     parser.add_argument("--sample", type=at_least(1), metavar="N", help="invent so many names at the end")
     parser.add_argument("--temperature", type=number(0), default=1.0, help="0 always takes the likeliest letter (default: 1)")
-    return parsed(parser, argv, DEFAULTS, BY_DATA)
+    return parsed(parser, argv, lambda options: DEFAULTS | BY_DATA.get(options.data, {}))
 
 
 class Names(Task):

@@ -73,7 +73,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--layers", type=at_least(1), metavar="N", help="default: 1")
     parser.add_argument("--pooling", choices=("mean", "max"), help="of the values over a sentence's words (default: mean)")
     parser.add_argument("--judge", action="append", default=[], metavar="TEXT", help="judge a sentence; may be given several times")
-    return parsed(parser, argv, DEFAULTS, BY_DATA)
+    return parsed(parser, argv, lambda options: DEFAULTS | BY_DATA.get(options.data, {}))
 
 
 class Sentiment(Task):

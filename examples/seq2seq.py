@@ -78,7 +78,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="spell a number; may be given several times",
     )
-    return parsed(parser, argv, DEFAULTS, {})
+    return parsed(parser, argv, lambda options: DEFAULTS)
 
 
 def _below_a_million(text: str) -> int:

@@ -26,8 +26,9 @@ from scratch.random import use_generator
 
 IGNORED = -100  # a label that counts for nothing
 
-# A batch is the model's inputs followed by the labels. Logits (..., classes) have their classes last. A recurrent model's value
-# is (logits, state); it is given the state of the batch before, as its last input, where that is to be carried on.
+# A batch is the model's inputs followed by the labels. Logits (..., classes) have their classes last. A model with several heads
+# has a tuple of logits and of labels; the loss is the sum of theirs, the accuracy that of the first. A recurrent model's value is
+# (logits, state); it is given the state of the batch before, as its last input, where that is to be carried on.
 
 
 class NumPyBackend:
@@ -40,35 +41,35 @@ class NumPyBackend:
         self.optimizer = AdamW(model.parameters())
         self.state: Any = None
 
-    def step(self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False) -> tuple[float, float]:
+    def step(
+        self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False, label_smoothing: float = 0.0
+    ) -> tuple[float, float]:
         """Train on one batch, its gradient clipped to a norm; its loss and accuracy before the update."""
         self.model.train()
         self.model.zero_grad()
         *inputs, labels = self._arrays(batch)
         with constant(*(x for x in inputs if isinstance(x, np.ndarray))):
-            logits, backward = self._apply(inputs, carry)
-        loss, loss_backward = cross_entropy(_rows(logits), labels.reshape(-1))
-        drows, *_ = loss_backward(np.ones_like(loss))
-        backward(drows.reshape(logits.shape))
+            heads, backward = self._apply(inputs, labels, carry)
+        loss, dheads = self._loss(heads, label_smoothing)
+        backward(*dheads)
         if clip < math.inf:
             clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
-        return float(loss), accuracy(logits, labels)
+        return loss, accuracy(*heads[0])
 
     def score(self, *batch: Any, carry: bool = False) -> tuple[float, float]:
         """The loss and accuracy on one batch."""
         self.model.eval()
         *inputs, labels = self._arrays(batch)
-        logits, _ = self._apply(inputs, carry)
-        loss, _ = cross_entropy(_rows(logits), labels.reshape(-1))
-        return float(loss), accuracy(logits, labels)
+        heads, _ = self._apply(inputs, labels, carry)
+        return self._loss(heads)[0], accuracy(*heads[0])
 
-    def logits(self, *inputs: Any) -> Array:
+    def logits(self, *inputs: Any) -> Any:
         """The model's logits."""
         self.model.eval()
-        return self._apply(self._arrays(inputs), carry=False)[0]
+        return self.model(*self._arrays(inputs))[0]
 
     def start(self, *inputs: Any) -> Any:
         """The state in which a model of pairs of sequences begins to write."""
@@ -102,11 +103,22 @@ class NumPyBackend:
         """Carry this state on; none begins anew."""
         self.state = _state(list(arrays))
 
-    def _apply(self, inputs: list[Any], carry: bool) -> tuple[Array, Any]:
+    def _apply(self, inputs: list[Any], labels: Any, carry: bool) -> tuple[list[tuple[Array, Array]], Any]:
+        """The logits and labels of each head, and the backward of the logits."""
         y, backward = self.model(*inputs, *((self.state,) if carry else ()))
-        logits, state = y if isinstance(y, tuple) else (y, None)
+        heads, state = _heads(y, labels)
         self.state = state if carry else self.state
-        return logits, backward
+        return heads, backward
+
+    def _loss(self, heads: list[tuple[Array, Array]], label_smoothing: float = 0.0) -> tuple[float, list[Array]]:
+        """The cross-entropy of all heads together and the gradient of each one's logits."""
+        total, dheads = 0.0, []
+        for logits, labels in heads:
+            loss, backward = cross_entropy(_rows(logits), labels.reshape(-1), label_smoothing=label_smoothing)
+            drows, *_ = backward(np.ones_like(loss))
+            total += float(loss)
+            dheads.append(drows.reshape(logits.shape))
+        return total, dheads
 
     def _arrays(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).data.dtype
@@ -126,34 +138,36 @@ class TorchBackend:
         self.optimizer = torch.optim.AdamW(self.model.parameters())
         self.state: Any = None
 
-    def step(self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False) -> tuple[float, float]:
+    def step(
+        self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False, label_smoothing: float = 0.0
+    ) -> tuple[float, float]:
         """Train on one batch, its gradient clipped to a norm; its loss and accuracy before the update."""
         self.model.train()
         self.model.zero_grad()
         *inputs, labels = self._tensors(batch)
-        logits = self._apply(inputs, carry)
-        loss = F.cross_entropy(_rows(logits), labels.reshape(-1))
+        heads = self._apply(inputs, labels, carry)
+        loss = self._loss(heads, label_smoothing)
         loss.backward()
         if clip < math.inf:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
-        return loss.item(), accuracy(logits, labels)
+        return loss.item(), accuracy(*heads[0])
 
     @torch.no_grad()
     def score(self, *batch: Any, carry: bool = False) -> tuple[float, float]:
         """The loss and accuracy on one batch."""
         self.model.eval()
         *inputs, labels = self._tensors(batch)
-        logits = self._apply(inputs, carry)
-        return F.cross_entropy(_rows(logits), labels.reshape(-1)).item(), accuracy(logits, labels)
+        heads = self._apply(inputs, labels, carry)
+        return self._loss(heads).item(), accuracy(*heads[0])
 
     @torch.no_grad()
-    def logits(self, *inputs: Any) -> Array:
+    def logits(self, *inputs: Any) -> Any:
         """The model's logits."""
         self.model.eval()
-        return self._apply(self._tensors(inputs), carry=False).cpu().numpy()
+        return tree.map_leaves(lambda leaf: leaf.cpu().numpy(), self.model(*self._tensors(inputs)))
 
     @torch.no_grad()
     def start(self, *inputs: Any) -> Any:
@@ -192,16 +206,27 @@ class TorchBackend:
         """Carry this state on; none begins anew."""
         self.state = _state([torch.from_numpy(array).to(self.device) for array in arrays])
 
-    def _apply(self, inputs: list[Any], carry: bool) -> torch.Tensor:
-        y = self.model(*inputs, *((self.state,) if carry else ()))
-        logits, state = y if isinstance(y, tuple) else (y, None)
+    def _apply(self, inputs: list[Any], labels: Any, carry: bool) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The logits and labels of each head."""
+        heads, state = _heads(self.model(*inputs, *((self.state,) if carry else ())), labels)
         self.state = tree.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
-        return logits
+        return heads
+
+    def _loss(self, heads: list[tuple[torch.Tensor, torch.Tensor]], label_smoothing: float = 0.0) -> torch.Tensor:
+        """The cross-entropy of all heads together."""
+        losses = [F.cross_entropy(_rows(y), labels.reshape(-1), label_smoothing=label_smoothing) for y, labels in heads]
+        return sum(losses[1:], losses[0])
 
     def _tensors(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).dtype
-        tensors = (torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in batch)
-        return [x.to(self.device, dtype if x.is_floating_point() else None) if isinstance(x, torch.Tensor) else x for x in tensors]
+
+        def tensor(x: Any) -> Any:
+            if not isinstance(x, np.ndarray):
+                return x
+            found = torch.from_numpy(x)
+            return found.to(self.device, dtype if found.is_floating_point() else None)
+
+        return [tree.map_leaves(tensor, x) for x in batch]
 
 
 Backend = NumPyBackend | TorchBackend
@@ -210,6 +235,14 @@ Backend = NumPyBackend | TorchBackend
 def writer(model: Any) -> Any:
     """What writes token by token: a model's step, where it has one, or the model itself."""
     return getattr(model, "step", model)
+
+
+def _heads(y: Any, labels: Any) -> tuple[list[tuple[Any, Any]], Any]:
+    """The logits and labels of each head, and a recurrent model's state."""
+    if isinstance(labels, tuple):
+        return list(zip(y, labels, strict=True)), None
+    logits, state = y if isinstance(y, tuple) else (y, None)
+    return [(logits, labels)], state
 
 
 def _state(leaves: list[Any]) -> Any:
@@ -289,6 +322,15 @@ def padded(rows: Sequence[Array], value: int = 0) -> tuple[Array, Array]:
     for line, row in zip(whole, rows, strict=True):
         line[: len(row)] = row
     return whole, lengths
+
+
+def warmup_inverse_sqrt(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
+    """The learning rate at a step counted from 0: up to `peak` over a share of the steps, then down as 1/√step.
+
+    It is that of Vaswani et al. 2017, section 5.3, told by its peak, width^-0.5 warmup_steps^-0.5, instead of the model's width.
+    """
+    rising = max(1, round(warmup * steps))
+    return peak * min((step + 1) / rising, math.sqrt(rising / (step + 1)))
 
 
 def warmup_cosine(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
