@@ -171,7 +171,7 @@ SENTIMENT = [
         ", padding_idx=0",
         "",
         "backward",
-        "differs only first along axis 0",
+        r"ignores padding_idx = 0",
         function="models.sentiment_classifier.SentimentClassifier.__init__",
         culprit="Embedding",
     ),
