@@ -27,6 +27,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         "gradient not masked": lambda: graft(scaled, input / (1 - p)),
         "gradient not scaled": lambda: graft(scaled, input * keep),
         "gradient left alone": lambda: graft(scaled, input),
+        "another mask": lambda: graft(scaled, F.dropout(input, p, training)),
     }[change]()
 
 
@@ -42,6 +43,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             "gradient not masked": "does not mask the gradient",
             "gradient not scaled": "does not scale the gradient by 1 / (1 - p)",
             "gradient left alone": "neither masks nor scales the gradient",
+            "another mask": "draws another mask for the backward",
         }.items()
     ],
 }

@@ -240,9 +240,10 @@ DROPOUT = [
     dropout(
         "layers: another mask in the backward",
         "return y, lambda dy: backward(dy)[0]",
-        "other = drop(values, np.roll(keep, 1, axis=0), self.dropout)[1]; return y, lambda dy: other(dy)[0]",
+        "other = drop(values, generator().random(keep.shape) >= self.dropout, self.dropout)[1]; return y, lambda dy: other(dy)[0]",
         "backward",
-        None,
+        "another mask for the backward",
+        cases=("RNN-relu",),
     ),
     dropout(
         "layers: padding takes part in the draw of the mask",
