@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from scratch.module import Array
 
@@ -32,10 +34,11 @@ def shared_noise(random: Uniform) -> Iterator[None]:
         return input * keep / (1 - p) if p < 1 else input * 0
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(torch.nn.functional, "dropout", dropout))
+        stack.enter_context(patch.object(torch.nn.functional, "dropout", _overridable(dropout)))
         stack.enter_context(patch.object(torch.nn.functional, "scaled_dot_product_attention", _attention))
         for name in RECURRENT_KERNELS:
-            stack.enter_context(patch.object(kernels, name, _layer_by_layer(getattr(kernels, name)), create=True))
+            kernel = getattr(kernels, name)
+            stack.enter_context(patch.object(kernels, name, _overridable(wraps(kernel)(_layer_by_layer(kernel))), create=True))
         yield
 
 
@@ -58,6 +61,18 @@ def _attention(
     weights = torch.nn.functional.dropout(attention_kernel(query, key, ones, **options), dropout_p)
     each = query.shape[-3] // key.shape[-3] if enable_gqa else 1
     return weights @ (value.repeat_interleave(each, -3) if each > 1 else value)
+
+
+def _overridable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which a TorchFunctionMode meets as it meets torch's own."""
+
+    @wraps(function)
+    def call(x: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        if has_torch_function((x,)):
+            return handle_torch_function(call, (x,), x, *arguments, **options)
+        return function(x, *arguments, **options)
+
+    return call
 
 
 def _layer_by_layer(kernel: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 import pytest
 
-from parity.cases.recurrent import CASES
+from parity.cases import basics, recurrent
 from parity.check import posed
 from parity.counterfactuals import TABLE, cells
 from parity.counterfactuals.recurrent import kernel
@@ -16,7 +16,8 @@ from parity.twins import reference_builder, run_reference
 
 RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}
 RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
-MISTAKES = [(name, text) for name in (*RIGHT, "embedding") for text, _ in TABLE[name]]
+CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
+MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout") for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
 
 

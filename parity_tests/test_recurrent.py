@@ -160,6 +160,14 @@ BAD = {
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 2, -1])),
         "counts: expected 3 whole numbers from 0 to 2",
     ),
+    "too few counts": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 1])),
+        "counts: expected 3 whole numbers from 0 to 2, got [2 1]",
+    ),
+    "float counts": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2.0, 1.0, 1.0])),
+        "counts: expected 3 whole numbers from 0 to 2, got [2. 1. 1.]",
+    ),
     "gates": (
         lambda: ops.lstm(normal(3, 2, 3), normal(2, 4), normal(2, 4), normal(15, 3), normal(15, 4)),
         "lstm: expected x (T, B, I), weight_ih (4 H, I) and weight_hh (4 H, H), got (3, 2, 3), (15, 3) and (15, 4)",
@@ -171,6 +179,22 @@ BAD = {
     "weight_hh": (
         lambda: ops.rnn(normal(3, 2, 3), normal(2, 4), normal(4, 3), normal(5, 4)),
         "rnn: expected weight_hh of shape (4, 4), got (5, 4)",
+    ),
+    "x of two axes": (
+        lambda: ops.rnn(normal(3, 3), normal(2, 4), normal(4, 3), normal(4, 4)),
+        "rnn: expected x (T, B, I), weight_ih (1 H, I) and weight_hh (1 H, H), got (3, 3), (4, 3) and (4, 4)",
+    ),
+    "weight_ih of one axis": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12), normal(12, 4)),
+        "gru: expected x (T, B, I), weight_ih (3 H, I) and weight_hh (3 H, H), got (3, 2, 3), (12,) and (12, 4)",
+    ),
+    "weight_hh of one axis": (
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12)),
+        "gru: expected x (T, B, I), weight_ih (3 H, I) and weight_hh (3 H, H), got (3, 2, 3), (12, 3) and (12,)",
+    ),
+    "no step of an op": (
+        lambda: ops.lstm(normal(0, 2, 3), normal(2, 4), normal(2, 4), normal(16, 3), normal(16, 4)),
+        "lstm: expected at least one step, got x of shape (0, 2, 3)",
     ),
     "narrow weight_hh": (
         lambda: ops.rnn(normal(3, 2, 3), normal(2, 5), normal(4, 3), normal(4, 5)),
@@ -223,6 +247,13 @@ def test_bad_input_is_said_in_one_line(what):
     assert "\n" not in str(caught.value)
 
 
+def test_padding_may_be_counted_from_the_end():
+    for padding_idx in (-9, -1):
+        layer = layers.Embedding(9, 2, padding_idx)
+        assert not layer.weight.data[padding_idx].any()
+        assert (layer.weight.data != 0).any(axis=1).sum() == 8
+
+
 def test_embedding_of_nothing_and_of_the_last_row_as_padding():
     y, backward = ops.embedding(np.zeros((0, 3), int), normal(9, 2))
     assert y.shape == (0, 3, 2)
@@ -245,6 +276,20 @@ def test_an_input_that_needs_no_gradient(op, gates, states):
         assert (dx is not None) == needs[0]
         for gradient, expected in zip(others, whole[1:], strict=True):
             assert gradient is None if expected is None else np.array_equal(gradient, expected)
+
+
+@pytest.mark.parametrize(("op", "gates", "states"), [("rnn", 1, 1), ("lstm", 4, 2), ("gru", 3, 1)])
+@pytest.mark.parametrize("given", [0, 1])
+def test_one_bias_alone_is_as_if_the_other_were_0(op, gates, states, given):
+    arrays = normal(5, 2, 3), *(normal(2, 4) for _ in range(states)), normal(gates * 4, 3), normal(gates * 4, 4)
+    bias, zeros = normal(gates * 4), np.zeros(gates * 4)
+    alone, backward = getattr(ops, op)(*arrays, *((bias, None) if given == 0 else (None, bias)))
+    both, whole = getattr(ops, op)(*arrays, *((bias, zeros) if given == 0 else (zeros, bias)))
+    dys = [normal(*y.shape) for y in alone]
+    place = 3 + states
+    for one, other in zip((*alone, backward(*dys)[place + given]), (*both, whole(*dys)[place + given]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13)
+    assert backward(*dys)[place + 1 - given] is None
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "Embedding"])

@@ -165,7 +165,7 @@ LAYERS += [
         "layers.RNN",
         "layers.RNN",
         layered(1, 4),
-        SIZES | {"num_layers": 2, "nonlinearity": "relu", "bidirectional": True},
+        SIZES | {"num_layers": 2, "nonlinearity": "relu", "bidirectional": True, "dropout": 0.3},
     ),
     ParityCase(
         "LSTM-projected",

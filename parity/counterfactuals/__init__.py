@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from parity.counterfactuals import activation, cells, convolution, embedding, loss, normalisation, pooling, recurrent, sequences
+from parity.counterfactuals import (
+    activation,
+    cells,
+    convolution,
+    dropout,
+    embedding,
+    loss,
+    normalisation,
+    pooling,
+    recurrent,
+    sequences,
+)
 from parity.counterfactuals.options import other_options
 
 Wrong = Callable[..., Any]
@@ -19,6 +30,7 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **activation.TABLE,
     **cells.TABLE,
     **convolution.TABLE,
+    **dropout.TABLE,
     **embedding.TABLE,
     **loss.TABLE,
     **normalisation.TABLE,

@@ -7,35 +7,44 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from parity.counterfactuals.cells import MISTAKES, State, changes, ended, held, step
+from parity.counterfactuals import dropout as dropouts
+from parity.counterfactuals.cells import MISTAKES, Mistake, State, changes, ended, held, step
 from parity.counterfactuals.graft import graft
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 Values = list[Tensor]  # of each step, those of the rows that run there
 
 
-def kernel(kind: str, *arguments: Any, **mistake: Any) -> tuple[Tensor, ...]:
-    """torch's kernel with one mistake: of whole sequences, or of packed ones; dropout between layers is left out."""
-    if isinstance(arguments[3], bool):
-        x, hx, weights, biases, layers, _, _, both, batch_first = arguments
+def kernel(kind: str, x: Tensor, *arguments: Any, dropout: Any = None, **mistake: Any) -> tuple[Tensor, ...]:
+    """torch's kernel with one mistake, of whole sequences or of packed ones."""
+    join: Callable[[Values], Tensor]
+    if isinstance(arguments[2], bool):
+        hx, weights, biases, layers, p, training, both, batch_first = arguments
         axis = 1 if batch_first else 0
-        values, ends = stack(kind, list(x.unbind(axis)), hx, weights, biases, layers, both, **mistake)
-        return torch.stack(values, axis), *ends
-    x, sizes, hx, weights, biases, layers, _, _, both = arguments
-    values, ends = stack(kind, list(x.split(sizes.tolist())), hx, weights, biases, layers, both, **mistake)
-    return torch.cat(values), *ends
+        join, part = partial(torch.stack, dim=axis), partial(torch.unbind, dim=axis)
+    else:
+        sizes, hx, weights, biases, layers, p, training, both = arguments
+        join, part = torch.cat, partial(torch.split, split_size_or_sections=sizes.tolist())
+
+    def between(values: Values) -> Values:
+        return list(part((dropout or F.dropout)(join(values), p, training)))
+
+    values, ends = stack(kind, list(part(x)), hx, weights, biases, layers, both, between, **mistake)
+    return join(values), *ends
 
 
 def stack(
     kind: str,
     values: Values,
     hx: Any,
-    flat: list[Tensor],
+    flat: Any,
     biases: bool,
     layers: int,
     both: bool,
+    between: Callable[[Values], Values],
     change: str = "",
     gates: Any = None,
 ) -> tuple[Values, list[Tensor]]:
@@ -47,6 +56,7 @@ def stack(
         starts = [starts[row] for row in by_direction]
     ends: list[State] = []
     for layer in range(layers):
+        values = between(values) if layer or change == "dropout before the first layer" else values
         found = []
         for direction in range(directions):
             row = layer * directions + direction
@@ -61,6 +71,8 @@ def stack(
             ends.append(end)
         found = found[::-1] if change == "directions swapped" else found
         values = [torch.cat(parts, dim=-1) for parts in zip(*found, strict=True)]
+    if change == "dropout after the last layer":
+        values = between(values)
     if change in ("states by direction", "final states by direction"):
         ends = [ends[by_direction.index(row)] for row in range(rows)]
     elif change == "states of the last layer":
@@ -167,6 +179,15 @@ OF_ONE_STATE = changes(
         "weights of the forward direction": "runs the reverse direction with the forward direction's weights",
     }
 )
+OF_DROPOUT: list[Mistake] = [
+    *changes(
+        {
+            "dropout after the last layer": "has dropout after the last layer as well; torch's is between layers",
+            "dropout before the first layer": "has dropout before the first layer as well; torch's is between layers",
+        }
+    ),
+    *((f"its dropout {text}", {"dropout": wrong}) for text, wrong in dropouts.TABLE["dropout"]),
+]
 OF_TWO_STATES = changes(
     {
         "weight_hr of the first step": "overwrites the gradient of weight_hr at each step; they add up",
@@ -178,7 +199,7 @@ OF_TWO_STATES = changes(
 TABLE: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     kind: [
         (text, partial(kernel, kind, **mistake))
-        for text, mistake in [*mistakes, *OF_ONE_STATE, *(OF_TWO_STATES if kind == "lstm" else ())]
+        for text, mistake in [*mistakes, *OF_ONE_STATE, *OF_DROPOUT, *(OF_TWO_STATES if kind == "lstm" else ())]
     ]
     for kind, mistakes in MISTAKES.items()
 }

@@ -219,15 +219,40 @@ DROPOUT = [
         cases=("RNN-dropout-eval", "GRU-dropout-eval"),
     ),
     dropout("layers: no dropout", "not self.training or", "self.training or", "forward", "behaves as in eval mode"),
-    dropout("layers: dropout after the last layer too", " or layer == self.num_layers - 1", "", "forward", None),
+    dropout("layers: dropout after the last layer too", " or layer == self.num_layers - 1", "", "forward", "after the last layer"),
     dropout(
         "layers: dropout left out of the backward",
         "return y, lambda dy: backward(dy)[0]",
         "return y, lambda dy: dy",
         "backward",
-        None,
+        "neither masks nor scales the gradient",
     ),
-    dropout("layers: dropout not scaled", "else keep, self.dropout)", "else keep, 0.0)", "forward", None),
+    dropout(
+        "layers: dropout not scaled",
+        "drop(values, keep, self.dropout)",
+        "drop(values, keep, 0.0)",
+        "forward",
+        "does not scale what",
+    ),
+    dropout(
+        "layers: dropout's mask turned round", "drop(values, keep,", "drop(values, ~keep,", "forward", "keeps with probability p"
+    ),
+    dropout(
+        "layers: another mask in the backward",
+        "return y, lambda dy: backward(dy)[0]",
+        "other = drop(values, generator().random(keep.shape) >= self.dropout, self.dropout)[1]; return y, lambda dy: other(dy)[0]",
+        "backward",
+        "another mask for the backward",
+        cases=("RNN-relu",),
+    ),
+    dropout(
+        "layers: padding takes part in the draw of the mask",
+        "if counts is None:",
+        "if True:",
+        "forward",
+        None,
+        cases=("RNN-ragged-dropout", "GRU-ragged-dropout"),
+    ),
 ]
 PASSED_ON = [
     Fault(

@@ -9,8 +9,71 @@ ANY = "any fault"
 NEEDS = "def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:"
 NEEDS_OF_X = "only whether x needs a gradient is looked at: those of the weights are always wanted"
 AT_A_TIME = "how much is done at a time changes no value"
+LAST_OF_TWO = "of two axes, the last is the second"
 SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
 EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("scratch/generation.py", "next_token"): [
+        (
+            "if top_k is not None and not 1 <= top_k <= logits.shape[-1]:",
+            "if top_k is not None and not 1 <= top_k <= logits.shape[1]:",
+            LAST_OF_TWO,
+        ),
+        ("return logits.argmax(axis=-1)", "return logits.argmax(axis=1)", LAST_OF_TWO),
+        (
+            "p = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)",
+            "p = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)",
+            LAST_OF_TWO,
+        ),
+        ('falling = np.argsort(-p, axis=-1, kind="stable")', ANY, LAST_OF_TWO),
+        ("ranked = np.take_along_axis(p, falling, axis=-1)[:, :top_k]", ANY, LAST_OF_TWO),
+        ("before = np.cumsum(ranked, axis=-1) - ranked", "before = np.cumsum(ranked, axis=1) - ranked", LAST_OF_TWO),
+        (
+            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # those before it suffice",
+            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # those before it suffice",
+            LAST_OF_TWO,
+        ),
+        (
+            "np.put_along_axis(p, falling[:, :top_k], ranked, axis=-1)",
+            "np.put_along_axis(p, falling[:, :top_k], ranked, axis=1)",
+            LAST_OF_TWO,
+        ),
+        ("reached = np.cumsum(p, axis=-1)", "reached = np.cumsum(p, axis=1)", LAST_OF_TWO),
+        *(
+            (
+                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last possible",  # noqa: E501
+                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last possible",  # noqa: E501
+                LAST_OF_TWO,
+            )
+            for first, size, last in ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+        ),
+    ],
+    ("scratch/generation.py", "beam_search"): [
+        (
+            "scores, texts = np.zeros(1), np.zeros((1, 0), np.int64)",
+            ANY,
+            "a text of no tokens holds no number, and the first is the only one that is gone on with",
+        ),
+        (
+            "best: tuple[Array, float] = texts[0], -np.inf",
+            "best: tuple[Array, float] = texts[-1], -np.inf",
+            "the first of one is the last",
+        ),
+        (
+            "shifted = last - last.max(axis=-1, keepdims=True)",
+            "shifted = last - last.max(axis=1, keepdims=True)",
+            LAST_OF_TWO,
+        ),
+        (
+            "log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))",
+            "log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
+            LAST_OF_TWO,
+        ),
+        (
+            "parents, tokens = np.divmod(kept, log_p.shape[-1])",
+            "parents, tokens = np.divmod(kept, log_p.shape[1])",
+            LAST_OF_TWO,
+        ),
+    ],
     ("scratch/layers/dropout.py", "Dropout.forward"): [
         ("if not self.training or self.p == 0:", ANY, "at p = 0 the mask keeps everything and the scale is 1"),
         (
@@ -84,6 +147,13 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where no row counts, every gradient is 0",
         ),
     ],
+    ("scratch/ops/gru.py", "gru"): [
+        (
+            "def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:",
+            ANY,
+            NEEDS_OF_X,
+        ),
+    ],
     ("scratch/ops/im2col.py", "conv2d_by_columns"): [
         (NEEDS, ANY, NEEDS_OF_X),
         (
@@ -121,6 +191,23 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "the two pieces meet at beta",
         ),
     ],
+    ("scratch/ops/lstm.py", "lstm"): [
+        (
+            "def backward(dy: Array, dh_n: Array, dc_n: Array, needs: tuple[bool, ...] = (True,) * 8) -> tuple[Array | None, ...]:",
+            ANY,
+            NEEDS_OF_X,
+        ),
+        (
+            "tanh_c, through, product = np.zeros((T, B, H), x.dtype), np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)",
+            ANY,
+            "where a row has ended, the gradient that it is multiplied by is 0",
+        ),
+        (
+            "dprojected, spare = np.zeros((T, B, P), x.dtype), np.empty((2, B, H), x.dtype)",
+            ANY,
+            "where a row has ended, the tanh of c that it is multiplied by is 0",
+        ),
+    ],
     ("scratch/ops/norm.py", "batch_norm"): [
         (
             "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
@@ -148,6 +235,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
             ANY,
             AT_A_TIME,
+        ),
+    ],
+    ("scratch/ops/rnn.py", "rnn"): [
+        ("(T, B, _), H = x.shape, weight_hh.shape[1]", "(T, B, _), H = x.shape, weight_hh.shape[0]", "weight_hh is square"),
+        (
+            "def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:",
+            ANY,
+            NEEDS_OF_X,
         ),
     ],
     ("scratch/ops/threads.py", "in_blocks"): [

@@ -24,6 +24,8 @@ def check_recurrence(
             f"{op}: expected x (T, B, I), weight_ih ({gates} H, I) and weight_hh ({gates} H, H), "
             f"got {x.shape}, {weight_ih.shape} and {weight_hh.shape}"
         )
+    if not len(x):
+        raise ValueError(f"{op}: expected at least one step, got x of shape {x.shape}")
     has_shape(op, "weight_ih", weight_ih, (len(weight_ih), x.shape[2]))
     width = weight_hh.shape[1] if projected else len(weight_ih) // gates
     has_shape(op, "weight_hh", weight_hh, (len(weight_ih), width))
@@ -41,7 +43,7 @@ def rows_running(counts: Array | None, T: int, B: int) -> list[int]:
     """How many rows run at each step; ValueError unless they are numbers from B down."""
     if counts is None:
         return [B] * T
-    if counts.shape != (T,) or counts.dtype.kind not in "iu" or (T and (counts.max() > B or counts.min() < 0)):
+    if counts.shape != (T,) or counts.dtype.kind not in "iu" or counts.max() > B or counts.min() < 0:
         raise ValueError(f"counts: expected {T} whole numbers from 0 to {B}, got {counts}")
     if (np.diff(counts) > 0).any():
         raise ValueError(f"counts: expected numbers that never rise, got {counts}; sort the sequences, the longest first")
