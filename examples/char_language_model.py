@@ -78,7 +78,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--window", type=at_least(1), metavar="N", help="letters a step, and what gradients go back (default: 100; gpt 64)"
     )
     parser.add_argument("--sample", type=at_least(1), metavar="N", help="write so many letters at the end")
-    parser.add_argument("--prompt", default="\n", metavar="TEXT", help="what the sample goes on from (default: a new line)")
+    parser.add_argument("--prompt", metavar="TEXT", help="what the sample goes on from (default: a new line)")
     parser.add_argument("--temperature", type=number(0), default=0.8, help="0 always takes the likeliest (default: 0.8)")
     parser.add_argument("--top-k", type=at_least(1), metavar="K", help="choose among the K likeliest")
     parser.add_argument("--top-p", type=number(0), default=1.0, metavar="P", help="choose among the likeliest that come to P")
@@ -106,8 +106,10 @@ class Characters(Task):
         self.read, self.held_out = numbers[:cut], numbers[cut:]
         if len(self.held_out) < 2:
             raise ValueError(f"--data {options.data}: a tenth of {len(numbers)} characters is too little to be held out")
-        self.prompt = self.symbols.encode(options.prompt)
-        if not len(self.prompt):
+        start = "\n" if "\n" in self.symbols else self.symbols.symbols[0]
+        self.prompt = start if options.prompt is None else options.prompt
+        self.symbols.encode(self.prompt)
+        if not self.prompt:
             raise ValueError("--prompt is empty, expected at least one character to go on from")
 
     def describe(self) -> str:
@@ -128,9 +130,13 @@ class Characters(Task):
         uniforms = np.random.default_rng([options.seed, SAMPLES, step]).random((length, 1))
         with refusing():
             tokens = backend.generate(
-                self.prompt[None], uniforms, temperature=options.temperature, top_k=options.top_k, top_p=options.top_p
+                self.symbols.encode(self.prompt)[None],
+                uniforms,
+                temperature=options.temperature,
+                top_k=options.top_k,
+                top_p=options.top_p,
             )
-        return (options.prompt + self.symbols.decode(tokens[0])).removeprefix("\n")
+        return (self.prompt + self.symbols.decode(tokens[0])).removeprefix("\n" if options.prompt is None else "")
 
     def samples(self) -> dict[str, Array]:
         T = min(50, self.options.window, len(self.held_out))

@@ -17,7 +17,7 @@ import numpy as np
 from checkpoint import FILE, Checkpoint, restore, snapshot
 from comparison import HEADING, compared, compared_step
 from console import InputError, Meter, Parser, at_least, device_problem, number, positive, refusing, result_line, writable
-from training import IGNORED, Backend, backend_for, new_model, noise, warmup_cosine, warmup_inverse_sqrt
+from training import IGNORED, SCHEDULES, Backend, backend_for, learning_rate, new_model, noise
 
 from parity.weights import save_arrays, save_model, set_state
 from scratch.module import Array, Module
@@ -25,7 +25,6 @@ from scratch.module import Array, Module
 # What a run can be gone on with otherwise than it was begun: its losses do not depend on it.
 FREE = {"backend", "backends", "compare", "device", "save", "resume", "plots", "sample", "prompt", "temperature", "top_k", "top_p"}
 
-SCHEDULES = {"cosine": warmup_cosine, "inverse-sqrt": warmup_inverse_sqrt}
 HELD_OUT, SAMPLES, BATCHES, MASKS = range(4)  # what a generator is for: it begins at (seed, purpose, step)
 
 
@@ -86,7 +85,7 @@ def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices:
     parser.add_argument("--batch", type=at_least(1), metavar="N", help=f"examples a step (default: {defaults['batch']})")
     parser.add_argument("--lr", type=positive, help=f"the highest learning rate of the run (default: {defaults['lr']:g})")
     course = "of the learning rate after its warm-up (default: cosine)"
-    parser.add_argument("--schedule", choices=tuple(SCHEDULES), help=course)
+    parser.add_argument("--schedule", choices=SCHEDULES, help=course)
     smoothing = "the share of each target that goes to all classes alike (default: 0)"
     parser.add_argument("--label-smoothing", type=number(0, below=1), metavar="P", help=smoothing)
     dropout = f"the share of values that are zeroed in training (default: {defaults['dropout']:g})"
@@ -222,7 +221,7 @@ class Run:
         """Train every backend on the batch of this step."""
         options, task = self.options, self.task
         batch = task.batch(self.step)
-        lr = SCHEDULES[options.schedule](self.step, options.steps, options.lr)
+        lr = learning_rate(options.schedule, options.steps, options.lr)(self.step)
         losses, accuracies = [], []
         for backend in self.backends:
             if task.carries and task.begins_anew(self.step):

@@ -35,7 +35,7 @@ from console import (
 )
 from datasets import Dataset, digits, mnist
 from threadpoolctl import threadpool_limits
-from training import Backend, backend_for, new_model, saved_model, score, shuffled, warmup_cosine
+from training import Backend, backend_for, learning_rate, new_model, saved_model, score, shuffled
 
 from parity.weights import save_arrays, save_model
 from scratch.module import Array, Module
@@ -135,6 +135,7 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
     rng = np.random.default_rng(options.seed)
     epoch_steps = math.ceil(len(data.train_x) / options.batch)
     steps = options.epochs * epoch_steps
+    rate = learning_rate("cosine", steps, options.lr)
     losses: list[tuple[float, ...]] = []
     if options.compare:
         print(HEADING)
@@ -144,7 +145,7 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
             for x, y in shuffled(rng, options.batch, data.train_x, data.train_y):
                 if options.augment:
                     x = shifted(rng, x)
-                lr = warmup_cosine(len(losses), steps, options.lr)
+                lr = rate(len(losses))
                 loss, accuracy = zip(*(backend.step(x, y, lr=lr) for backend in backends), strict=True)
                 losses.append(loss)
                 if not np.isfinite(loss).all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from parity.weights import get_state, load_arrays, load_config, load_model, set_
 from scratch.module import Array, Module, constant
 from scratch.ops.cross_entropy import cross_entropy
 from scratch.optim import AdamW, clip_grad_norm_
+from scratch.optim.lr_scheduler import noam, warm_up_cosine
 from scratch.random import use_generator
 
 IGNORED = -100  # a label that counts for nothing
@@ -324,18 +325,17 @@ def padded(rows: Sequence[Array], value: int = 0) -> tuple[Array, Array]:
     return whole, lengths
 
 
-def warmup_inverse_sqrt(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
-    """The learning rate at a step counted from 0: up to `peak` over a share of the steps, then down as 1/√step.
+SCHEDULES = ("cosine", "inverse-sqrt")
 
-    It is that of Vaswani et al. 2017, section 5.3, told by its peak, width^-0.5 warmup_steps^-0.5, instead of the model's width.
+
+def learning_rate(schedule: str, steps: int, peak: float) -> Callable[[int], float]:
+    """The rate at each of so many steps, counted from 0: up to `peak` over a tenth of them, and down as the schedule says.
+
+    "cosine" goes down half a cosine towards 0, "inverse-sqrt" as 1/√step (Vaswani et al. 2017, section 5.3, told by its peak).
     """
-    rising = max(1, round(warmup * steps))
-    return peak * min((step + 1) / rising, math.sqrt(rising / (step + 1)))
-
-
-def warmup_cosine(step: int, steps: int, peak: float, warmup: float = 0.1) -> float:
-    """The learning rate at a step counted from 0: up to `peak` over a share of the steps, then down half a cosine towards 0."""
-    rising = max(1, round(warmup * steps))
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
+    rising = max(1, round(steps / 10))
+    if schedule == "cosine":
+        factor, highest = warm_up_cosine(rising, max(steps, rising + 1)), 1.0
+    else:
+        factor, highest = noam(1, rising), rising**-0.5
+    return lambda step: peak * factor(step) / highest

@@ -295,13 +295,20 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_0():
-    rates = np.array([training.warmup_cosine(step, 100, peak=3.0) for step in range(100)])
+    rates = np.array([training.learning_rate("cosine", 100, peak=3.0)(step) for step in range(100)])
     assert rates[9] == rates.max() == 3
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
-    assert 0 < rates[0] <= 0.3
+    assert rates[0] == pytest.approx(0.3)
     assert 0 < rates[-1] < 0.01
-    assert [training.warmup_cosine(step, 1, peak=3.0) for step in range(1)] == [3]
+    assert training.learning_rate("cosine", 1, peak=3.0)(0) == 3
+
+
+def test_the_learning_rate_of_transformers_falls_as_the_root_of_the_step():
+    rates = np.array([training.learning_rate("inverse-sqrt", 1000, peak=3.0)(step) for step in range(1000)])
+    assert rates[99] == pytest.approx(3)
+    assert rates.argmax() == 99
+    np.testing.assert_allclose(rates[[49, 399]], 1.5)
 
 
 def test_augmentation_shifts_and_invents_nothing():

@@ -414,9 +414,10 @@ def test_verdicts_are_half_praise_and_turn_on_not_and_but():
 
 
 def test_held_out_numbers_and_names_are_not_trained_on(tmp_path):
-    options = seq2seq.parse([])
-    task = seq2seq.Numbers(options)
-    assert not set(task.held_out) & set(task.read)
+    for made in (corpora.number_pairs, corpora.sorting_pairs):
+        read, held_out = ({tuple(pair.source) for pair in pairs} for pairs in made())
+        assert len(held_out) == 1000
+        assert not read & held_out
     names = a_file(tmp_path / "names", "\n".join(f"{a}{b}" for a in "abcdef" for b in "uvwxyz"))
     task = name_generation.Names(corpora.lines(str(names)), name_generation.parse(["--data", str(names), "--batch", "8"]))
     assert not {tuple(name) for name in task.held_out} & {tuple(name) for name in task.read}
@@ -432,7 +433,7 @@ def test_every_example_is_in_one_batch_of_a_pass():
 
 def test_strands_are_the_text_and_labels_what_follows():
     options = char_language_model.parse(["--batch", "3", "--window", "5"])
-    task = char_language_model.Characters(TEXT, options)
+    task = char_language_model.Strands(TEXT, options)
     last = np.empty(0)
     for step in range(task.windows + 2):
         tokens, labels = task.batch(step)
@@ -445,7 +446,7 @@ def test_strands_are_the_text_and_labels_what_follows():
 
 def test_validation_leaves_the_state_that_is_carried(text):
     options = char_language_model.parse(["--data", str(text), "--batch", "3", "--window", "5"])
-    task = char_language_model.Characters(TEXT, options)
+    task = char_language_model.Strands(TEXT, options)
     model = training.new_model(
         "CharLanguageModel", dict(vocab_size=len(task.symbols), embedding_size=4, hidden_size=5), 0, "float64"
     )
