@@ -57,6 +57,22 @@ def generate(model: Model, prompt: Tensor, uniforms: Tensor, state: Any = None, 
 
 
 @torch.no_grad()
+def generate_beyond(model: Model, prompt: Tensor, uniforms: Tensor, context: int, **options: Any) -> Tensor:
+    """generate for a model whose state holds at most `context` tokens: as long as the text fits, the same tokens.
+
+    Each time the context is full, the model forgets and reads the last half of it, so that every token is written with at
+    least so many before it. Returns the new tokens (B, steps).
+    """
+    text, written = prompt, 0
+    while written < len(uniforms):
+        seen = text if text.shape[1] <= context else text[:, -max(context // 2, 1) :]
+        steps = context - seen.shape[1] + 1  # the last token need not be read
+        tokens, _ = generate(model, seen, uniforms[written : written + steps], **options)
+        text, written = torch.cat([text, tokens], dim=1), written + steps
+    return text[:, prompt.shape[1] :]
+
+
+@torch.no_grad()
 def beam_search(
     model: Model, prompt: Tensor, steps: int, beams: int, end: int | None = None, length_penalty: float = 0.0, state: Any = None
 ) -> tuple[Tensor, float]:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from parity.case import ParityCase
-from parity.cases import activations, attention, basics, convolutional, losses, recurrent, recurrent_models, transformers
+from parity.cases import activations, attention, basics, convolutional, gpt, losses, recurrent, recurrent_models, transformers
 
 FAMILIES = {
     "activations": activations,
     "attention": attention,
     "basics": basics,
     "convolutional": convolutional,
+    "gpt": gpt,
     "losses": losses,
     "recurrent": recurrent,
     "recurrent models": recurrent_models,

@@ -2,9 +2,10 @@
 
 from reference.models.char_language_model import CharLanguageModel
 from reference.models.cnn import CNN
+from reference.models.gpt import GPT
 from reference.models.mlp import MLP
 from reference.models.name_generator import NameGenerator
 from reference.models.sentiment_classifier import SentimentClassifier
 from reference.models.seq2seq import Seq2Seq
 
-__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]
+__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]

@@ -2,9 +2,10 @@
 
 from scratch.models.char_language_model import CharLanguageModel
 from scratch.models.cnn import CNN
+from scratch.models.gpt import GPT
 from scratch.models.mlp import MLP
 from scratch.models.name_generator import NameGenerator
 from scratch.models.sentiment_classifier import SentimentClassifier
 from scratch.models.seq2seq import Seq2Seq
 
-__all__ = ["CNN", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]
+__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]

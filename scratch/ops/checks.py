@@ -58,7 +58,10 @@ def lengths_within(op: str, lengths: Array, T: int, B: int) -> None:
         raise ValueError(f"{op}: expected lengths from 1 to {T}, got {lengths.min()} to {lengths.max()}; leave empty ones out")
 
 
-def batch_of_tokens(op: str, name: str, tokens: Array) -> None:
-    """Raise ValueError unless tokens are a batch (B, T) of at least one step."""
+def batch_of_tokens(op: str, name: str, tokens: Array, vocab_size: int | None = None) -> None:
+    """Raise ValueError unless tokens are a batch (B, T) of at least one step, of a vocabulary where one is given."""
     if tokens.ndim != 2 or tokens.shape[1] == 0:
         raise ValueError(f"{op}: expected {name} (B, T) of at least one step, got shape {tokens.shape}; one text is a batch of 1")
+    if vocab_size is not None and tokens.size and (tokens.min() < 0 or tokens.max() >= vocab_size):
+        wrong = tokens.min() if tokens.min() < 0 else tokens.max()
+        raise ValueError(f"{op}: {name} hold {wrong}, expected numbers from 0 to {vocab_size - 1}")

@@ -1,0 +1,101 @@
+"""GPT-2: a Transformer's decoder that predicts each next token (Radford et al. 2019, section 2.3)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reference.layers import FeedForward, LearnedPositions, MultiheadAttention
+
+State = tuple[Tensor, Tensor]
+RESIDUAL = ("attention.out_proj.weight", "mlp.linear2.weight")
+
+
+class Block(nn.Module):
+    """x + attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to its like and the (keys, values) that attention keeps."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attention = MultiheadAttention(width, heads, dropout)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, 4 * width, "gelu_tanh")
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, past: State | None = None) -> tuple[Tensor, State]:
+        normed = self.ln_1(x)
+        attended, kept = self.attention(normed, normed, normed, None, True, past)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.mlp(self.ln_2(x))), kept
+
+
+class GPT(nn.Module):
+    """Tokens (B, T), T at most context, to the logits (B, T, vocab_size) of each next token.
+
+    A state is what was kept of the tokens before these, a constant here: the keys and the values of every layer, (layers, B,
+    heads, T before, width / heads) each. `step` returns it, so that a text is written without reading it again at each token:
+
+        generate(model.eval().step, prompt, uniforms)
+    """
+
+    def __init__(self, vocab_size: int, context: int, width: int, layers: int, heads: int, dropout: float = 0.0):
+        super().__init__()
+        if min(vocab_size, context, width, layers, heads) < 1:
+            raise ValueError(
+                f"GPT: expected positive sizes, got vocab_size {vocab_size}, context {context}, width {width}, layers {layers}, "
+                f"heads {heads}"
+            )
+        if width % heads:
+            raise ValueError(f"GPT: heads is {heads}, expected a divisor of width {width}: each head has an equal share of it")
+        self.context = context
+        self.wte = nn.Embedding(vocab_size, width)
+        self.wpe = LearnedPositions(context, width)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+        self.lm_head = nn.Linear(width, vocab_size, bias=False)
+        self.lm_head.weight = self.wte.weight
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1:
+                nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5 if name.endswith(RESIDUAL) else 0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> Tensor:
+        logits, _ = self._read(tokens, state)
+        return logits
+
+    def step(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read tokens (B, T) behind those of the state: the logits of each next token and the state."""
+        logits, kept = self._read(tokens, state)
+        keys, values = zip(*kept, strict=True)
+        return logits, (torch.stack(keys), torch.stack(values))
+
+    def attend(self, tokens: Tensor) -> Tensor:
+        """The weights (layers, B, heads, T, T) with which each token attends those up to it."""
+        x = self._embed(tokens, 0)
+        weights = []
+        block: Any
+        for block in self.blocks:
+            normed = block.ln_1(x)
+            weights.append(block.attention.attend(normed, normed, normed, None, True))
+            x, _ = block(x, None)
+        return torch.stack(weights)
+
+    def _read(self, tokens: Tensor, state: State | None) -> tuple[Tensor, list[State]]:
+        """The logits and what each layer keeps."""
+        x = self._embed(tokens, 0 if state is None else state[0].shape[3])
+        kept = []
+        for block, past in zip(self.blocks, [None] * len(self.blocks) if state is None else zip(*state, strict=True), strict=True):
+            x, of_block = block(x, past)
+            kept.append(of_block)
+        return self.lm_head(self.ln_f(x)), kept
+
+    def _embed(self, tokens: Tensor, before: int) -> Tensor:
+        """Tokens that come after so many others as vectors with their positions (B, T, width)."""
+        end = before + tokens.shape[1]
+        if end > self.context:
+            raise ValueError(
+                f"GPT: tokens end at {end}, beyond the context of {self.context}; cut the text, or write on with generate_beyond"
+            )
+        return self.dropout(self.wpe(self.wte(tokens), torch.arange(before, end, device=tokens.device)))

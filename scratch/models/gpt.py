@@ -1,0 +1,149 @@
+"""GPT-2: a Transformer's decoder that predicts each next token (Radford et al. 2019, section 2.3)."""
+
+import numpy as np
+
+from scratch.layers import Dropout, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiheadAttention
+from scratch.module import Array, Backward, Module
+from scratch.ops.checks import batch_of_tokens, has_shape
+from scratch.random import generator
+
+State = tuple[Array, Array]
+RESIDUAL = ("attention.out_proj.weight", "mlp.linear2.weight")
+
+
+class Block(Module):
+    """x + attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to its like and the (keys, values) that attention keeps.
+
+    Those of an earlier call, `past`, come before its own and are constants to it.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        self.ln_1 = LayerNorm(width)
+        self.attention = MultiheadAttention(width, heads, dropout)
+        self.ln_2 = LayerNorm(width)
+        self.mlp = FeedForward(width, 4 * width, "gelu_tanh")
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Array, past: State | None = None) -> tuple[tuple[Array, State], Backward]:
+        normed, ln_1_backward = self.ln_1(x)
+        (attended, kept), attention_backward = self.attention(normed, normed, normed, None, True, past)
+        attended, attended_dropout_backward = self.dropout(attended)
+        x = x + attended
+        normed, ln_2_backward = self.ln_2(x)
+        hidden, mlp_backward = self.mlp(normed)
+        hidden, hidden_dropout_backward = self.dropout(hidden)
+
+        def backward(dy: Array) -> tuple[Array, None]:
+            dx = dy + ln_2_backward(mlp_backward(hidden_dropout_backward(dy)))  # two paths meet
+            dquery, dkey, dvalue, *_ = attention_backward(attended_dropout_backward(dx))
+            return dx + ln_1_backward(dquery + dkey + dvalue), None
+
+        return (x + hidden, kept), backward
+
+
+class GPT(Module):
+    """Tokens (B, T), T at most context, to the logits (B, T, vocab_size) of each next token.
+
+    A state is what was kept of the tokens before these, which is a constant here: the keys and the values of every layer, (layers,
+    B, heads, T before, width / heads) each. `step` returns it, so that a text is written without reading it again at each token:
+
+        generate(model.eval().step, prompt, uniforms)
+
+    The embedding and the head have one weight. A public GPT-2's parameters fit: its c_attn.weight is the q_proj, k_proj and v_proj
+    of attention side by side, all of its linear weights are the transposes of those here.
+    """
+
+    def __init__(self, vocab_size: int, context: int, width: int, layers: int, heads: int, dropout: float = 0.0):
+        if min(vocab_size, context, width, layers, heads) < 1:
+            raise ValueError(
+                f"GPT: expected positive sizes, got vocab_size {vocab_size}, context {context}, width {width}, layers {layers}, "
+                f"heads {heads}"
+            )
+        if width % heads:
+            raise ValueError(f"GPT: heads is {heads}, expected a divisor of width {width}: each head has an equal share of it")
+        self.vocab_size, self.context = vocab_size, context
+        self.wte = Embedding(vocab_size, width)
+        self.wpe = LearnedPositions(context, width)
+        self.dropout = Dropout(dropout)
+        self.blocks = [Block(width, heads, dropout) for _ in range(layers)]
+        self.ln_f = LayerNorm(width)
+        self.lm_head = Linear(width, vocab_size, bias=False)
+        self.lm_head.weight = self.wte.weight
+        self._initialise()
+
+    def forward(self, tokens: Array, state: State | None = None) -> tuple[Array, Backward]:
+        logits, _, backward = self._read(tokens, state)
+        return logits, backward if state is None else lambda dlogits: (backward(dlogits), None)
+
+    def step(self, tokens: Array, state: State | None = None) -> tuple[tuple[Array, State], None]:
+        """Read tokens (B, T) behind those of the state: the logits of each next token and the state; there is no backward."""
+        logits, kept, _ = self._read(tokens, state)
+        keys, values = zip(*kept, strict=True)
+        return (logits, (np.stack(keys), np.stack(values))), None
+
+    def attend(self, tokens: Array) -> Array:
+        """The weights (layers, B, heads, T, T) with which each token attends those up to it."""
+        x, _ = self._embed(tokens, 0)
+        weights = []
+        for block in self.blocks:
+            normed, _ = block.ln_1(x)
+            weights.append(block.attention.attend(normed, normed, normed, None, True))
+            (x, _), _ = block(x, None)
+        return np.stack(weights)
+
+    def _read(self, tokens: Array, state: State | None) -> tuple[Array, list[State], Backward]:
+        """The logits, what each layer keeps, and the backward."""
+        x, embed_backward = self._embed(tokens, 0 if state is None else self._length(state, len(tokens)))
+        pasts = [None] * len(self.blocks) if state is None else zip(*state, strict=True)
+        kept, backwards = [], []
+        for block, past in zip(self.blocks, pasts, strict=True):
+            (x, of_block), block_backward = block(x, past)
+            kept.append(of_block)
+            backwards.append(block_backward)
+        normed, ln_f_backward = self.ln_f(x)
+        logits, lm_head_backward = self.lm_head(normed)
+
+        def backward(dlogits: Array) -> None:
+            dx = ln_f_backward(lm_head_backward(dlogits))
+            for block_backward in reversed(backwards):
+                dx, _ = block_backward(dx)
+            embed_backward(dx)
+
+        return logits, kept, backward
+
+    def _embed(self, tokens: Array, before: int) -> tuple[Array, Backward]:
+        """Tokens that come after so many others as vectors with their positions (B, T, width)."""
+        batch_of_tokens("GPT", "tokens", tokens, self.vocab_size)
+        end = before + tokens.shape[1]
+        if end > self.context:
+            raise ValueError(
+                f"GPT: tokens end at {end}, beyond the context of {self.context}; cut the text, or write on with generate_beyond"
+            )
+        x, wte_backward = self.wte(tokens)
+        x, wpe_backward = self.wpe(x, np.arange(before, end))
+        x, dropout_backward = self.dropout(x)
+
+        def backward(dx: Array) -> None:
+            dx, _ = wpe_backward(dropout_backward(dx))
+            wte_backward(dx)
+
+        return x, backward
+
+    def _length(self, state: State, B: int) -> int:
+        """How many tokens a state is of; ValueError unless it is of this model and B texts."""
+        attention, length = self.blocks[0].attention, state[0].shape[3:4]
+        expected = len(self.blocks), B, attention.num_heads, *length, attention.head_dim
+        for name, part in zip(("the keys of state", "the values of state"), state, strict=True):
+            has_shape("GPT", name, part, expected)
+        return length[0]
+
+    def _initialise(self) -> None:
+        """Weights as GPT-2's: those that add to the stream of x by as much less as they are more."""
+        rng = generator()
+        for name, parameter in self.named_parameters():
+            shape = parameter.data.shape
+            if len(shape) > 1:
+                std = 0.02 / (2 * len(self.blocks)) ** 0.5 if name.endswith(RESIDUAL) else 0.02
+                parameter.data = (std * rng.standard_normal(shape)).astype(np.float32)
+            elif name.endswith("bias"):
+                parameter.data = np.zeros(shape, np.float32)
