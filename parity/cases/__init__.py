@@ -7,7 +7,18 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from parity.case import ParityCase
-from parity.cases import activations, attention, basics, convolutional, gpt, losses, recurrent, recurrent_models, transformers
+from parity.cases import (
+    activations,
+    attention,
+    basics,
+    convolutional,
+    gpt,
+    losses,
+    recurrent,
+    recurrent_models,
+    transformer_models,
+    transformers,
+)
 
 FAMILIES = {
     "activations": activations,
@@ -19,6 +30,7 @@ FAMILIES = {
     "recurrent": recurrent,
     "recurrent models": recurrent_models,
     "transformers": transformers,
+    "transformer models": transformer_models,
 }
 
 

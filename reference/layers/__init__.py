@@ -9,6 +9,7 @@ from reference.layers.masked_pool import MaskedMax, MaskedMean
 from reference.layers.recurrent import GRU, LSTM, RNN
 from reference.layers.relative_position import RelativePositionBias
 from reference.layers.sinusoidal_positions import SinusoidalPositions
+from reference.layers.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
     "GRU",
@@ -23,5 +24,7 @@ __all__ = [
     "MultiheadAttention",
     "RelativePositionBias",
     "SinusoidalPositions",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "activation_named",
 ]

@@ -7,5 +7,6 @@ from reference.models.mlp import MLP
 from reference.models.name_generator import NameGenerator
 from reference.models.sentiment_classifier import SentimentClassifier
 from reference.models.seq2seq import Seq2Seq
+from reference.models.transformer import Transformer
 
-__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]
+__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]

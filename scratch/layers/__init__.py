@@ -17,6 +17,7 @@ from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from scratch.layers.relative_position import RelativePositionBias
 from scratch.layers.sinusoidal_positions import SinusoidalPositions
+from scratch.layers.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
     "GELU",
@@ -61,5 +62,7 @@ __all__ = [
     "SmoothL1Loss",
     "Softmax",
     "Tanh",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "activation_named",
 ]

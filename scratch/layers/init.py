@@ -10,3 +10,14 @@ def fan_in_uniform(shape: tuple[int, ...], fan_in: int) -> Parameter:
     """U(-1/√fan_in, 1/√fan_in) in float32, torch's default for the weights and biases of linear and convolution layers."""
     bound = fan_in**-0.5
     return Parameter(generator().uniform(-bound, bound, shape).astype(np.float32))
+
+
+def xavier_uniform_(weight: Parameter) -> None:
+    """Draw a weight (out, in) anew from U(-a, a), a = √(6 / (in + out)) (Glorot & Bengio 2010, equation 16)."""
+    bound = (6 / sum(weight.data.shape)) ** 0.5
+    weight.data = generator().uniform(-bound, bound, weight.data.shape).astype(np.float32)
+
+
+def normal_(weight: Parameter, std: float) -> None:
+    """Draw a weight anew from a normal distribution around 0."""
+    weight.data = (std * generator().standard_normal(weight.data.shape)).astype(np.float32)

@@ -7,5 +7,6 @@ from scratch.models.mlp import MLP
 from scratch.models.name_generator import NameGenerator
 from scratch.models.sentiment_classifier import SentimentClassifier
 from scratch.models.seq2seq import Seq2Seq
+from scratch.models.transformer import Transformer
 
-__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq"]
+__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import has_shape, is_mask, one_float_dtype
 from scratch.ops.dropout import dropout
 from scratch.ops.reduce import sum_to_shape
 
@@ -113,12 +113,7 @@ def check_attention(
     if value is not None and value.shape[:-1] != key.shape[:-1]:
         raise ValueError(f"{op}: expected value (..., S, V) with all axes but the last as in key {key.shape}, got {value.shape}")
     shape = (*query.shape[:-1], key.shape[-2])
-    if attn_mask is not None:
-        if attn_mask.dtype not in (np.dtype(bool), query.dtype):
-            raise ValueError(f"{op}: attn_mask is {attn_mask.dtype}, expected bool (true: may attend) or {query.dtype} to be added")
-        fits = all(m in (1, n) for m, n in zip(attn_mask.shape[::-1], shape[::-1], strict=False))
-        if attn_mask.ndim > len(shape) or not fits:
-            raise ValueError(f"{op}: expected attn_mask of a shape that broadcasts to {shape}, got {attn_mask.shape}")
+    is_mask(op, "attn_mask", attn_mask, shape, query.dtype)
     if causal_offset < 0:
         raise ValueError(f"{op}: causal_offset is {causal_offset}, expected at least 0")
     if not 0 <= dropout_p <= 1:

@@ -21,6 +21,29 @@ def has_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]
         raise ValueError(f"{op}: expected {name} of shape {expected}, got {array.shape}")
 
 
+def is_sequence(op: str, name: str, x: Array | None, width: int) -> None:
+    """Raise ValueError unless a batch of sequences that is given is (B, T, width)."""
+    if x is not None and (x.ndim != 3 or x.shape[2] != width):
+        raise ValueError(f"{op}: expected {name} (B, T, {width}), got {x.shape}")
+
+
+def is_mask(op: str, name: str, mask: Array | None, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise ValueError unless a mask that is given fits scores of this shape and dtype."""
+    if mask is None:
+        return
+    if mask.dtype not in (np.dtype(bool), dtype):
+        raise ValueError(f"{op}: {name} is {mask.dtype}, expected bool (true: may attend) or {dtype} to be added")
+    fits = all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False))
+    if mask.ndim > len(shape) or not fits:
+        raise ValueError(f"{op}: expected {name} of a shape that broadcasts to {shape}, got {mask.shape}")
+
+
+def divides(op: str, name: str, heads: int, width_name: str, width: int) -> None:
+    """Raise ValueError unless so many heads share a width evenly."""
+    if min(heads, width) < 1 or width % heads:
+        raise ValueError(f"{op}: {name} {heads} does not divide {width_name} {width}; each head has an equal share of it")
+
+
 def ends_in(op: str, x: Array, normalized_shape: tuple[int, ...]) -> int:
     """How many numbers the last axes of x hold together; ValueError unless they are those of normalized_shape."""
     count = math.prod(normalized_shape)
@@ -58,10 +81,20 @@ def lengths_within(op: str, lengths: Array, T: int, B: int) -> None:
         raise ValueError(f"{op}: expected lengths from 1 to {T}, got {lengths.min()} to {lengths.max()}; leave empty ones out")
 
 
+def tokens_within(op: str, name: str, tokens: Array, vocab_size: int, context: int, before: int = 0) -> None:
+    """Raise ValueError unless tokens (B, T) are numbers below vocab_size and with those before them at most `context` a row."""
+    batch_of_tokens(op, name, tokens, vocab_size)
+    if before + tokens.shape[1] > context:
+        longer = f"{before} and {tokens.shape[1]} more" if before else f"{tokens.shape[1]}"
+        raise ValueError(f"{op}: {name} is {longer} tokens long, expected at most {context}, the context")
+
+
 def batch_of_tokens(op: str, name: str, tokens: Array, vocab_size: int | None = None) -> None:
     """Raise ValueError unless tokens are a batch (B, T) of at least one step, of a vocabulary where one is given."""
     if tokens.ndim != 2 or tokens.shape[1] == 0:
         raise ValueError(f"{op}: expected {name} (B, T) of at least one step, got shape {tokens.shape}; one text is a batch of 1")
+    if vocab_size is not None and tokens.dtype.kind not in "iu":
+        raise ValueError(f"{op}: expected {name} to be whole numbers, got {tokens.dtype}")
     if vocab_size is not None and tokens.size and (tokens.min() < 0 or tokens.max() >= vocab_size):
         wrong = tokens.min() if tokens.min() < 0 else tokens.max()
         raise ValueError(f"{op}: {name} hold {wrong}, expected numbers from 0 to {vocab_size - 1}")

@@ -1,0 +1,95 @@
+"""Transformers: encoder and decoder layers, the encoder-decoder, BERT."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from parity.case import ParityCase
+from parity.inputs import Draw
+from scratch.module import Array
+
+Inputs = Callable[[Draw], dict[str, Any]]
+B, S, T = 3, 13, 17
+WIDTH, HEADS, INNER = 15, 3, 11
+LENGTHS = np.array([6, 13, 1])
+PRESENT = (np.arange(S) < LENGTHS[:, None])[:, None, None]
+
+
+def sequence(**others: Any) -> Inputs:
+    """What an encoder layer takes: src (B, S, WIDTH), and the others as they are or as they are drawn."""
+    return lambda draw: {"src": draw.normal(B, S, WIDTH)} | drawn(draw, {"src_mask": None, "is_causal": False} | others)
+
+
+def sequences(**others: Any) -> Inputs:
+    """What a decoder layer takes: tgt (B, T, WIDTH), memory (B, S, WIDTH), and the others as they are or as they are drawn."""
+    given = {"tgt_mask": None, "memory_mask": None, "tgt_is_causal": True} | others
+    return lambda draw: {"tgt": draw.normal(B, T, WIDTH), "memory": draw.normal(B, S, WIDTH)} | drawn(draw, given)
+
+
+def drawn(draw: Draw, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs, those that are functions of a draw drawn."""
+    return {name: value(draw) if callable(value) else value for name, value in inputs.items()}
+
+
+def added(*shape: int) -> Callable[[Draw], Array]:
+    """Numbers to add to the scores."""
+    return lambda draw: draw.normal(*shape)
+
+
+def kept(draw: Draw) -> tuple[Array, ...]:
+    """What a decoder layer kept of 5 tokens and of the memory."""
+    return tuple(draw.normal(B, HEADS, length, WIDTH // HEADS) for length in (5, 5, S, S))
+
+
+SIZES: dict[str, Any] = {"d_model": WIDTH, "nhead": HEADS, "dim_feedforward": INNER, "dropout": 0.0}
+LAYERS = [
+    ParityCase(
+        f"Transformer{layer}{suffix}",
+        f"layers.Transformer{layer}",
+        f"layers.Transformer{layer}",
+        inputs,
+        SIZES | config,
+        constants=("past",),
+    )
+    for layer, suffix, inputs, config in (
+        ("EncoderLayer", "", sequence(), {}),
+        ("EncoderLayer", "-pre-norm", sequence(), {"norm_first": True}),
+        ("EncoderLayer", "-ragged", sequence(src_mask=PRESENT), {"activation": "gelu", "layer_norm_eps": 1e-3}),
+        ("EncoderLayer", "-ragged-pre-norm", sequence(src_mask=PRESENT), {"norm_first": True, "dropout": 0.3}),
+        ("EncoderLayer", "-causal", sequence(is_causal=True), {"bias": False}),
+        ("EncoderLayer", "-added", sequence(src_mask=added(HEADS, S, S), is_causal=True), {"norm_first": True, "bias": False}),
+        ("EncoderLayer", "-dropout", sequence(src_mask=PRESENT), {"dropout": 0.3}),
+        ("DecoderLayer", "", sequences(), {}),
+        ("DecoderLayer", "-pre-norm", sequences(), {"norm_first": True}),
+        ("DecoderLayer", "-ragged", sequences(memory_mask=PRESENT), {"activation": "gelu", "layer_norm_eps": 1e-3}),
+        ("DecoderLayer", "-ragged-pre-norm", sequences(memory_mask=PRESENT), {"norm_first": True, "dropout": 0.3}),
+        ("DecoderLayer", "-added", sequences(tgt_mask=added(T, T), memory_mask=added(B, 1, T, S)), {"bias": False}),
+        ("DecoderLayer", "-dropout", sequences(memory_mask=PRESENT), {"dropout": 0.3}),
+        ("DecoderLayer", "-past", sequences(memory=None, memory_mask=PRESENT, past=kept), {}),
+        ("DecoderLayer", "-past-pre-norm", sequences(memory=None, memory_mask=PRESENT, past=kept), {"norm_first": True}),
+    )
+]
+
+V = 19
+
+
+def translation(draw: Draw) -> dict[str, Any]:
+    """Sources of unequal length and the targets that the decoder reads."""
+    return {"source": draw.integers(0, V - 1, B, S), "lengths": LENGTHS, "target": draw.integers(0, V - 1, B, T)}
+
+
+LANGUAGES: dict[str, Any] = {"source_vocab_size": V, "target_vocab_size": V + 2, "context": T, "dropout": 0.0}
+STACK: dict[str, Any] = {"width": WIDTH, "layers": 1, "heads": HEADS, "feed_forward": INNER}
+TRANSFORMER = [
+    ParityCase(f"transformer{suffix}", "models.Transformer", "models.Transformer", translation, LANGUAGES | STACK | config)
+    for suffix, config in (
+        ("", {}),
+        ("-pre-norm", {"norm_first": True}),
+        ("-two", {"layers": 2}),
+        ("-dropout", {"layers": 2, "dropout": 0.3, "norm_first": True}),
+        ("-tied", {"layers": 2, "tied": True, "target_vocab_size": V, "dropout": 0.3}),
+        ("-deep", {"layers": 6, "width": 14, "heads": 2}),
+    )
+]
+CASES = [*LAYERS, *TRANSFORMER]
