@@ -83,8 +83,10 @@ class NumPyBackend:
         return self.model.attend(*self._arrays(inputs))
 
     def generate(self, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> Array:
-        """The tokens (B, steps) with which the model goes on; see scratch.generation."""
+        """The tokens (B, steps) with which the model goes on, however short its context; see scratch.generation."""
         self.model.eval()
+        if isinstance(self.model, scratch.models.GPT):
+            return scratch.generation.generate_beyond(self.model.step, prompt, uniforms, self.model.context, **options)
         tokens, _ = scratch.generation.generate(writer(self.model), prompt, uniforms, state, **options)
         return tokens
 
@@ -183,9 +185,12 @@ class TorchBackend:
         return self.model.attend(*self._tensors(inputs)).cpu().numpy()
 
     def generate(self, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> Array:
-        """The tokens (B, steps) with which the model goes on; see reference.generation."""
+        """The tokens (B, steps) with which the model goes on, however short its context; see reference.generation."""
         self.model.eval()
         numbers = [torch.from_numpy(array).to(self.device) for array in (prompt, uniforms)]
+        if isinstance(self.model, reference.models.GPT):
+            text = reference.generation.generate_beyond(self.model.step, *numbers, self.model.context, **options)
+            return text.cpu().numpy()
         tokens, _ = reference.generation.generate(writer(self.model), *numbers, state, **options)
         return tokens.cpu().numpy()
 
