@@ -13,6 +13,7 @@ from parity_tests.faults import (
     recurrent,
     recurrent_layers,
     recurrent_models,
+    transformers,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -24,6 +25,7 @@ FAMILIES = {
     "recurrent ops": recurrent.FAULTS,
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
+    "transformers": transformers.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
 }
