@@ -25,9 +25,9 @@ SCALES: dict[str, Callable[[float, int, int], float]] = {
 MASKS: dict[str, Callable[[Tensor], Tensor]] = {
     "one more": lambda may: torch.cat([torch.ones_like(may[..., :1]), may[..., :-1]], dim=-1),
     "one less": lambda may: torch.cat([may[..., 1:], torch.zeros_like(may[..., :1])], dim=-1),
-    "later keys": lambda may: torch.ones_like(may).triu(),
-    "first key": lambda may: torch.ones_like(may).tril(),
-    "last key": lambda may: torch.ones_like(may).tril(may.shape[-1] - may.shape[-2]),
+    "later keys": lambda may: _for_each_query(may).triu(),
+    "first key": lambda may: _for_each_query(may).tril(),
+    "last key": lambda may: _for_each_query(may).tril(may.shape[-1] - may.shape[-2]),
     "inverted": lambda may: ~may,
     "transposed": lambda may: may.transpose(-1, -2),
 }
@@ -64,6 +64,13 @@ def attention(
         scores = (scores + attn_mask * scale) if change == "mask scaled" else (scores + attn_mask)
     weights = _weights(scores, None if may is None else MASKS.get(change, lambda may: may)(may), change)
     return weights @ value
+
+
+def _for_each_query(may: Tensor) -> Tensor:
+    """All keys for every query of a mask that is not the same for all of them."""
+    if may.shape[-2] == 1:
+        raise ValueError("one row for all queries")
+    return torch.ones_like(may)
 
 
 def _for_every_head(x: Tensor, each: int, change: str) -> Tensor:
@@ -118,10 +125,6 @@ def tril(input: Tensor, diagonal: int = 0, *, change: str) -> Tensor:
         "later keys": lambda: torch.triu(input, diagonal),
         "inverted": lambda: ~torch.tril(input, diagonal),
     }[change]()
-
-
-def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    return torch.cat(tuple(reversed(tensors)), dim=dim)
 
 
 def _transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -189,7 +192,6 @@ TABLE: dict[str, list[tuple[str, Callable[..., Any]]]] = {
             "inverted": "is true where a key is masked; it should be true where it may be attended",
         },
     ),
-    "cat": [("joins in the wrong order: what came before goes first", _cat)],
     "transpose": [("splits and joins heads by a reshape alone; the axes of time and heads must change places", _transpose)],
     "unflatten": _mistakes(
         _unflatten,

@@ -5,6 +5,7 @@
 
 from parity_tests.faults import (
     activations,
+    attention,
     basics,
     convolutional,
     losses,
@@ -13,7 +14,6 @@ from parity_tests.faults import (
     recurrent,
     recurrent_layers,
     recurrent_models,
-    transformers,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -25,7 +25,7 @@ FAMILIES = {
     "recurrent ops": recurrent.FAULTS,
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
-    "transformers": transformers.FAULTS,
+    "attention": attention.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
 }

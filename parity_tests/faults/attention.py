@@ -456,7 +456,7 @@ MASKS = [
         cases=("causal_mask-offset",),
     ),
     causal_mask("causal_mask: float", "dtype=bool)", "dtype=float)", "forward", None),
-    padding_mask("padding_mask: one too many", "< lengths[:, None]", "<= lengths[:, None]", "forward", None),
+    padding_mask("padding_mask: one too many", "< lengths[:, None]", "<= lengths[:, None]", "forward", "one step beyond the end"),
     padding_mask("padding_mask: turned round", "< lengths[:, None]", ">= lengths[:, None]", "forward", None),
     padding_mask(
         "padding_mask: for queries, not keys",
@@ -518,14 +518,14 @@ LAYER = [
         "self.out_proj(_side_by_side(attended))",
         "(_side_by_side(attended), lambda dy: dy)",
         "forward",
-        None,
+        "leaves out_proj out",
     ),
     forward(
         "MultiheadAttention: mask left out",
         "keys, values, attn_mask, keep",
         "keys, values, None, keep",
         "forward",
-        "leaves attn_mask out",
+        "takes no notice of attn_mask",
         cases=("MultiheadAttention-ragged", "MultiheadAttention-masked"),
     ),
     forward(
@@ -565,7 +565,7 @@ LAYER = [
         ">= self.dropout",
         "< self.dropout",
         "forward",
-        None,
+        "keeps with probability p",
         cases=("MultiheadAttention-dropout",),
     ),
     forward(
@@ -602,7 +602,7 @@ LAYER = [
         "np.concatenate([past, heads], axis=2)",
         "np.concatenate([heads, past], axis=2)",
         "forward",
-        "joins in the wrong order",
+        "parts in the reverse order",
     ),
     past("MultiheadAttention: the past left out", "if past is None:", "if True:", "forward", "has shape|"),
     past(
