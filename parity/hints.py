@@ -132,7 +132,7 @@ def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Itera
             yield f"lacks the factor {text}", array * known
             if known.all():
                 yield f"has the factor {text} too many", array / known
-    if _evident(evidence, name, array, truth).sum() >= FEWEST:
+    if _evident(evidence, name, array, truth).sum() >= FEWEST and _is_something(evidence, name, truth):
         yield f"needs the factor {factor:.6g}", array * factor
 
 
@@ -175,7 +175,8 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
             continue
         with np.errstate(all="ignore"):
             level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
-            yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
+            if _is_something(evidence, name, truth):
+                yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
             for text, term in ({"": np.ones_like(truth)} | known).items():
                 level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
                 constant = f"something constant along axis {axis}, such as a sum or mean over it"
@@ -185,6 +186,11 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
 def _evident(evidence: Evidence, name: str, array: Array, truth: Array) -> Array:
     """Which numbers are wrong by so much that a repair of them is no accident."""
     return np.abs(truth - array) > MARGIN * evidence.calibration.tolerance(name, evidence.dtype)
+
+
+def _is_something(evidence: Evidence, name: str, truth: Array) -> bool:
+    """Whether the truth is more than rounding errors, which a factor of 0 would make of anything."""
+    return bool(_evident(evidence, name, np.zeros_like(truth), truth).any())
 
 
 def _swapped(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:

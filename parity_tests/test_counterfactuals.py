@@ -1,13 +1,14 @@
-"""What stands in for torch's recurrent kernels is right without a mistake, and each of its mistakes shows in some case."""
+"""What stands in for torch's recurrent kernels and attention is right without a mistake, and each mistake shows in some case."""
 
 from functools import cache, partial
 from operator import attrgetter
 
 import pytest
 
+from parity.cases import attention as attention_cases
 from parity.cases import basics, recurrent
 from parity.check import posed
-from parity.counterfactuals import TABLE, cells
+from parity.counterfactuals import TABLE, attention, cells
 from parity.counterfactuals.recurrent import kernel
 from parity.hints import MARGIN
 from parity.mistaken import Calls, Instead, mistaken
@@ -16,8 +17,10 @@ from parity.twins import reference_builder, run_reference
 
 RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}
 RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
+RIGHT["scaled_dot_product_attention"] = attention.attention
 CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
-MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout") for text, _ in TABLE[name]]
+CASES += attention_cases.CASES
+MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
 
 
@@ -40,7 +43,8 @@ def differences(case, name, function):
         key
         for key in shared
         if tensors[key].shape != calibration.truth[key].shape
-        or deviation(tensors[key], calibration.truth[key]) > MARGIN * calibration.tolerance(key, "float64")
+        or deviation(tensors[key], calibration.truth[key])
+        > (MARGIN * calibration.tolerance(key, "float64") if key in calibration.unit else 0)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Attention and what transformers are made of."""
+"""Attention by itself, its masks, and the layer of several heads."""
 
 from collections.abc import Callable
 from typing import Any

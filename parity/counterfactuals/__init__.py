@@ -12,6 +12,7 @@ from typing import Any
 
 from parity.counterfactuals import (
     activation,
+    attention,
     cells,
     convolution,
     dropout,
@@ -28,6 +29,7 @@ Wrong = Callable[..., Any]
 
 TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **activation.TABLE,
+    **attention.TABLE,
     **cells.TABLE,
     **convolution.TABLE,
     **dropout.TABLE,

@@ -25,6 +25,7 @@ SIGNATURES: dict[str, Callable[..., Any]] = {
     "gelu": lambda input, approximate="none": None,
     "linear": lambda input, weight, bias=None: None,
     "max_pool2d": lambda input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False: None,
+    "scaled_dot_product_attention": lambda query, key, value, attn_mask=None, *, is_causal=False, scale=None, **others: None,
 }
 NOT_TOLD = {"inplace", "size_average", "reduce", "divisor", "ceil_mode", "dtype", "_stacklevel", "return_indices"}
 

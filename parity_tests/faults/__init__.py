@@ -5,6 +5,7 @@
 
 from parity_tests.faults import (
     activations,
+    attention,
     basics,
     convolutional,
     losses,
@@ -24,6 +25,7 @@ FAMILIES = {
     "recurrent ops": recurrent.FAULTS,
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
+    "attention": attention.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
 }
