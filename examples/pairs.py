@@ -40,6 +40,7 @@ class Pairs(Task):
         self.source_symbols = _symbols((pair.source for pair in read), rarest)
         self.target_symbols = _symbols((pair.target for pair in read), rarest)
         self.begin, self.end = (int(self.target_symbols.encode([symbol])[0]) for symbol in (BEGIN, END))
+        self.longest_source = max(len(pair.source) for pair in (*read, *held_out))
         self.longest = max(len(symbols) for pair in (*read, *held_out) for symbols in pair) + 1  # the end is written too
 
     def describe(self) -> str:

@@ -19,9 +19,11 @@ import char_language_model
 import console
 import corpora
 import loop
+import masked_language_model
 import name_generation
 import sentiment
 import seq2seq
+import simple_translation
 import training
 from checkpoint import FILE, Checkpoint
 
@@ -32,6 +34,9 @@ SCRIPTS = {
     "name_generation": (name_generation, ["--hidden", 16, "--embedding", 12, "--batch", 16]),
     "sentiment": (sentiment, ["--hidden", 8, "--embedding", 12, "--batch", 16]),
     "seq2seq": (seq2seq, ["--hidden", 16, "--embedding", 12, "--batch", 16]),
+    "gpt": (char_language_model, ["--model", "gpt", "--hidden", 16, "--layers", 2, "--heads", 2, "--batch", 8, "--window", 20]),
+    "simple_translation": (simple_translation, ["--hidden", 16, "--layers", 1, "--feed-forward", 32, "--batch", 16]),
+    "masked_language_model": (masked_language_model, ["--hidden", 16, "--layers", 1, "--heads", 2, "--batch", 8, "--window", 12]),
 }
 every_script = pytest.mark.parametrize("script", SCRIPTS)
 TEXT = "the quick brown fox jumps over the lazy dog and runs away from it;\n" * 150
@@ -242,7 +247,7 @@ def test_plots_are_drawn(script, run, tmp_path):
     assert (status, err) == (0, [])
     names = next(line for line in out if line.startswith("drawn in")).split(": ")[1].split(", ")
     assert "losses.png" in names
-    assert len(names) == {"char_language_model": 4, "seq2seq": 2}.get(script, 1)
+    assert len(names) == {"char_language_model": 4, "name_generation": 1, "sentiment": 1}.get(script, 2)
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in names)
 
 
@@ -282,6 +287,12 @@ def test_samples_are_written_on_request(run, text, tmp_path):
     assert run("name_generation", "--steps", 1, "--sample", 7)[0] == 0
     _, out, _ = run("seq2seq", "--steps", 1, "--spell", 12)
     assert any(line.startswith("12: ") for line in out)
+    _, out, _ = run("simple_translation", "--steps", 1, "--translate", "12")
+    assert any(line.startswith("12: ") for line in out)
+    _, out, _ = run("masked_language_model", "--steps", 1, "--fill", "a [mask] is an object")
+    assert any(line.startswith("a [") and line.endswith("] is an object") for line in out)
+    _, out, _ = run("gpt", "--steps", 1, "--sample", 70, "--prompt", "def ")
+    assert any(line.startswith("def ") for line in out)
     _, out, _ = run("sentiment", "--steps", 40, "--judge", "the plot is not dullish")
     assert any(line.startswith("praise ") and line.endswith("(not known: dullish)") for line in out)
 
@@ -351,6 +362,21 @@ BAD_INPUT = {
     "nowhere to save": (NAMES, lambda p: ["--save", a_file(p)], "cannot write there (File exists)"),
     "a high learning rate": (NAMES, lambda p: ["--lr", 1e30, "--steps", 9], "--lr 1e+30 is too high"),
     "no word": ("sentiment", lambda p: ["--steps", 0, "--judge", " "], "--judge ' ' has no word in it"),
+    "a short text for a window": (
+        "gpt",
+        lambda p: ["--data", a_file(p, "abc" * 50)],
+        "expected more than 20 characters to train on",
+    ),
+    "heads that do not divide": ("gpt", lambda p: ["--heads", 3], "heads is 3, expected a divisor of width 16"),
+    "nothing to translate": ("simple_translation", lambda p: ["--steps", 0, "--translate", " "], "expected 1 to 6 symbols"),
+    "a digit that is none": ("simple_translation", lambda p: ["--steps", 0, "--translate", "1" * 40], "expected 1 to 6 symbols"),
+    "nothing to fill in": ("masked_language_model", lambda p: ["--steps", 0, "--fill", "a word"], "expected [mask] in it"),
+    "much to fill in": ("masked_language_model", lambda p: ["--steps", 0, "--fill", "[mask] " * 40], "expected at most 11 words"),
+    "few words": (
+        "masked_language_model",
+        lambda p: ["--data", a_file(p, "a b c")],
+        "expected more than 100 words, so that a tenth",
+    ),
     "an odd width": ("seq2seq", lambda p: ["--hidden", 7], "hidden_size is 7, expected an even number"),
 }
 
