@@ -91,10 +91,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def translated(task: Pairs, backend: Backend, text: str) -> str:
     """What the model writes for a text; ValueError where there is nothing to read, or too much."""
     symbols = list(text.strip()) if task.options.data == "numbers" else words(text)
-    if not 1 <= len(symbols) <= task.longest:
-        raise ValueError(
-            f"--translate {text!r}: expected 1 to {task.longest} symbols, the longest that was read, got {len(symbols)}"
-        )
+    if not 1 <= len(symbols) <= task.longest_source:
+        limit = f"1 to {task.longest_source} symbols, the longest in the data"
+        raise ValueError(f"--translate {text!r}: expected {limit}, got {len(symbols)}")
     return task.joined[1].join(task.written(backend, [Pair(symbols, [])])[0])
 
 
