@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.layers import Dropout, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiheadAttention
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import batch_of_tokens, has_shape
+from scratch.ops.checks import batch_of_tokens, has_shape, one_float_dtype
 from scratch.random import generator
 
 State = tuple[Array, Array]
@@ -130,11 +130,12 @@ class GPT(Module):
         return x, backward
 
     def _length(self, state: State, B: int) -> int:
-        """How many tokens a state is of; ValueError unless it is of this model and B texts."""
+        """The number of tokens that a state is of; ValueError unless it is of this model and B texts."""
         attention, length = self.blocks[0].attention, state[0].shape[3:4]
         expected = len(self.blocks), B, attention.num_heads, *length, attention.head_dim
         for name, part in zip(("the keys of state", "the values of state"), state, strict=True):
             has_shape("GPT", name, part, expected)
+        one_float_dtype("GPT", keys=state[0], values=state[1], weight=self.wte.weight.data)
         return length[0]
 
     def _initialise(self) -> None:
