@@ -423,7 +423,8 @@ def test_a_saved_file_touches_what_is_made_of_it(mine):
     behind = files_behind(mine, TARGETS)
     touched = {target for target in TARGETS if mine / "ops" / "linear.py" in behind[target]}
     models = {target for target in TARGETS if target.startswith("models.")}
-    layers = {f"layers.{name}" for name in ("Linear", "AdditiveAttention", "FeedForward", "MultiheadAttention")}
+    stacked = "FeedForward", "MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"
+    layers = {f"layers.{name}" for name in ("Linear", "AdditiveAttention", *stacked)}
     assert touched == models | layers | {"ops.linear"}
     assert {target for target in TARGETS if mine / "module.py" in behind[target]} == set(TARGETS)
     assert {target for target in TARGETS if mine / "models" / "cnn.py" in behind[target]} == {"models.CNN"}

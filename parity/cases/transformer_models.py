@@ -92,4 +92,24 @@ TRANSFORMER = [
         ("-deep", {"layers": 6, "width": 14, "heads": 2}),
     )
 ]
-CASES = [*LAYERS, *TRANSFORMER]
+
+
+def passages(draw: Draw) -> dict[str, Any]:
+    """Texts of unequal length, two segments in each but the shortest."""
+    return {
+        "tokens": draw.integers(0, V - 1, B, S),
+        "segments": (np.arange(S) >= np.array([[4], [7], [S]])).astype(np.int64),
+        "lengths": LENGTHS,
+    }
+
+
+BERT = [
+    ParityCase(f"bert{suffix}", "models.BERT", "models.BERT", passages, {"vocab_size": V, "context": T} | STACK | config)
+    for suffix, config in (
+        ("", {"dropout": 0.0}),
+        ("-two", {"layers": 2, "segments": 3, "dropout": 0.3}),
+        ("-deep", {"layers": 12, "width": 14, "heads": 2, "dropout": 0.0}),
+    )
+]
+
+CASES = [*LAYERS, *TRANSFORMER, *BERT]

@@ -1,5 +1,6 @@
 """The PyTorch twins of scratch.models: same names, same constructor, same state_dict."""
 
+from reference.models.bert import BERT
 from reference.models.char_language_model import CharLanguageModel
 from reference.models.cnn import CNN
 from reference.models.gpt import GPT
@@ -9,4 +10,4 @@ from reference.models.sentiment_classifier import SentimentClassifier
 from reference.models.seq2seq import Seq2Seq
 from reference.models.transformer import Transformer
 
-__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]
+__all__ = ["BERT", "CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]

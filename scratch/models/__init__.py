@@ -1,5 +1,6 @@
 """Architectures, one file each, with the names and parameters of their PyTorch twins in reference.models."""
 
+from scratch.models.bert import BERT
 from scratch.models.char_language_model import CharLanguageModel
 from scratch.models.cnn import CNN
 from scratch.models.gpt import GPT
@@ -9,4 +10,4 @@ from scratch.models.sentiment_classifier import SentimentClassifier
 from scratch.models.seq2seq import Seq2Seq
 from scratch.models.transformer import Transformer
 
-__all__ = ["CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]
+__all__ = ["BERT", "CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]
