@@ -159,6 +159,7 @@ def constant_gates(names: dict[str, str], functions: dict[str, Function]) -> lis
 
 
 def changes(texts: dict[str, str]) -> list[Mistake]:
+    """Mistakes that are a change by its name."""
     return [(text, {"change": change}) for change, text in texts.items()]
 
 

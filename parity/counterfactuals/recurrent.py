@@ -28,6 +28,8 @@ def kernel(kind: str, x: Tensor, *arguments: Any, dropout: Any = None, **mistake
     else:
         sizes, hx, weights, biases, layers, p, training, both = arguments
         join, part = torch.cat, partial(torch.split, split_size_or_sections=sizes.tolist())
+    if _idle(mistake.get("change", ""), dropout, layers, both, drops=training and p > 0):
+        raise ValueError("this mistake changes nothing here")
 
     def between(values: Values) -> Values:
         return list(part((dropout or F.dropout)(join(values), p, training)))
@@ -127,6 +129,16 @@ def over_time(kind: str, values: Values, state: State, weights: list[Any], chang
     return found, ended(state, "no dh_n" if change == "dy alone" else change)
 
 
+def _idle(change: str, dropout: Any, layers: int, both: bool, drops: bool) -> bool:
+    """Whether a mistake changes nothing: one of layers, directions or dropout where there are none."""
+    return (
+        (change in OF_LAYERS and layers == 1)
+        or (change in OF_DIRECTIONS and not both)
+        or (change in OF_DROPOUT and not drops)
+        or (dropout is not None and not (drops and layers > 1))
+    )
+
+
 def _weights(flat: list[Tensor], row: int, rows: int, biases: bool) -> list[Any]:
     """The weights of one row by their places in WEIGHTS, None where there is none."""
     each = len(flat) // rows
@@ -143,63 +155,66 @@ def _weights_at(here: str, weights: list[Any], change: str) -> list[Any]:
     return [held(w) if w is not None and lost in (name, "weights") else w for name, w in zip(WEIGHTS, weights, strict=True)]
 
 
-OF_ONE_STATE = changes(
-    {
-        "first step skipped": "skips the first step",
-        "last step skipped": "skips the last step",
-        "first step skipped in the backward": "skips the first step in the backward",
-        "last step skipped in the backward": "skips the last step in the backward",
-        "a step behind": "gives out the h before each step; y holds the h after it",
-        "begins at 0": "takes no notice of the initial state: begins at 0",
-        "carried h constant": "carries no gradient of h from step to step: dh of the step before is lost",
-        "dy alone": "takes dy alone in each step of the backward: what comes from the step after is lost",
-        "last dy alone": "takes dy of the last step alone in the backward",
-        "no dy": "takes no notice of dy, only of the gradient of the final state",
-        **{f"{name} of the first step": f"overwrites the gradient of {name} at each step; they add up" for name in WEIGHTS[:4]},
-        "weights of the first step": "overwrites the gradients of the weights at each step; they add up",
-        "weights of the last step": "takes the last step's gradient alone for the weights; those of all steps add up",
-        "0 where it does not run": "sets the state of a sequence that has ended to 0",
-        "states by direction": "orders the states by direction, then layer; torch's order is by layer, then direction",
-        "initial states by direction": "takes the initial states by direction, then layer; they come by layer, then direction",
-        "final states by direction": "gives out the final states by direction, then layer; torch's order is by layer first",
-        "states of the first layer": "begins every layer with the first layer's initial state",
-        "state handed on": "begins each layer with the final state of the layer before",
-        "states of the last layer": "gives out the final state of the last layer alone",
-        "not reversed": "runs the reverse direction forwards",
-        "x not turned": "does not turn the reverse direction's x round",
-        "y not turned back": "does not turn the reverse direction's y back",
-        "dx not turned back": "does not turn the reverse direction's dx back",
-        "dy not turned": "does not turn the reverse direction's dy round",
-        "neither dy nor dx turned": "does not turn the reverse direction's gradients, neither dy nor dx",
-        "dx of the forward direction lost": "takes dx of the reverse direction alone; it is the sum of both directions'",
-        "dx of the reverse direction lost": "takes dx of the forward direction alone; it is the sum of both directions'",
-        "directions swapped": "joins the reverse direction before the forward one",
-        "states of the directions swapped": "swaps the final states of the two directions",
-        "state of the last step": "takes y of the last step for the reverse direction's final state; that ends at the first",
-        "weights of the forward direction": "runs the reverse direction with the forward direction's weights",
-    }
-)
-OF_DROPOUT: list[Mistake] = [
-    *changes(
-        {
-            "dropout after the last layer": "has dropout after the last layer as well; torch's is between layers",
-            "dropout before the first layer": "has dropout before the first layer as well; torch's is between layers",
-        }
-    ),
-    *((f"its dropout {text}", {"dropout": wrong}) for text, wrong in dropouts.TABLE["dropout"]),
-]
-OF_TWO_STATES = changes(
-    {
-        "weight_hr of the first step": "overwrites the gradient of weight_hr at each step; they add up",
-        "h 0": "takes no notice of h0: begins at 0",
-        "c 0": "takes no notice of c0: begins at 0",
-        "carried c constant": "carries no gradient of c from step to step: dc of the step before is lost",
-    }
-)
+OF_TIME = {
+    "first step skipped": "skips the first step",
+    "last step skipped": "skips the last step",
+    "first step skipped in the backward": "skips the first step in the backward",
+    "last step skipped in the backward": "skips the last step in the backward",
+    "a step behind": "gives out the h before each step; y holds the h after it",
+    "begins at 0": "takes no notice of the initial state: begins at 0",
+    "carried h constant": "carries no gradient of h from step to step: dh of the step before is lost",
+    "dy alone": "takes dy alone in each step of the backward: what comes from the step after is lost",
+    "last dy alone": "takes dy of the last step alone in the backward",
+    "no dy": "takes no notice of dy, only of the gradient of the final state",
+    **{f"{name} of the first step": f"overwrites the gradient of {name} at each step; they add up" for name in WEIGHTS[:4]},
+    "weights of the first step": "overwrites the gradients of the weights at each step; they add up",
+    "weights of the last step": "takes the last step's gradient alone for the weights; those of all steps add up",
+    "0 where it does not run": "sets the state of a sequence that has ended to 0",
+}
+OF_LAYERS = {
+    "states of the first layer": "begins every layer with the first layer's initial state",
+    "state handed on": "begins each layer with the final state of the layer before",
+    "states of the last layer": "gives out the final state of the last layer alone",
+    "states by direction": "orders the states by direction, then layer; torch's order is by layer, then direction",
+    "initial states by direction": "takes the initial states by direction, then layer; they come by layer, then direction",
+    "final states by direction": "gives out the final states by direction, then layer; torch's order is by layer first",
+}
+OF_DIRECTIONS = {
+    "not reversed": "runs the reverse direction forwards",
+    "x not turned": "does not turn the reverse direction's x round",
+    "y not turned back": "does not turn the reverse direction's y back",
+    "dx not turned back": "does not turn the reverse direction's dx back",
+    "dy not turned": "does not turn the reverse direction's dy round",
+    "neither dy nor dx turned": "does not turn the reverse direction's gradients, neither dy nor dx",
+    "dx of the forward direction lost": "takes dx of the reverse direction alone; it is the sum of both directions'",
+    "dx of the reverse direction lost": "takes dx of the forward direction alone; it is the sum of both directions'",
+    "directions swapped": "joins the reverse direction before the forward one",
+    "states of the directions swapped": "swaps the final states of the two directions",
+    "state of the last step": "takes y of the last step for the reverse direction's final state; that ends at the first",
+    "weights of the forward direction": "runs the reverse direction with the forward direction's weights",
+    "states by direction": "orders the states by direction, then layer; torch's order is by layer, then direction",
+    "initial states by direction": "takes the initial states by direction, then layer; they come by layer, then direction",
+    "final states by direction": "gives out the final states by direction, then layer; torch's order is by layer first",
+}
+OF_DROPOUT = {
+    "dropout after the last layer": "has dropout after the last layer as well; torch's is between layers",
+    "dropout before the first layer": "has dropout before the first layer as well; torch's is between layers",
+}
+OF_TWO_STATES = {
+    "weight_hr of the first step": "overwrites the gradient of weight_hr at each step; they add up",
+    "h 0": "takes no notice of h0: begins at 0",
+    "c 0": "takes no notice of c0: begins at 0",
+    "carried c constant": "carries no gradient of c from step to step: dc of the step before is lost",
+}
+DROPOUT: list[Mistake] = [(f"its dropout {text}", {"dropout": wrong}) for text, wrong in dropouts.TABLE["dropout"]]
 TABLE: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     kind: [
         (text, partial(kernel, kind, **mistake))
-        for text, mistake in [*mistakes, *OF_ONE_STATE, *OF_DROPOUT, *(OF_TWO_STATES if kind == "lstm" else ())]
+        for text, mistake in [
+            *mistakes,
+            *changes(OF_TIME | (OF_TWO_STATES if kind == "lstm" else {}) | OF_LAYERS | OF_DIRECTIONS | OF_DROPOUT),
+            *DROPOUT,
+        ]
     ]
     for kind, mistakes in MISTAKES.items()
 }
