@@ -182,7 +182,8 @@ class Masked(Task):
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\[mask\]|\w+(?:['’]\w+)*|[^\w\s]", text.lower())
+    """Words and marks, of which a row of the same is one: a line of a table would be hundreds."""
+    return [found[0] for found in re.finditer(r"\[mask\]|\w+(?:['’]\w+)*|([^\w\s])\1*", text.lower())]
 
 
 if __name__ == "__main__":
