@@ -1,25 +1,29 @@
-"""What stands in for torch's recurrent kernels and attention is right without a mistake, and each mistake shows in some case."""
+"""What stands in for torch's functions, spelt out, is right without a mistake, and each of its mistakes shows in some case."""
 
 from functools import cache, partial
 from operator import attrgetter
 
+import numpy as np
 import pytest
 
 from parity.cases import attention as attention_cases
-from parity.cases import basics, recurrent
+from parity.cases import basics, recurrent, transformers
 from parity.check import posed
-from parity.counterfactuals import TABLE, attention, cells
+from parity.counterfactuals import TABLE, attention, cells, positions, row_normalisation, schedule
 from parity.counterfactuals.recurrent import kernel
 from parity.hints import MARGIN
 from parity.mistaken import Calls, Instead, mistaken
 from parity.tolerance import deviation
 from parity.twins import reference_builder, run_reference
+from parity_tests.faults import schedules_replay
 
 RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}
 RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
 RIGHT["scaled_dot_product_attention"] = attention.attention
+RIGHT |= {name: getattr(row_normalisation, name) for name in row_normalisation.TABLE}
+RIGHT |= {name: getattr(positions, name) for name in positions.TABLE}
 CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
-CASES += attention_cases.CASES
+CASES += [*attention_cases.CASES, *transformers.CASES]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
 
@@ -39,13 +43,14 @@ def differences(case, name, function):
     tensors = mistaken(reference_builder(case), problem, mode=Instead(name, function))
     missing = calibration.truth.keys() - tensors.keys()
     shared = tensors.keys() & calibration.truth.keys()
-    return missing, [
-        key
-        for key in shared
-        if tensors[key].shape != calibration.truth[key].shape
-        or deviation(tensors[key], calibration.truth[key])
-        > (MARGIN * calibration.tolerance(key, "float64") if key in calibration.unit else 0)
-    ]
+    return missing, [key for key in shared if _differ(key, tensors[key], calibration)]
+
+
+def _differ(key, array, calibration):
+    truth = calibration.truth[key]
+    if array.shape != truth.shape or key not in calibration.unit:
+        return not np.array_equal(array, truth)
+    return deviation(array, truth) > MARGIN * calibration.tolerance(key, "float64")
 
 
 @pytest.mark.parametrize("case", CASES, ids=attrgetter("name"))
@@ -65,3 +70,32 @@ def test_every_mistake_shows(name, text):
 @pytest.mark.parametrize("name", TABLE)
 def test_no_two_mistakes_are_called_the_same(name):
     assert len(dict(TABLE[name])) == len(TABLE[name])
+
+
+RIGHT_SCHEDULES = {
+    "LinearLR": schedule.linear,
+    "PolynomialLR": schedule.polynomial,
+    "CosineAnnealingLR": schedule.cosine,
+    "CosineAnnealingWarmRestarts": schedule.restarts,
+    "CyclicLR": schedule.cyclic,
+    "OneCycleLR": schedule.one_cycle,
+    "SequentialLR": schedule.sequential,
+    "warm_up_cosine": schedule.warm_up_cosine,
+    "noam": schedule.noam,
+}
+
+
+def from_truth(setting, rate):
+    """The largest ratio of error to tolerance of a schedule that is given as a function."""
+    return schedules_replay.ratio(schedules_replay.mistaken(rate, setting, 0), schedules_replay.truth_of(setting, 0))
+
+
+@pytest.mark.parametrize("setting", [s for s, (name, _) in schedules_replay.SETTINGS.items() if name in RIGHT_SCHEDULES])
+def test_a_schedule_without_a_mistake_is_torchs(setting):
+    assert from_truth(setting, RIGHT_SCHEDULES[schedules_replay.SETTINGS[setting][0]]) <= 1
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, rows in schedule.TABLE.items() for text, _ in rows])
+def test_every_mistake_in_a_schedule_shows(name, text):
+    wrong = dict(schedule.TABLE[name])[text]
+    assert any(from_truth(s, wrong) > 1 for s, (of, _) in schedules_replay.SETTINGS.items() if of == name)

@@ -85,6 +85,25 @@ def test_a_wrong_use_is_what_it_says(mistakes):
     assert torch.equal(results(mistakes["lets no gradient back into pair from its y.1.1"])[1], dx)
 
 
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.act, self.second = nn.Linear(4, 4).double(), nn.Tanh(), nn.Linear(4, 4).double()
+
+    def forward(self, x):
+        return self.second(self.act(self.first(x)))
+
+
+def test_two_parts_of_a_kind_are_used_in_each_others_place():
+    watched, x = Two(), torch.randn(3, 4, dtype=torch.float64)
+    uses = watch_parts(watched)
+    y = watched(x)
+    (crossed,) = [build() for text, build in wrong_uses(uses, Two) if text.startswith("uses ")]
+    assert torch.equal(crossed(x), watched.first(watched.act(watched.second(x))))
+    assert not torch.allclose(crossed(x), y)
+
+
 @pytest.mark.parametrize("name", sequences.TABLE)
 def test_every_mistake_shows(name):
     calling = [case for case in CASES if name in calls_of(case)]

@@ -55,7 +55,7 @@ ROW_NORMS += [
 ]
 ROW_NORMS += [
     ParityCase(f"{layer}{suffix}", f"layers.{layer}", f"torch.nn.{layer}", inputs, {"normalized_shape": 7, "eps": 1e-5} | config)
-    for layer, extra in (("LayerNorm", {"bias": False}), ("RMSNorm", {"eps": 1e-3}))
+    for layer, extra in (("LayerNorm", {"bias": False, "eps": 1e-3}), ("RMSNorm", {"eps": 1e-3}))
     for suffix, inputs, config in (
         ("", rows(5, 3), {}),
         ("-no-bias" if "bias" in extra else "-eps", rows(13), extra),

@@ -20,7 +20,9 @@ from parity.counterfactuals import (
     loss,
     normalisation,
     pooling,
+    positions,
     recurrent,
+    row_normalisation,
     sequences,
 )
 from parity.counterfactuals.options import other_options
@@ -37,7 +39,9 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **loss.TABLE,
     **normalisation.TABLE,
     **pooling.TABLE,
+    **positions.TABLE,
     **recurrent.TABLE,
+    **row_normalisation.TABLE,
     **sequences.TABLE,
 }
 

@@ -18,6 +18,8 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, *op
     y = F.embedding(input, weight, padding_idx, *options, **rest)
     if change in ("row before", "row after"):
         return F.embedding((input + (1 if change == "row after" else -1)) % len(weight), weight, padding_idx)
+    if change == "one column":
+        return y[..., :1].expand_as(y)
     if change == "padding is 0":
         return y if padding_idx is None else y * (input != padding_idx)[..., None]
     flat, counted = input.flatten(), torch.zeros(input.numel(), dtype=torch.bool)
@@ -35,6 +37,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             "first": "keeps the first gradient of a number that comes several times; they add up",
             "row before": "looks up the row before: its numbers are taken to begin at 1",
             "row after": "looks up the row after",
+            "one column": "takes the first column of the table for all of them",
             "padding is 0": "gives 0 for padding_idx; torch looks its row up and only gives it no gradient",
         }.items()
     ],

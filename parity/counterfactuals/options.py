@@ -56,7 +56,7 @@ def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]
         for other in (default, *OTHER_VALUES.get(key, ()), *((not value,) if isinstance(value, bool) else ())):
             if (
                 other is inspect.Parameter.empty
-                or (other is None and key not in ("stride", "padding_idx"))
+                or (other is None and key not in ("stride", "padding_idx", "eps"))
                 or repr(other) in tried
                 or _same(value, other)
             ):

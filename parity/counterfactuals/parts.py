@@ -23,9 +23,10 @@ After = Callable[[tuple[Any, ...], Any], Any]  # the inputs and the output to an
 
 @dataclass(frozen=True)
 class Use:
-    """One call of a part: where the part is, the how-manieth of its calls, what it was given and what it returned."""
+    """One call of a part: where the part is, what it is, the how-manieth of its calls, what it was given and what it returned."""
 
     path: str
+    kind: type
     index: int
     inputs: dict[str, Any]
     optional: tuple[str, ...]
@@ -40,7 +41,7 @@ def watch_parts(module: nn.Module) -> list[Use]:
     def note(path: str, part: nn.Module, given: tuple[Any, ...], output: Any) -> None:
         parameters = inspect.signature(part.forward).parameters
         optional = tuple(name for name, parameter in parameters.items() if parameter.default is None)
-        uses.append(Use(path, calls[path], dict(zip(parameters, given, strict=False)), optional, output))
+        uses.append(Use(path, type(part), calls[path], dict(zip(parameters, given, strict=False)), optional, output))
         calls[path] += 1
 
     for path, part in _parts(module):
@@ -55,6 +56,10 @@ def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
         part = use.path if often[use.path] == 1 else f"call {use.index + 1} of {use.path}"
         for text, before, after in _mistakes(use, part):
             yield text, _built_with(build, use, before, after)
+    kinds = {use.path: use.kind for use in uses}
+    for one, two in combinations(kinds, 2):
+        if kinds[one] is kinds[two]:
+            yield f"uses {one} and {two} in each other's place", partial(_built_crossed, build, one, two)
 
 
 def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After | None]]:
@@ -93,6 +98,14 @@ def _built_with(build: Build, use: Use, before: Before | None, after: After | No
         return module
 
     return wrong
+
+
+def _built_crossed(build: Build, one: str, two: str) -> Any:
+    """Builds the module and makes each of two parts do the work of the other."""
+    module = build()
+    first, second = module.get_submodule(one), module.get_submodule(two)
+    first.forward, second.forward = second.forward, first.forward  # their parameters keep their names
+    return module
 
 
 def _parts(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

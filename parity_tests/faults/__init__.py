@@ -8,12 +8,16 @@ from parity_tests.faults import (
     attention,
     basics,
     convolutional,
+    feed_forward,
     losses,
     modules,
     optimisers,
+    positions,
     recurrent,
     recurrent_layers,
     recurrent_models,
+    row_norms,
+    schedules,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -26,8 +30,12 @@ FAMILIES = {
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
     "attention": attention.FAULTS,
+    "normalisation of rows": row_norms.FAULTS,
+    "positions": positions.FAULTS,
+    "feed-forward blocks": feed_forward.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
+    "schedules": schedules.FAULTS,
 }
 FAULTS = [fault for faults in FAMILIES.values() for fault in faults]
 

@@ -6,6 +6,7 @@ import importlib
 import re
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from parity.cases import CASES
 from parity.check import check
 from parity.report import explain
 from parity.twins import builders
-from parity_tests.faults.replay import SETTINGS, cause, largest_ratio
+from parity_tests.faults import replay, schedules_replay
 from parity_tests.planting import planted
 from scratch.module import Module
 
@@ -26,10 +27,10 @@ class Fault:
 
     name        what the mistake is, unique in the catalogue
     old, new    `old` occurs once in the function's source
-    phase       the pass that is wrong: "forward" or "backward", or the "step" of an optimiser
+    phase       the pass that is wrong: "forward" or "backward", or the "step" of an optimiser or schedule
     cause       what the harness must name as the cause, a regular expression; None where no cause can be certain
     function    dotted path inside scratch
-    cases       the cases, or settings of an optimiser, that show the mistake, each of them on every seed
+    cases       the cases, or settings of an optimiser or schedule, that show the mistake, each of them on every seed
     culprit     the op, and the classes of the layers that are made of it, between bars: all of them in a case are culprits
     dtype       "float32" where the mistake is one of accuracy
     """
@@ -77,8 +78,9 @@ BY_NAME = {case.name: case for case in CASES}
 def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
     """Plant the fault, ask the harness, and compare its answer with what is expected."""
     with planted(function_at(fault.function), fault.old, fault.new), np.errstate(all="ignore"):
-        if case in SETTINGS:
-            return _judge_optimiser(fault, case, seed)
+        for replayed in (replay, schedules_replay):
+            if case in replayed.SETTINGS:
+                return _judge_replay(replayed, fault, case, seed)
         verdict = check(BY_NAME[case], fault.dtype, seed=seed)
     found = {(culprit.path, culprit.phase) for culprit in verdict.culprits}
     expected = {(path, fault.phase) for path in culprits_of(BY_NAME[case], fault.culprit)}
@@ -86,12 +88,12 @@ def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
     return Judgement(fault, case, seed, verdict.verdict in ("mismatch", "error"), found == expected, causes, explain(verdict))
 
 
-def _judge_optimiser(fault: Fault, case: str, seed: int) -> Judgement:
-    """The fault is caught in its own setting, and in those of the optimisers that are made of the function alone."""
-    ratios = {setting: largest_ratio(setting, seed) for setting in SETTINGS}
-    wrong = {SETTINGS[setting][0] for setting, ratio in ratios.items() if ratio > 1}
+def _judge_replay(replayed: ModuleType, fault: Fault, case: str, seed: int) -> Judgement:
+    """The fault is caught in its own setting, and in those of the optimisers or schedules that are made of the function alone."""
+    ratios = {setting: replayed.largest_ratio(setting, seed) for setting in replayed.SETTINGS}
+    wrong = {replayed.SETTINGS[setting][0] for setting, ratio in ratios.items() if ratio > 1}
     exact = bool(wrong) and wrong <= set(fault.culprit.split("|"))
-    said = cause(case, seed)
+    said = replayed.cause(case, seed)
     return Judgement(fault, case, seed, ratios[case] > 1, exact, (said,), f"{case}: {ratios[case]:.2g} x tolerance; cause: {said}")
 
 
