@@ -147,6 +147,15 @@ ROW_MODELS += [
     for cell, times in (("lstm", (50, 100, 200, 400)), ("gru", (100,)), ("rnn", (100,)))
     for time in times
 ]
+ROW_MODELS += [
+    ParityCase(
+        "gpt-4x384",
+        "models.GPT",
+        "models.GPT",
+        tokens(8, 256, vocabulary=8192),
+        {"vocab_size": 8192, "context": 256, "width": 384, "layers": 4, "heads": 6},
+    ),
+]
 
 
 def _in_families(**tables: list[ParityCase]) -> list[ParityCase]:

@@ -1,6 +1,7 @@
 """Every comparison, by family: a table a file, a row a case.
 
-A new twin is a row in one of these tables, and a new table is a line here.
+A new twin is a row in one of these tables, and a new table is a line here. The rows of FULL_SIZE are in none of the families:
+they take minutes and gigabytes, and only a pattern that no other case has finds them.
 """
 
 from dataclasses import replace
@@ -12,6 +13,7 @@ from parity.cases import (
     attention,
     basics,
     convolutional,
+    full_size,
     gpt,
     losses,
     recurrent,
@@ -40,13 +42,19 @@ def _all() -> tuple[ParityCase, ...]:
 
 
 CASES = _all()
+FULL_SIZE = tuple(replace(case, family="full size") for case in full_size.CASES)
 
 
 def matching(pattern: str) -> list[ParityCase]:
-    """The cases whose name or family contains the pattern, in any case of letters; ValueError where there is none."""
-    found = [case for case in CASES if pattern.lower() in f"{case.family} {case.name}".lower()]
-    if not found:
-        close = get_close_matches(pattern, [case.name for case in CASES], n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ";"
-        raise ValueError(f"no case is called anything like {pattern!r}{hint} `parity list` names all {len(CASES)}")
-    return found
+    """The cases whose name or family contains the pattern, in any case of letters; ValueError where there is none.
+
+    Those of full size are found where no other is.
+    """
+    for cases in (CASES, FULL_SIZE):
+        if found := [case for case in cases if pattern.lower() in f"{case.family} {case.name}".lower()]:
+            return found
+    close = get_close_matches(pattern, [case.name for case in (*CASES, *FULL_SIZE)], n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ";"
+    raise ValueError(
+        f"no case is called anything like {pattern!r}{hint} `parity list` names all {len(CASES)}, `parity list full-size` more"
+    )

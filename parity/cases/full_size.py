@@ -1,0 +1,27 @@
+"""Models at the sizes of their papers: too large for every day, and verified by their names or as "full-size"."""
+
+from typing import Any
+
+from parity.case import ParityCase
+from parity.cases.recurrent_models import Inputs
+from parity.inputs import Draw
+
+
+def text(B: int, T: int, vocabulary: int) -> Inputs:
+    """Tokens of a vocabulary."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        return {"tokens": draw.integers(0, vocabulary, B, T)}
+
+    return draw_inputs
+
+
+CASES = [
+    ParityCase(
+        "gpt2-full-size",
+        "models.GPT",
+        "models.GPT",
+        text(1, 64, 50257),
+        {"vocab_size": 50257, "context": 1024, "width": 768, "layers": 12, "heads": 12},
+    ),
+]
