@@ -166,8 +166,8 @@ class Transformer(Module):
             self.target_embedding.embedding.weight = self.head.weight = self.source_embedding.embedding.weight
 
     def forward(self, source: Array, lengths: Array, target: Array) -> tuple[Array, Backward]:
-        self._check_target(source, target)
         (memory, mask), encoded_backward = self._encoded(source, lengths)
+        self._check_target(source, target)
         x, target_backward = self.target_embedding(target)
         x, decoder_backward = self.decoder(x, memory, mask)
         logits, head_backward = self.head(x)
@@ -198,8 +198,8 @@ class Transformer(Module):
 
     def attend(self, source: Array, lengths: Array, target: Array) -> Array:
         """The weights (B, T, S) with which each step of the target attends the source: the last layer's, its heads' average."""
-        self._check_target(source, target)
         (memory, mask), _ = self._encoded(source, lengths)
+        self._check_target(source, target)
         x, _ = self.target_embedding(target)
         return self.decoder.attend(x, memory, mask).mean(axis=1)
 
