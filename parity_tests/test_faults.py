@@ -20,16 +20,15 @@ def assert_found(fault, case, seed):
 
 @every_fault
 def test_a_fault_is_found_and_named(fault):
-    for case in fault.cases:
-        assert_found(fault, case, 0)
+    assert_found(fault, fault.cases[0], 0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 8))
 @every_fault
-def test_a_fault_is_found_and_named_on_every_seed(fault, seed):
-    for case in fault.cases:
-        assert_found(fault, case, seed)
+def test_a_fault_is_found_and_named_in_another_case_and_on_another_seed(fault):
+    """One of its cases on one of the seeds; `python -m parity_tests.faults` tries all of them."""
+    turn = FAULTS.index(fault)
+    assert_found(fault, fault.cases[-1 - turn % len(fault.cases)], 1 + turn % 7)
 
 
 def test_the_catalogue_is_large_and_most_causes_are_certain():

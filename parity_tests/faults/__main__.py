@@ -1,11 +1,15 @@
 """Plants every fault on several seeds, prints what the harness makes of them, and writes docs/fault-catalogue.md."""
 
 import argparse
+import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
+from threadpoolctl import threadpool_limits
 
 from parity_tests.faults import FAULTS, Judgement, judge
 from parity_tests.faults.page import PAGE, figures, page
@@ -15,11 +19,14 @@ def main() -> int:
     """Exit status 1 where a fault is not caught, its culprit or cause not the expected one, or another cause given."""
     parser = argparse.ArgumentParser(prog="python -m parity_tests.faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="seeds for every fault and case (default 8)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (default: every core)")
     parser.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help=f"default {PAGE}")
     options = parser.parse_args()
     console = Console()
     plantings = [(fault, case, seed) for fault in FAULTS for case in fault.cases for seed in range(options.seeds)]
-    judgements = [judge(*planting) for planting in track(plantings, "planting", console=console)]
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), single_threaded) as pool:
+        found = pool.map(judge, *zip(*plantings, strict=True), chunksize=8)
+        judgements = list(track(found, "planting", len(plantings), console=console))
     for judgement in judgements:
         if complaint := complaint_about(judgement):
             console.print(f"{judgement.fault.name}, {judgement.case}, seed {judgement.seed}: {complaint}", markup=False)
@@ -27,6 +34,11 @@ def main() -> int:
     console.print(summary, markup=False)
     options.output.write_text(page(summary))
     return int(any(map(complaint_about, judgements)))
+
+
+def single_threaded() -> None:
+    """What a process of the pool does first: matrix products with more threads than cores would wait for each other."""
+    threadpool_limits(1)
 
 
 def complaint_about(judgement: Judgement) -> str:
