@@ -26,12 +26,14 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
 
     What it returns for each part comes back in the order of the parts.
     """
-    with np.errstate():  # at its end, the buffer is as large as before
-        np.setbufsize(BUFFER)
+    before = np.setbufsize(BUFFER)
+    try:
         if like.size < 2 * BLOCK:
             return [work(...)]
         length = max(1, BLOCK * len(like) // like.size)
         return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
+    finally:
+        np.setbufsize(before)
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
