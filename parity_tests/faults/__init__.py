@@ -8,6 +8,7 @@ from parity_tests.faults import (
     attention,
     basics,
     convolutional,
+    gpt,
     losses,
     modules,
     optimisers,
@@ -26,6 +27,7 @@ FAMILIES = {
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
     "attention": attention.FAULTS,
+    "gpt": gpt.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
 }
