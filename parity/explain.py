@@ -44,7 +44,7 @@ def _is_inaccuracy(evidence: Evidence) -> bool:
 def _as_counterfactual(evidence: Evidence) -> str:
     """The known mistakes whose results the culprit's are: in every tensor, or else in every one of the failing phase."""
     truth, ours, phase = evidence.calibration.truth, evidence.tensors, evidence.worst.phase
-    failing = {name for name in truth if _phase(name) == phase}
+    failing = {name for name in truth.keys() | ours.keys() if _phase(name) == phase}
 
     def equal_to(tensors: Tensors) -> set[str]:
         return {name for name in tensors.keys() & ours.keys() if matches(evidence, name, ours[name], tensors[name])}
@@ -56,7 +56,9 @@ def _as_counterfactual(evidence: Evidence) -> str:
             continue  # which spares the backward of most
         wrong = run(True)
         equal = equal_to(wrong)
-        if failing <= equal and not all(matches(evidence, name, wrong[name], truth[name], MARGIN) for name in failing):
+        if failing <= equal and not all(
+            name in truth and matches(evidence, name, wrong[name], truth[name], MARGIN) for name in failing
+        ):
             whole += [text] * (equal == ours.keys())
             partly.append(f"in the {phase} pass, {text}")
     return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from parity import tree
 from parity.counterfactuals import counterfactuals
 from parity.counterfactuals.parts import watch_parts, wrong_uses
+from parity.counterfactuals.sums import wrong_sums
 from parity.locate import Evidence
 from parity.twins import Build, Problem, Tensors, other_numbers, run_reference
 from scratch.module import Array
@@ -45,6 +46,9 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
     yield text, partial(mistaken, build, later)
     for text, wrong_build in wrong_uses(uses, build):
         yield text, partial(mistaken, wrong_build, problem)
+    if isinstance(subject, torch.nn.Module):
+        for text, wrong_build, add in wrong_sums(subject, calls.sums, build):
+            yield text, partial(mistaken, wrong_build, problem, mode=Instead("add", add))
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):
             yield text, partial(mistaken, build, problem, mode=Instead(name, wrong))
@@ -124,14 +128,16 @@ class _OwnCalls(TorchFunctionMode):
 
 
 class Calls(_OwnCalls):
-    """Notes the arguments of the first call of each function."""
+    """Notes the arguments of the first call of each function, and how often two tensors are added."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self.sums = 0
 
     def met(self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self.seen.setdefault(function.__name__, (arguments, options))
+        self.sums += function.__name__ == "add" and all(isinstance(argument, torch.Tensor) for argument in arguments)
         return function
 
 

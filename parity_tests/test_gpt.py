@@ -265,15 +265,10 @@ def test_no_token_sees_those_behind_it():
 # --- bad input ---
 
 BOTH = {
-    "heads": ({"heads": 4}, "GPT: heads is 4, expected a divisor of width 15: each head has an equal share of it"),
-    "no layers": (
-        {"layers": 0},
-        "GPT: expected positive sizes, got vocab_size 11, context 24, width 15, layers 0, heads 3",
-    ),
-    "no context": (
-        {"context": 0},
-        "GPT: expected positive sizes, got vocab_size 11, context 0, width 15, layers 3, heads 3",
-    ),
+    "heads": ({"heads": 4}, "GPT: heads 4 does not divide width 15; each head has an equal share of it"),
+    "no heads": ({"heads": 0}, "GPT: heads 0 does not divide width 15; each head has an equal share of it"),
+    "no layers": ({"layers": 0}, "GPT: expected at least one of each, got layers 0 and context 24"),
+    "no context": ({"context": 0}, "GPT: expected at least one of each, got layers 3 and context 0"),
 }
 
 
@@ -286,7 +281,7 @@ def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
     assert message == str(caught.value)
 
 
-BEYOND = "GPT: tokens end at 25, beyond the context of 24; cut the text, or write on with generate_beyond"
+BEYOND = "GPT: tokens is 25 tokens long, expected at most 24, the context"
 
 
 @pytest.mark.parametrize("method", ["forward", "step", "attend"])
@@ -302,9 +297,9 @@ def test_no_backend_goes_on_beyond_its_context():
     ours, theirs = twins()
     prompt, uniforms = tokens(B, 20), np.zeros((6, B))
     generation.generate(ours.step, prompt, uniforms[:5])
-    with pytest.raises(ValueError, match="tokens end at 25, beyond the context of 24"):
+    with pytest.raises(ValueError, match="GPT: tokens is 24 and 1 more tokens long, expected at most 24, the context"):
         generation.generate(ours.step, prompt, uniforms)
-    with pytest.raises(ValueError, match="tokens end at 25, beyond the context of 24"):
+    with pytest.raises(ValueError, match="GPT: tokens is 24 and 1 more tokens long, expected at most 24, the context"):
         their_generation.generate(theirs.step, torch.from_numpy(prompt), torch.from_numpy(uniforms))
 
 
@@ -331,7 +326,7 @@ BAD = {
     "nothing to attend": (lambda: gpt().attend(tokens(B, 0)), "GPT: expected tokens (B, T) of at least one step"),
     "token": (lambda: gpt()(np.array([[0, V]])), "GPT: tokens hold 11, expected numbers from 0 to 10"),
     "negative token": (lambda: gpt().step(np.array([[0, -1]])), "GPT: tokens hold -1, expected numbers from 0 to 10"),
-    "float tokens": (lambda: gpt()(np.zeros((B, 4))), "embedding: expected whole numbers and weight (V, E), got float64"),
+    "float tokens": (lambda: gpt()(np.zeros((B, 4))), "GPT: expected tokens to be whole numbers, got float64"),
     "dropout": (lambda: scratch.models.GPT(**SIZES, dropout=1.5), "Dropout: p is 1.5, expected a probability, 0 to 1"),
     "state of another batch": (
         lambda: gpt().step(tokens(2, 1), state(FITTING, FITTING)),

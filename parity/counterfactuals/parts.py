@@ -23,10 +23,10 @@ After = Callable[[tuple[Any, ...], Any], Any]  # the inputs and the output to an
 
 @dataclass(frozen=True)
 class Use:
-    """One call of a part: where the part is, what it is, the how-manieth of its calls, what it was given and what it returned."""
+    """One call of a part: what and where the part is, the how-manieth of its calls, what it was given and what it returned."""
 
+    part: nn.Module
     path: str
-    kind: type
     index: int
     inputs: dict[str, Any]
     optional: tuple[str, ...]
@@ -41,7 +41,7 @@ def watch_parts(module: nn.Module) -> list[Use]:
     def note(path: str, part: nn.Module, given: tuple[Any, ...], output: Any) -> None:
         parameters = inspect.signature(part.forward).parameters
         optional = tuple(name for name, parameter in parameters.items() if parameter.default is None)
-        uses.append(Use(path, type(part), calls[path], dict(zip(parameters, given, strict=False)), optional, output))
+        uses.append(Use(part, path, calls[path], dict(zip(parameters, given, strict=False)), optional, output))
         calls[path] += 1
 
     for path, part in _parts(module):
@@ -50,13 +50,22 @@ def watch_parts(module: nn.Module) -> list[Use]:
 
 
 def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
-    """What may be wrong with each use, and how to make a module that is wrong in this way."""
+    """What may be wrong with each use, or alike with those of all parts in a list, and how to make a module that is wrong so."""
     often = Counter(use.path for use in uses)
     for use in uses:
         part = use.path if often[use.path] == 1 else f"call {use.index + 1} of {use.path}"
         for text, before, after in _mistakes(use, part):
-            yield text, _built_with(build, use, before, after)
-    kinds = {use.path: use.kind for use in uses}
+            yield text, _built_with(build, [use], before, after)
+        if _shares_parameters(use.part, uses):
+            yield f"lets no gradient into the parameters of {part}", partial(_with_constant, build, use.path)
+    lists: dict[str, list[Use]] = {}
+    for use in uses:
+        if "." in use.path:
+            lists.setdefault(use.path.rpartition(".")[0], []).append(use)
+    for name, of_list in lists.items():
+        for text, before, after in _mistakes(of_list[0], f"each of {name}"):
+            yield text, _built_with(build, of_list, before, after)
+    kinds = {use.path: type(use.part) for use in uses}
     for one, two in combinations(kinds, 2):
         if kinds[one] is kinds[two]:
             yield f"uses {one} and {two} in each other's place", partial(_built_crossed, build, one, two)
@@ -71,6 +80,8 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After |
     for i, (name, value) in enumerate(given):
         if name in use.optional and value is not None:
             yield f"does not pass {name} on to {part}", partial(_without, i), None
+        for text, change in _otherwise(value):
+            yield f"gives {part} {text.format(name)}", partial(_replaced, i, change), None
     for (i, (name, one)), (j, (other, two)) in combinations(enumerate(given), 2):
         if isinstance(one, Tensor) and isinstance(two, Tensor) and one.shape == two.shape and one is not two:
             yield f"gives {part} its {name} and {other} in each other's place", partial(_swapped, i, j), None
@@ -78,23 +89,28 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After |
         from_its = "" if name == "y" else f" from its {name}"
         yield f"lets no gradient back into {part}{from_its}", None, partial(_returned, leaves, _held)
     first = given[0][1] if given else None
+    if isinstance(use.part, nn.Embedding) and isinstance(use.output, Tensor):
+        yield f"multiplies what {part} returns by the root of its width", None, lambda items, y: y * y.shape[-1] ** 0.5
     if isinstance(first, Tensor) and isinstance(use.output, Tensor) and first.shape == use.output.shape:
         yield f"leaves {part} out", None, lambda items, y: items[0]
         if first.is_floating_point():
             yield f"leaves {part} out of the backward", None, lambda items, y: graft(y, items[0])
 
 
-def _built_with(build: Build, use: Use, before: Before | None, after: After | None) -> Build:
-    """Builds the module and changes that one use of the part."""
+def _built_with(build: Build, uses: list[Use], before: Before | None, after: After | None) -> Build:
+    """Builds the module and changes those uses of its parts."""
 
-    def wrong() -> Any:
-        module = build()
-        part = module.get_submodule(use.path)
+    def change(part: nn.Module, use: Use) -> None:
         calls, returns = count(), count()
         if before is not None:
             part.register_forward_pre_hook(lambda part, given: before(given) if next(calls) == use.index else None)
         if after is not None:
             part.register_forward_hook(lambda part, given, output: after(given, output) if next(returns) == use.index else None)
+
+    def wrong() -> Any:
+        module = build()
+        for use in uses:
+            change(module.get_submodule(use.path), use)
         return module
 
     return wrong
@@ -105,6 +121,22 @@ def _built_crossed(build: Build, one: str, two: str) -> Any:
     module = build()
     first, second = module.get_submodule(one), module.get_submodule(two)
     first.forward, second.forward = second.forward, first.forward  # their parameters keep their names
+    return module
+
+
+def _shares_parameters(part: nn.Module, uses: list[Use]) -> bool:
+    """Whether another part has one of its parameters."""
+    own = {id(parameter) for parameter in part.parameters()}
+    return any(id(parameter) in own for use in uses if use.part is not part for parameter in use.part.parameters())
+
+
+def _with_constant(build: Build, path: str) -> Any:
+    """The module, in which the parameters of a part are constants of the same numbers."""
+    module = build()
+    part = module.get_submodule(path)
+    for name, parameter in list(part.named_parameters()):
+        owner, _, last = name.rpartition(".")
+        setattr(part.get_submodule(owner), last, nn.Parameter(parameter.detach().clone(), requires_grad=False))
     return module
 
 
@@ -136,6 +168,23 @@ def _changed(leaves: set[int], change: Callable[[Tensor], Tensor], nest: Any) ->
 
 def _returned(leaves: set[int], change: Callable[[Tensor], Tensor], items: tuple[Any, ...], y: Any) -> Any:
     return _changed(leaves, change, y)
+
+
+def _otherwise(value: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    """What another value of an input is called, with {} for the input's name, and what makes it of the right one."""
+    if isinstance(value, bool):
+        yield f"{not value} for {{}}", lambda value: not value
+    if isinstance(value, Tensor) and not value.is_floating_point() and value.ndim == 1 and value.numel():
+        yield "{} that are one too many", lambda value: value + 1
+        yield "{} that are one too few", lambda value: value - 1
+        yield "{} that begin at 0", lambda value: value - value[0]
+    if isinstance(value, tuple) and len(value) > 1 and all(isinstance(x, Tensor) and x.ndim > 2 for x in value):
+        yield "{} without its last step", lambda value: tuple(x[..., :-1, :] for x in value)
+        yield "the parts of {} in the reverse order", lambda value: value[::-1]
+
+
+def _replaced(i: int, change: Callable[[Any], Any], items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return *items[:i], change(items[i]), *items[i + 1 :]
 
 
 def _without(i: int, items: tuple[Any, ...]) -> tuple[Any, ...]:

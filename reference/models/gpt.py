@@ -30,23 +30,21 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Tokens (B, T), T at most context, to the logits (B, T, vocab_size) of each next token.
+    """Tokens (B, T) to the logits (B, T, vocab_size) of each next token.
 
-    A state is what was kept of the tokens before these, a constant here: the keys and the values of every layer, (layers, B,
-    heads, T before, width / heads) each. `step` returns it, so that a text is written without reading it again at each token:
+    A state stands for the tokens before these, of which there may be `context` with these: the keys and the values of every layer,
+    (layers, B, heads, T before, width / heads) each, which are constants. `step` returns it, so that a text is not read again
+    for each token that is written, and generate_beyond writes longer ones:
 
         generate(model.eval().step, prompt, uniforms)
     """
 
     def __init__(self, vocab_size: int, context: int, width: int, layers: int, heads: int, dropout: float = 0.0):
         super().__init__()
-        if min(vocab_size, context, width, layers, heads) < 1:
-            raise ValueError(
-                f"GPT: expected positive sizes, got vocab_size {vocab_size}, context {context}, width {width}, layers {layers}, "
-                f"heads {heads}"
-            )
-        if width % heads:
-            raise ValueError(f"GPT: heads is {heads}, expected a divisor of width {width}: each head has an equal share of it")
+        if min(layers, context) < 1:
+            raise ValueError(f"GPT: expected at least one of each, got layers {layers} and context {context}")
+        if heads < 1 or width % heads:
+            raise ValueError(f"GPT: heads {heads} does not divide width {width}; each head has an equal share of it")
         self.context = context
         self.wte = nn.Embedding(vocab_size, width)
         self.wpe = LearnedPositions(context, width)
@@ -93,9 +91,8 @@ class GPT(nn.Module):
 
     def _embed(self, tokens: Tensor, before: int) -> Tensor:
         """Tokens that come after so many others as vectors with their positions (B, T, width)."""
-        end = before + tokens.shape[1]
-        if end > self.context:
-            raise ValueError(
-                f"GPT: tokens end at {end}, beyond the context of {self.context}; cut the text, or write on with generate_beyond"
-            )
-        return self.dropout(self.wpe(self.wte(tokens), torch.arange(before, end, device=tokens.device)))
+        T = tokens.shape[1]
+        if before + T > self.context:
+            longer = f"{before} and {T} more" if before else f"{T}"
+            raise ValueError(f"GPT: tokens is {longer} tokens long, expected at most {self.context}, the context")
+        return self.dropout(self.wpe(self.wte(tokens), torch.arange(before, before + T, device=tokens.device)))

@@ -3,9 +3,9 @@
 import numpy as np
 
 from scratch.layers import Dropout, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiheadAttention
+from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import batch_of_tokens, has_shape, one_float_dtype
-from scratch.random import generator
+from scratch.ops.checks import divides, has_shape, one_float_dtype, tokens_within
 
 State = tuple[Array, Array]
 RESIDUAL = ("attention.out_proj.weight", "mlp.linear2.weight")
@@ -42,25 +42,23 @@ class Block(Module):
 
 
 class GPT(Module):
-    """Tokens (B, T), T at most context, to the logits (B, T, vocab_size) of each next token.
+    """Tokens (B, T) to the logits (B, T, vocab_size) of each next token.
 
-    A state is what was kept of the tokens before these, which is a constant here: the keys and the values of every layer, (layers,
-    B, heads, T before, width / heads) each. `step` returns it, so that a text is written without reading it again at each token:
+    A state stands for the tokens before these, of which there may be `context` with these: the keys and the values of every layer,
+    (layers, B, heads, T before, width / heads) each, which are constants. `step` returns it, so that a text is not read again
+    for each token that is written, and generate_beyond writes longer ones:
 
         generate(model.eval().step, prompt, uniforms)
 
-    The embedding and the head have one weight. A public GPT-2's parameters fit: its c_attn.weight is the q_proj, k_proj and v_proj
-    of attention side by side, all of its linear weights are the transposes of those here.
+    The embedding and the head have one weight. Dropout acts on the embeddings, the attention's weights and the two parts of each
+    block. The parameters are those of public GPT-2 weights, whose linear ones are transposed: attn.c_attn is q_proj, k_proj and
+    v_proj side by side, attn.c_proj out_proj, mlp.c_fc linear1 and mlp.c_proj linear2.
     """
 
     def __init__(self, vocab_size: int, context: int, width: int, layers: int, heads: int, dropout: float = 0.0):
-        if min(vocab_size, context, width, layers, heads) < 1:
-            raise ValueError(
-                f"GPT: expected positive sizes, got vocab_size {vocab_size}, context {context}, width {width}, layers {layers}, "
-                f"heads {heads}"
-            )
-        if width % heads:
-            raise ValueError(f"GPT: heads is {heads}, expected a divisor of width {width}: each head has an equal share of it")
+        if min(layers, context) < 1:
+            raise ValueError(f"GPT: expected at least one of each, got layers {layers} and context {context}")
+        divides("GPT", "heads", heads, "width", width)
         self.vocab_size, self.context = vocab_size, context
         self.wte = Embedding(vocab_size, width)
         self.wpe = LearnedPositions(context, width)
@@ -69,7 +67,11 @@ class GPT(Module):
         self.ln_f = LayerNorm(width)
         self.lm_head = Linear(width, vocab_size, bias=False)
         self.lm_head.weight = self.wte.weight
-        self._initialise()
+        for name, parameter in self.named_parameters():
+            if parameter.data.ndim > 1:  # what is added to x at each of so many places is smaller by as much
+                normal_(parameter, 0.02 / (2 * layers) ** 0.5 if name.endswith(RESIDUAL) else 0.02)
+            elif name.endswith("bias"):
+                parameter.data = np.zeros_like(parameter.data)
 
     def forward(self, tokens: Array, state: State | None = None) -> tuple[Array, Backward]:
         logits, _, backward = self._read(tokens, state)
@@ -113,14 +115,9 @@ class GPT(Module):
 
     def _embed(self, tokens: Array, before: int) -> tuple[Array, Backward]:
         """Tokens that come after so many others as vectors with their positions (B, T, width)."""
-        batch_of_tokens("GPT", "tokens", tokens, self.vocab_size)
-        end = before + tokens.shape[1]
-        if end > self.context:
-            raise ValueError(
-                f"GPT: tokens end at {end}, beyond the context of {self.context}; cut the text, or write on with generate_beyond"
-            )
+        tokens_within("GPT", "tokens", tokens, self.vocab_size, self.context, before)
         x, wte_backward = self.wte(tokens)
-        x, wpe_backward = self.wpe(x, np.arange(before, end))
+        x, wpe_backward = self.wpe(x, np.arange(before, before + tokens.shape[1]))
         x, dropout_backward = self.dropout(x)
 
         def backward(dx: Array) -> None:
@@ -137,14 +134,3 @@ class GPT(Module):
             has_shape("GPT", name, part, expected)
         one_float_dtype("GPT", keys=state[0], values=state[1], weight=self.wte.weight.data)
         return length[0]
-
-    def _initialise(self) -> None:
-        """Weights as GPT-2's: those that add to the stream of x by as much less as they are more."""
-        rng = generator()
-        for name, parameter in self.named_parameters():
-            shape = parameter.data.shape
-            if len(shape) > 1:
-                std = 0.02 / (2 * len(self.blocks)) ** 0.5 if name.endswith(RESIDUAL) else 0.02
-                parameter.data = (std * rng.standard_normal(shape)).astype(np.float32)
-            elif name.endswith("bias"):
-                parameter.data = np.zeros(shape, np.float32)
