@@ -26,12 +26,10 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
 
     What it returns for each part comes back in the order of the parts.
     """
-    with np.errstate():  # at its end, the buffer is as large as before
-        np.setbufsize(BUFFER)
-        if like.size < 2 * BLOCK:
-            return [work(...)]
-        length = max(1, BLOCK * len(like) // like.size)
-        return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
+    if like.size < 2 * BLOCK:
+        return in_parallel(work, [...])
+    length = max(1, BLOCK * len(like) // like.size)
+    return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -42,10 +40,12 @@ def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         for i in range(share, len(items), THREADS):
             results[i] = work(items[i])
 
-    others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
-    run(0)
-    for other in others:
-        other.result()
+    with np.errstate():  # at its end, the buffer is as large as before
+        np.setbufsize(BUFFER)
+        others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
+        run(0)
+        for other in others:
+            other.result()
     return results
 
 
