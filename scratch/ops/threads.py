@@ -3,11 +3,14 @@
 NumPy releases the interpreter's lock while it computes, so plain Python threads do; matrix products have threads of their own.
 """
 
+import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
+from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
@@ -26,29 +29,62 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
 
     What it returns for each part comes back in the order of the parts.
     """
-    before = np.setbufsize(BUFFER)
-    try:
-        if like.size < 2 * BLOCK:
-            return [work(...)]
-        length = max(1, BLOCK * len(like) // like.size)
-        return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
-    finally:
-        np.setbufsize(before)
+    if like.size < 2 * BLOCK:
+        return in_parallel(work, [...])
+    length = max(1, BLOCK * len(like) // like.size)
+    return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """work(item) for each item, in any order; work writes where nobody else does."""
+    """work(item) for each item, in any order; work writes where nobody else does.
+
+    Meanwhile a matrix product has one thread: several of BLAS's for each of ours would wait for each other.
+    """
     results: list[Any] = [None] * len(items)
 
     def run(share: int) -> None:
         for i in range(share, len(items), THREADS):
             results[i] = work(items[i])
 
-    others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
-    run(0)
-    for other in others:
-        other.result()
+    before = np.setbufsize(BUFFER)
+    try:
+        if len(items) < 2:
+            run(0)
+            return results
+        with _one_blas_thread():
+            others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
+            run(0)
+            for other in others:
+                other.result()
+    finally:
+        np.setbufsize(before)
     return results
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Inside the block, a matrix product has one thread, if NumPy has the OpenBLAS that comes in its wheels."""
+    blas = _blas()
+    if blas is None:
+        yield
+        return
+    before = blas.scipy_openblas_get_num_threads64_()
+    blas.scipy_openblas_set_num_threads64_(1)
+    try:
+        yield
+    finally:
+        blas.scipy_openblas_set_num_threads64_(before)
+
+
+@cache
+def _blas() -> Any:
+    """The OpenBLAS that comes in NumPy's wheels; None where NumPy has another BLAS."""
+    package = Path(np.__file__).parent
+    for file in (*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")):
+        library = ctypes.CDLL(str(file))
+        if hasattr(library, "scipy_openblas_set_num_threads64_"):
+            return library
+    return None
 
 
 def elementwise(write: Callable[..., Any], *arrays: Array) -> Array:
