@@ -185,11 +185,11 @@ REARRANGES = {"ops.flatten"}  # numbers of any kind
 def test_ops_take_floats_of_one_dtype(case):
     op = partial(resolve(case.scratch, "scratch"), **case.config)
     inputs = case.inputs(Draw(0))
-    floats = [name for name, array in inputs.items() if array is not None and array.dtype.kind == "f"]
+    floats = [name for name, array in inputs.items() if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
     for name in floats if case.scratch not in REARRANGES else ():
         for wrong in [np.int64, np.float32] if len(floats) > 1 else [np.int64]:
             with pytest.raises(ValueError, match=f"^{case.scratch.removeprefix('ops.')}: .*expected"):
-                op(*(inputs | {name: inputs[name].astype(wrong)}).values())
+                op(*(inputs | {name: np.nan_to_num(inputs[name], posinf=0, neginf=0).astype(wrong)}).values())
 
 
 def test_labels_may_be_ignored_out_of_range():

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from parity.cases import recurrent, recurrent_models
+from parity.cases import attention, recurrent, recurrent_models
 from parity.counterfactuals import sequences
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity_tests.test_counterfactuals import calls_of, differences
 
-CASES = [*recurrent.CASES, *recurrent_models.CASES]
+CASES = [*attention.CASES, *recurrent.CASES, *recurrent_models.CASES]
 
 
 class Pair(nn.Module):
@@ -52,7 +52,7 @@ def mistakes():
 
 
 def test_every_use_has_its_mistakes(mistakes):
-    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1"]
+    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1", "each of layers"]
     expected = [f"lets no gradient back through input of {part}" for part in used]
     expected += [f"gives {part} zeros for input" for part in used]
     expected += [f"lets no gradient back into {part}" for part in (*used, "pair")]
