@@ -57,12 +57,12 @@ def locate(build_scratch: Build, build_reference: Build, problem: Problem, dtype
 
     A module that fails on its own is a culprit unless a module inside it fails too.
     """
-    paths = {path for path, _ in build_scratch().named_modules()}
+    parts, reference_parts = dict(build_scratch().named_modules()), dict(build_reference().named_modules())
     truth = run_reference(build_reference, problem, "float64")
     failed: dict[str, Evidence] = {}
     for call in truth.trace.calls:
-        if call.path in paths and call.path not in failed:
-            evidence = _judge_alone(call, build_scratch, build_reference, problem, dtype)
+        if call.path in parts and call.path not in failed:
+            evidence = _judge_alone(call, parts[call.path], reference_parts[call.path], problem, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
     culprits = [evidence for path, evidence in failed.items() if not any(_inside(other, path) for other in failed)]
@@ -146,20 +146,12 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
     return list(found.values())
 
 
-def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> Evidence:
+def _judge_alone(call: Call, part: Module, reference_part: torch.nn.Module, problem: Problem, dtype: str) -> Evidence:
     """Run one submodule on what the reference's met there."""
-
-    def build_part() -> Any:
-        return dict(build_scratch().named_modules())[call.path]
-
-    reference_part = dict(build_reference().named_modules())[call.path]
-
-    def build_reference_part() -> Any:  # many times, for calibration and causes: a copy is cheaper than a new model
-        return deepcopy(reference_part)
-
+    build_part, build_reference_part = partial(deepcopy, part), partial(deepcopy, reference_part)  # cheaper than new models
     prefix = f"{call.path}." if call.path else ""
     state = {name.removeprefix(prefix): array for name, array in problem.state.items() if name.startswith(prefix)}
-    names = _argument_names(build_part(), call, taken=state)
+    names = _argument_names(part, call, taken=state)
     alone = Problem(
         inputs={names[name]: value for name, value in call.inputs.items()},
         state=state | call.buffers,
@@ -167,7 +159,7 @@ def _judge_alone(call: Call, build_scratch: Build, build_reference: Build, probl
         constants=tuple(names[name] for name in call.constants),
         noise=partial(Trace, problem.noise().seed, call.path, call.draws),
     )
-    calibration = calibrate(lambda posed, leg: run_reference(build_reference_part, posed, leg).tensors, alone)
+    calibration = calibrate(lambda posed, leg: run_reference(build_reference_part, posed, leg, taps=False).tensors, alone)
     return examine(call.name, build_part, build_reference_part, alone, calibration, dtype)
 
 

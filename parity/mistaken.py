@@ -32,7 +32,7 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
     with calls:
         subject = build()
         uses = watch_parts(subject) if isinstance(subject, torch.nn.Module) else []
-        run_reference(lambda: subject, problem, "float64", backward=False)
+        run_reference(lambda: subject, problem, "float64", backward=False, taps=False)
     if isinstance(subject, torch.nn.Module):
         mode = "eval mode though in training" if subject.training else "training though in eval mode"
         yield f"behaves as in {mode}", partial(mistaken, lambda: build().train(not subject.training), problem)
@@ -58,7 +58,7 @@ def mistaken(build: Build, problem: Problem, backward: bool = True, *, mode: Tor
     """What a wrong reference computes; of one whose output has another shape, only that; {} where it cannot run at all."""
     for with_backward in (True, False) if backward else (False,):
         with suppress(Exception), mode or nullcontext():
-            return run_reference(build, problem, "float64", backward=with_backward).tensors
+            return run_reference(build, problem, "float64", backward=with_backward, taps=False).tensors
     return {}
 
 

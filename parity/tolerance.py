@@ -49,13 +49,15 @@ class Calibration:
 def calibrate(run: Callable[[Problem, str], Tensors], problem: Problem) -> Calibration:
     """Measure the units with five runs of the reference, given as a function of a problem and a dtype."""
     truth = run(problem, "float64")
-    others = [run(problem, "float32")]
-    others += [run(problem.map(partial(jittered, probe=probe)), "float64") for probe in range(1, PROBES + 1)]
-    unit = {
-        name: max(EPS32 * largest(array), *(deviation(other[name], array) for other in others))
-        for name, array in truth.items()
-        if np.issubdtype(array.dtype, np.floating)
-    }
+    unit = {name: EPS32 * largest(array) for name, array in truth.items() if np.issubdtype(array.dtype, np.floating)}
+
+    def measure(posed: Problem, dtype: str) -> None:  # one after the other: of a large model, several are too many
+        other = run(posed, dtype)
+        unit.update({name: max(least, deviation(other[name], truth[name])) for name, least in unit.items()})
+
+    measure(problem, "float32")
+    for probe in range(1, PROBES + 1):
+        measure(problem.map(partial(jittered, probe=probe)), "float64")
     return Calibration(truth, unit)
 
 

@@ -96,11 +96,17 @@ def watch_scratch(subject: Any, trace: Trace) -> Iterator[None]:
 
 
 @contextmanager
-def watch_reference(subject: Any, trace: Trace) -> Iterator[None]:
-    """Record the calls of a torch module's submodules; inside, dropout masks come from the trace."""
+def watch_reference(subject: Any, trace: Trace, taps: bool = True) -> Iterator[None]:
+    """Record the calls of a torch module's submodules; inside, dropout masks come from the trace.
+
+    Without the taps, nothing is recorded but who draws the masks.
+    """
     open_calls: list[Call] = []
 
     def before(path: str, module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        if not taps:
+            trace.enter(path, (), {})
+            return
         buffers = {name: to_numpy(buffer) for name, buffer in module.named_buffers()}
         call = trace.enter(path, tree.map_leaves(to_numpy, inputs), buffers)
         call.constants = tuple(
@@ -111,8 +117,10 @@ def watch_reference(subject: Any, trace: Trace) -> Iterator[None]:
         open_calls.append(call)
 
     def after(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        call = open_calls.pop()
         trace.leave()
+        if not taps:
+            return output
+        call = open_calls.pop()
         # an input handed through becomes a tensor of its own, so that the gradient of this output is not that of the input
         given = {id(tensor) for _, tensor in tree.leaves("", inputs)}
         output = tree.map_leaves(lambda tensor: tensor.view_as(tensor) if id(tensor) in given else tensor, output)

@@ -102,12 +102,15 @@ def pose(
     """The problem with these inputs and weights: a random cotangent for each output that has a gradient."""
     problem = Problem(inputs, state, (), constants, partial(Trace, seed))
     draw = Draw(seed, 1)
-    outputs = run_reference(build_reference, problem, "float64", backward=False).tensors
+    outputs = run_reference(build_reference, problem, "float64", backward=False, taps=False).tensors
     return replace(problem, cotangents=tuple(draw.normal(*y.shape) for y in outputs.values()))
 
 
-def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu", backward: bool = True) -> Run:
-    """Run the PyTorch side; without the backward, only the outputs that have a gradient come back."""
+def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu", backward: bool = True, taps: bool = True) -> Run:
+    """Run the PyTorch side; without the backward, only the outputs that have a gradient come back.
+
+    Without the taps, the trace does not say what the submodules met, which costs time and memory.
+    """
     to_dtype = getattr(torch, dtype)
 
     def as_tensor(value: Any) -> Any:
@@ -131,7 +134,7 @@ def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu
         if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and name not in problem.constants
     }
     trace = problem.noise()
-    with watch_reference(subject, trace):
+    with watch_reference(subject, trace, taps):
         outputs = dict(tree.leaves("y", subject(*inputs.values())))
         differentiable = {name: y for name, y in outputs.items() if y.requires_grad}
         if not backward:

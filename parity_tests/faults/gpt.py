@@ -4,7 +4,8 @@ from functools import partial
 
 from parity_tests.faults.fault import Fault
 
-CASES = ("gpt", "gpt-deep")
+CASES = ("gpt",)
+DEEP = ("gpt", "gpt-deep")  # which takes long
 CACHED = ("gpt-continued", "gpt-one-token")
 model = partial(Fault, culprit="GPT", cases=CASES)
 built = partial(model, function="models.gpt.GPT.__init__")
@@ -29,7 +30,14 @@ POST_NORM = """(attended, kept), attention_backward = self.attention(x, x, x, No
         normed, ln_1_backward = self.ln_1(x)"""
 
 EMBEDDINGS = [
-    embed("GPT: positions begin at 1", POSITIONS, "1 + " + POSITIONS, "forward", "gives wpe positions that are one too many"),
+    embed(
+        "GPT: positions begin at 1",
+        POSITIONS,
+        "1 + " + POSITIONS,
+        "forward",
+        "gives wpe positions that are one too many",
+        cases=DEEP,
+    ),
     embed(
         "GPT: positions begin anew behind the cache",
         POSITIONS,
@@ -60,7 +68,14 @@ EMBEDDINGS = [
         "forward",
         "multiplies what wte returns by the root of its width",
     ),
-    embed("GPT: the gradient of the tied weight is the head's alone", "wte_backward(dx)", "pass", "backward", "back into wte"),
+    embed(
+        "GPT: the gradient of the tied weight is the head's alone",
+        "wte_backward(dx)",
+        "pass",
+        "backward",
+        "back into wte",
+        cases=DEEP,
+    ),
     embed(
         "GPT: dropout of the embeddings left out",
         "self.dropout(x)",
@@ -86,13 +101,21 @@ EMBEDDINGS = [
 ]
 
 NORMS = [
-    block("Block: post-norm for pre-norm", "normed, ln_1_backward = self.ln_1(x)", POST_NORM, "forward", "post-norm for pre-norm"),
+    block(
+        "Block: post-norm for pre-norm",
+        "normed, ln_1_backward = self.ln_1(x)",
+        POST_NORM,
+        "forward",
+        "post-norm for pre-norm",
+        cases=DEEP,
+    ),
     block(
         "Block: attention added to what is normalised",
         "x = x + attended",
         "x = normed + attended",
         "forward",
         "takes what goes past the part behind the norm in sum 1",
+        cases=DEEP,
     ),
     block(
         "Block: the feed-forward part added to what is normalised",
@@ -123,6 +146,7 @@ PAST_THE_PARTS = [
         "return ln_1_backward(",
         "backward",
         "no gradient through the first term of sum 1",
+        cases=DEEP,
     ),
     block(
         "Block: no gradient past the feed-forward part",
@@ -214,6 +238,7 @@ ATTENTION = [
         "forward",
         "does not scale the scores",
         function="ops.attention.attention_weights",
+        cases=DEEP,
     ),
     attention(
         "GPT: scores scaled by the width of the model",
@@ -222,6 +247,7 @@ ATTENTION = [
         "forward",
         "width of all heads",
         function="layers.attention.MultiheadAttention._options",
+        cases=DEEP,
     ),
     attention(
         "GPT: each token sees the next",
@@ -230,6 +256,7 @@ ATTENTION = [
         "forward",
         "one key too many",
         function="ops.attention.attention_weights",
+        cases=DEEP,
     ),
     attention(
         "GPT: no token sees itself",
@@ -246,6 +273,7 @@ ATTENTION = [
         "forward",
         "by a reshape alone",
         function="layers.attention.MultiheadAttention._split",
+        cases=DEEP,
     ),
     block(
         "Block: attention not causal",
