@@ -46,6 +46,8 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
     yield text, partial(mistaken, build, later)
     for text, wrong_build in wrong_uses(uses, build):
         yield text, partial(mistaken, wrong_build, problem)
+    for text, otherwise_made in _made_otherwise(subject, build):
+        yield text, partial(mistaken, otherwise_made, problem)
     if isinstance(subject, torch.nn.Module):
         for text, wrong_build, add in wrong_sums(subject, calls.sums, build):
             yield text, partial(mistaken, wrong_build, problem, mode=Instead("add", add))
@@ -72,6 +74,21 @@ def _left_out(subject: Any, build: Build, problem: Problem) -> Iterator[tuple[st
         for name, value in subject.keywords.items():
             if isinstance(value, torch.Tensor):
                 yield name, partial(partial, subject, **{name: None}), problem
+
+
+def _made_otherwise(subject: Any, build: Build) -> Iterator[tuple[str, Build]]:
+    """The reference with one of the yes-or-no options that a module of ours was made with turned round."""
+    if not isinstance(subject, torch.nn.Module) or type(subject).__module__.startswith("torch."):
+        return
+
+    def otherwise_made(name: str) -> Any:
+        module = build()
+        setattr(module, name, not getattr(module, name))
+        return module
+
+    for name, value in vars(subject).items():
+        if isinstance(value, bool) and name != "training" and not name.startswith("_"):
+            yield f"takes {name} = {not value} for {value}", partial(otherwise_made, name)
 
 
 def _read_otherwise(problem: Problem) -> Iterator[tuple[str, Problem]]:

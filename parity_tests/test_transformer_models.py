@@ -550,11 +550,11 @@ BAD = {
     ),
     "source token": (
         lambda: translate(np.full((B, S), V)),
-        "Transformer: source has 11, which is out of range: expected 0 to 10",
+        "Transformer: source hold 11, expected numbers from 0 to 10",
     ),
     "negative target token": (
         lambda: translate(target=np.full((B, T), -1)),
-        "Transformer: target has -1, which is out of range: expected 0 to 12",
+        "Transformer: target hold -1, expected numbers from 0 to 12",
     ),
     "float source": (lambda: translate(normal(B, S)), "Transformer: expected source to be whole numbers, got float64"),
     "no batch": (lambda: translate(tokens(S)), "Transformer: expected source (B, T) of at least one step, got shape (8,)"),
@@ -576,7 +576,7 @@ BAD = {
     "empty prompt": (lambda: step(tokens(B, 0)), "Transformer: expected tokens (B, T) of at least one step, got shape (3, 0)"),
     "token of a step": (
         lambda: step(np.full((B, 1), V + 2)),
-        "Transformer: tokens has 13, which is out of range: expected 0 to 12",
+        "Transformer: tokens hold 13, expected numbers from 0 to 12",
     ),
     "beyond the context": (
         lambda: step(tokens(B, 2), keys=single(2, B, HEADS, 23, 4), values=single(2, B, HEADS, 23, 4)),
@@ -586,8 +586,8 @@ BAD = {
         lambda: step(tokens(2, 1)),
         "TransformerDecoderLayer: expected past[0] of shape (2, 3, 0, 4), got (3, 3, 0, 4)",
     ),
-    "BERT's token": (lambda: bert(np.full((B, S), V)), "BERT: tokens has 11, which is out of range: expected 0 to 10"),
-    "segment": (lambda: bert(segments=np.full((B, S), 2)), "BERT: segments has 2, which is out of range: expected 0 to 1"),
+    "BERT's token": (lambda: bert(np.full((B, S), V)), "BERT: tokens hold 11, expected numbers from 0 to 10"),
+    "segment": (lambda: bert(segments=np.full((B, S), 2)), "BERT: segments hold 2, expected numbers from 0 to 1"),
     "segments": (
         lambda: bert(segments=np.zeros((B, T), int)),
         "BERT: expected a segment for each token, got segments (3, 6) and tokens (3, 8)",

@@ -1,17 +1,31 @@
 """Mistakes in how a module uses its parts, and in masks, means, maxima and joins: each is what it says, and shows."""
 
+from itertools import permutations
 from operator import attrgetter
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from parity.case import ParityCase
 from parity.cases import attention, recurrent, recurrent_models
 from parity.counterfactuals import sequences
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity_tests.test_counterfactuals import calls_of, differences
+from reference.layers import TransformerDecoderLayer
 
-CASES = [*attention.CASES, *recurrent.CASES, *recurrent_models.CASES]
+ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
+TOKENS = np.arange(15).reshape(3, 5) % 11
+PARTS = [  # that models have to themselves
+    ParityCase(path, f"models.{path}", f"models.{path}", inputs, config)
+    for path, inputs, config in (
+        ("seq2seq.Encoder", lambda draw: {"tokens": TOKENS, "lengths": np.array([2, 5, 1])}, ENCODER),
+        ("transformer.InputEmbedding", lambda draw: {"tokens": TOKENS}, {"vocab_size": 11, "width": 7, "dropout": 0.0}),
+        ("bert.Pooler", lambda draw: {"x": draw.normal(3, 5, 7)}, {"width": 7}),
+    )
+]
+CASES = [*attention.CASES, *recurrent.CASES, *recurrent_models.CASES, *PARTS]
 
 
 class Pair(nn.Module):
@@ -60,6 +74,7 @@ def test_every_use_has_its_mistakes(mistakes):
     expected += [f"lets no gradient back through {name} of pair" for name in ("x", "other", "scale")]
     expected += [f"gives pair zeros for {name}" for name in ("x", "other", "scale")]
     expected += [f"lets no gradient back into pair from its {name}" for name in ("y.0", "y.1", "y.1.0", "y.1.1")]
+    expected += [f"gives pair its {one} for {other}" for one, other in permutations(("x", "other", "scale"), 2)]
     pairs = ("x and other", "x and scale", "other and scale")
     expected += ["does not pass scale on to pair", *(f"gives pair its {names} in each other's place" for names in pairs)]
     assert sorted(mistakes) == sorted(expected)
@@ -102,6 +117,18 @@ def test_two_parts_of_a_kind_are_used_in_each_others_place():
     (crossed,) = [build() for text, build in wrong_uses(uses, Two) if text.startswith("uses ")]
     assert torch.equal(crossed(x), watched.first(watched.act(watched.second(x))))
     assert not torch.allclose(crossed(x), y)
+
+
+def test_masks_and_memories_have_mistakes_of_their_own():
+    layer = TransformerDecoderLayer(6, 2, 5)
+    uses = watch_parts(layer)
+    x, memory, mask = torch.randn(3, 4, 6), torch.randn(3, 5, 6), torch.ones(3, 1, 1, 5, dtype=torch.bool)
+    layer(x, memory, None, mask, True)
+    mistakes = dict(wrong_uses(uses, lambda: layer))
+    assert "gives self_attn False for is_causal" in mistakes
+    assert "gives multihead_attn true everywhere for attn_mask" in mistakes
+    assert "gives multihead_attn its query for key and value" in mistakes
+    assert not any("gives self_attn its" in text for text in mistakes)  # query, key and value are one
 
 
 @pytest.mark.parametrize("name", sequences.TABLE)

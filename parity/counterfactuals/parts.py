@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations, count
+from itertools import combinations, count, permutations
 from typing import Any
 
 import torch
@@ -85,6 +85,14 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After |
     for (i, (name, one)), (j, (other, two)) in combinations(enumerate(given), 2):
         if isinstance(one, Tensor) and isinstance(two, Tensor) and one.shape == two.shape and one is not two:
             yield f"gives {part} its {name} and {other} in each other's place", partial(_swapped, i, j), None
+    numbers: dict[int, list[int]] = {}  # of the inputs that are one tensor
+    for i, (_, value) in enumerate(given):
+        if isinstance(value, Tensor) and value.is_floating_point():
+            numbers.setdefault(id(value), []).append(i)
+    for (one, *_), others in permutations(numbers.values(), 2):
+        if given[one][1].ndim == given[others[0]][1].ndim:
+            names = " and ".join(given[i][0] for i in others)
+            yield f"gives {part} its {given[one][0]} for {names}", partial(_in_place, one, others), None
     for name, leaves in _groups([("y", use.output)]):
         from_its = "" if name == "y" else f" from its {name}"
         yield f"lets no gradient back into {part}{from_its}", None, partial(_returned, leaves, _held)
@@ -174,7 +182,9 @@ def _otherwise(value: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     """What another value of an input is called, with {} for the input's name, and what makes it of the right one."""
     if isinstance(value, bool):
         yield f"{not value} for {{}}", lambda value: not value
-    if isinstance(value, Tensor) and not value.is_floating_point() and value.ndim == 1 and value.numel():
+    if isinstance(value, Tensor) and value.dtype == torch.bool:
+        yield "true everywhere for {}", torch.ones_like
+    elif isinstance(value, Tensor) and not value.is_floating_point() and value.ndim == 1 and value.numel():
         yield "{} that are one too many", lambda value: value + 1
         yield "{} that are one too few", lambda value: value - 1
         yield "{} that begin at 0", lambda value: value - value[0]
@@ -189,6 +199,10 @@ def _replaced(i: int, change: Callable[[Any], Any], items: tuple[Any, ...]) -> t
 
 def _without(i: int, items: tuple[Any, ...]) -> tuple[Any, ...]:
     return *items[:i], None, *items[i + 1 :]
+
+
+def _in_place(one: int, others: list[int], items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(items[one] if i in others else item for i, item in enumerate(items))
 
 
 def _swapped(i: int, j: int, items: tuple[Any, ...]) -> tuple[Any, ...]:

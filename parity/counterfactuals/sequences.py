@@ -54,6 +54,33 @@ def division(change: str) -> Callable[..., Tensor]:
     return quotient
 
 
+def times(change: str) -> Callable[..., Tensor]:
+    """The product with a number with one change."""
+
+    def product(input: Tensor, other: Any) -> Tensor:
+        if isinstance(other, Tensor):
+            raise ValueError("a product of tensors")
+        return input if change == "nothing" else graft(input * other, input)
+
+    return product
+
+
+def indexing(change: str) -> Callable[..., Tensor]:
+    """What is at the index 0 of an axis, with one change."""
+
+    def found(input: Tensor, index: Any) -> Tensor:
+        parts = index if isinstance(index, tuple) else (index,)
+        firsts = [axis for axis, part in enumerate(parts) if isinstance(part, int) and part == 0]
+        if len(firsts) != 1 or not all(isinstance(part, int | slice) for part in parts):
+            raise ValueError("not the first along one axis")
+        last = tuple(-1 if axis in firsts else part for axis, part in enumerate(parts))
+        if change == "gradient":
+            return graft(input[index], input.sum(firsts[0], keepdim=True)[last])
+        return input[last] if change == "last" else input.mean(firsts[0], keepdim=True)[last]
+
+    return found
+
+
 def reversed_cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return torch.cat(list(tensors)[::-1], dim)
 
@@ -80,6 +107,15 @@ TABLE: dict[str, list[tuple[str, Callable[..., Any]]]] = {
         ("does not divide", division("none")),
         ("divides each by the largest of the divisors", division("largest")),
         ("does not divide the gradient", division("gradient")),
+    ],
+    "mul": [
+        ("does not multiply by the number", times("nothing")),
+        ("does not multiply the gradient by the number", times("gradient")),
+    ],
+    "__getitem__": [
+        ("takes the last along an axis for the first", indexing("last")),
+        ("takes the mean along an axis for the first", indexing("mean")),
+        ("gives the gradient of the first along an axis to all", indexing("gradient")),
     ],
     "cat": [("joins its parts in the reverse order", reversed_cat)],
 }

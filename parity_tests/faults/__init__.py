@@ -19,6 +19,7 @@ from parity_tests.faults import (
     recurrent_models,
     row_norms,
     schedules,
+    transformer_models,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -34,6 +35,7 @@ FAMILIES = {
     "normalisation of rows": row_norms.FAULTS,
     "positions": positions.FAULTS,
     "feed-forward blocks": feed_forward.FAULTS,
+    "transformer models": transformer_models.FAULTS,
     "gpt": gpt.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
