@@ -109,10 +109,20 @@ def test_dropout_between_layers_is_drawn_anew_and_keeps_the_mean(name):
     np.testing.assert_array_equal(first, second)
 
 
+@every_layer
+def test_a_dropout_of_1_leaves_the_next_layer_nothing(name):
+    layer = getattr(layers, name)(3, 4, num_layers=2, dropout=1.0).astype(np.float64)
+    (y, _), _ = layer(normal(5, 2, 3))
+    (other, _), _ = layer(normal(5, 2, 3))
+    np.testing.assert_array_equal(y, other)
+
+
 BAD = {
     "sizes": (lambda: layers.LSTM(0, 4), "LSTM: expected positive sizes and a proj_size below hidden_size, got input_size 0"),
     "projection": (lambda: layers.LSTM(3, 4, proj_size=4), "proj_size 4"),
+    "negative projection": (lambda: layers.LSTM(3, 4, proj_size=-1), "proj_size -1"),
     "dropout": (lambda: layers.GRU(3, 4, dropout=1.5), "GRU: dropout is 1.5, expected a probability, 0 to 1"),
+    "negative dropout": (lambda: layers.GRU(3, 4, dropout=-0.5), "GRU: dropout is -0.5, expected a probability, 0 to 1"),
     "nonlinearity": (
         lambda: layers.RNN(3, 4, nonlinearity="relo")(normal(5, 2, 3)),
         "nonlinearity is 'relo', expected one of tanh",

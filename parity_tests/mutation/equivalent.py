@@ -82,6 +82,50 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "a random number equals p once in 2^53 times",
         ),
     ],
+    ("scratch/layers/recurrent.py", "_Recurrent.forward"): [
+        (
+            "values = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]",
+            "values = np.concatenate(outputs, axis=2)",
+            SAME_VALUE,
+        ),
+        (
+            "values = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[0]",
+            "values = np.concatenate(outputs, axis=2) if self.bidirectional else outputs[-1]",
+            "the first of one is the last",
+        ),
+        (
+            "return dx, None if hx is None else dhx if self.states > 1 else dhx[0], None",
+            "return dx, None if hx is None else dhx if self.states > 1 else dhx[-1], None",
+            "the first of one is the last",
+        ),
+        (
+            "return (y.swapaxes(0, 1) if self.batch_first else y, ends if self.states > 1 else ends[0]), backward",
+            "return (y.swapaxes(0, 1) if self.batch_first else y, ends if self.states > 1 else ends[-1]), backward",
+            "the first of one is the last",
+        ),
+    ],
+    ("scratch/layers/recurrent.py", "_Recurrent._between_layers"): [
+        (
+            "if not self.training or self.dropout == 0 or layer == self.num_layers - 1:",
+            ANY,
+            "at p = 0 the mask keeps everything and the scale is 1",
+        ),
+        (
+            "keep = generator().random((B, T, width) if self.batch_first else values.shape) >= self.dropout",
+            "keep = generator().random((B, T, width) if self.batch_first else values.shape) > self.dropout",
+            "a random number equals p once in 2^53 times",
+        ),
+        (
+            "keep = np.zeros(values.shape, bool)",
+            "keep = np.ones(values.shape, bool)",
+            "where a row has ended, its value and the gradient of it are 0",
+        ),
+        (
+            "keep[running] = generator().random((int(running.sum()), width)) >= self.dropout",
+            "keep[running] = generator().random((int(running.sum()), width)) > self.dropout",
+            "a random number equals p once in 2^53 times",
+        ),
+    ],
     ("scratch/layers/norm.py", "_BatchNorm.forward"): [
         (
             "if mean is None or var is None or count is None:",
