@@ -35,7 +35,7 @@ def test_records_tell_of_alarms():
 
 @pytest.mark.slow
 def test_no_false_alarm_and_nothing_vacuous_over_eight_seeds():
-    records = list(calibrate_cases(CASES, 8))
+    records = list(calibrate_cases([case for case in CASES if case.training], 8))
     assert [(alarm.name, alarm.dtype, alarm.seed) for record in records for alarm in record.alarms] == []
     assert [(record.name, text) for record in records for text in record.vacuous] == []
     assert sum(record.tensors for record in records) > 9000
