@@ -43,7 +43,8 @@ def test_check_prints_json_that_scripts_rely_on(capsys):
     for row in rows:
         assert (row["verdict"], row["family"], row["device"]) == ("ok", "basics", "cpu")
         assert row["tensors"] > 0
-        assert 0 < row["headroom"] < 1
+        assert 0 <= row["headroom"] < 1  # 0 where both backends take the same sums
+    assert max(row["headroom"] for row in rows) > 0
 
 
 def test_check_takes_one_dtype_and_several_seeds(capsys):
