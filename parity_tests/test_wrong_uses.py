@@ -1,5 +1,6 @@
 """Mistakes in how a module uses its parts, and in masks, means, maxima and joins: each is what it says, and shows."""
 
+from contextlib import nullcontext
 from itertools import permutations
 from operator import attrgetter
 
@@ -12,6 +13,8 @@ from parity.case import ParityCase
 from parity.cases import attention, recurrent, recurrent_models
 from parity.counterfactuals import sequences
 from parity.counterfactuals.parts import watch_parts, wrong_uses
+from parity.counterfactuals.sums import wrong_sums
+from parity.mistaken import Instead
 from parity_tests.test_counterfactuals import calls_of, differences
 from reference.layers import TransformerDecoderLayer
 
@@ -66,7 +69,7 @@ def mistakes():
 
 
 def test_every_use_has_its_mistakes(mistakes):
-    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1", "each of layers"]
+    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1"]
     expected = [f"lets no gradient back through input of {part}" for part in used]
     expected += [f"gives {part} zeros for input" for part in used]
     expected += [f"lets no gradient back into {part}" for part in (*used, "pair")]
@@ -129,6 +132,172 @@ def test_masks_and_memories_have_mistakes_of_their_own():
     assert "gives multihead_attn true everywhere for attn_mask" in mistakes
     assert "gives multihead_attn its query for key and value" in mistakes
     assert not any("gives self_attn its" in text for text in mistakes)  # query, key and value are one
+
+
+class Layer(nn.Module):
+    """What is normalised, scaled by what was kept, goes past and is added."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4, dtype=torch.float64)
+        self.scale = nn.Parameter(torch.full((4,), 1.5, dtype=torch.float64))
+
+    def forward(self, x, past=None, reverse=False):
+        kept = x if past is None else torch.cat([past[0][0, 0] * past[1][0, 0], x])
+        kept = kept.flip(0) if reverse else kept
+        return x + self.norm(x) * self.scale + kept.mean(0)
+
+
+class Stack(nn.Module):
+    """Layers that are given what was kept, behind an embedding, its positions, and a head that has the weight of the former."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.table = nn.Embedding(9, 4, dtype=torch.float64)
+        self.positions = nn.Embedding(9, 4, dtype=torch.float64)
+        self.layers = nn.ModuleList(Layer() for _ in range(3))
+        self.head = nn.Linear(4, 9, bias=False, dtype=torch.float64)
+        self.head.weight = self.table.weight
+
+    def forward(self, past):
+        x = self.table(torch.tensor([3, 1, 3])) + self.positions(torch.arange(2, 5))
+        for layer in self.layers:
+            x = layer(x, past, True)
+        return self.head(x)
+
+
+def stack_results(build):
+    """The value of the stack that `build` makes, and the gradients of its parameters by name, without those that have none."""
+    past = tuple(torch.arange(12.0, dtype=torch.float64).sin().reshape(1, 1, 3, 4) + i for i in range(2))
+    module = build()
+    y = module(past)
+    (y * torch.arange(27.0, dtype=torch.float64).cos().reshape(3, 9)).sum().backward()
+    return y.detach(), {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+
+
+@pytest.fixture(scope="module")
+def stack_mistakes():
+    watched = Stack()
+    uses = watch_parts(watched)
+    stack_results(lambda: watched)
+    return dict(wrong_uses(uses, Stack))
+
+
+def changed(**changes):
+    """The stack with a change of what its layers are given, or of a part's input."""
+
+    class Changed(Stack):
+        def forward(self, past):
+            numbers = changes.get("positions", lambda numbers: numbers)(torch.arange(2, 5))
+            x = self.table(torch.tensor([3, 1, 3])) * changes.get("scale", 1) + self.positions(numbers)
+            for i, layer in enumerate(self.layers):
+                given = changes.get("past", lambda past: past)(past) if i in changes.get("layers", range(3)) else past
+                x = layer(x, given, changes.get("reverse", True))
+            return self.head(x)
+
+    return Changed
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("does not pass past on to each of layers", {"past": lambda past: None}),
+        ("does not pass past on to layers.1", {"past": lambda past: None, "layers": [1]}),
+        ("gives each of layers past without its last step", {"past": lambda past: tuple(x[:, :, :-1] for x in past)}),
+        ("gives layers.2 past without its last step", {"past": lambda past: tuple(x[:, :, :-1] for x in past), "layers": [2]}),
+        ("gives each of layers the parts of past in the reverse order", {"past": lambda past: past[::-1]}),
+        ("gives each of layers False for reverse", {"reverse": False}),
+        ("gives positions input that are one too many", {"positions": lambda numbers: numbers + 1}),
+        ("gives positions input that are one too few", {"positions": lambda numbers: numbers - 1}),
+        ("gives positions input that begin at 0", {"positions": lambda numbers: numbers - 2}),
+        ("multiplies what table returns by the root of its width", {"scale": 2}),
+    ],
+)
+def test_layers_in_a_list_are_wrong_alike(stack_mistakes, text, changes):
+    y, gradients = stack_results(stack_mistakes[text])
+    expected, expected_gradients = stack_results(changed(**changes))
+    assert torch.equal(y, expected)
+    assert gradients.keys() == expected_gradients.keys()
+    for name, gradient in expected_gradients.items():
+        torch.testing.assert_close(gradients[name], gradient, msg=name)
+
+
+def test_a_shared_weight_has_the_gradient_of_one_of_its_parts(stack_mistakes):
+    y, gradients = stack_results(Stack)
+    of_parts = []
+    for part in ("table", "head"):
+        wrong_y, wrong = stack_results(stack_mistakes[f"lets no gradient into the parameters of {part}"])
+        assert torch.equal(wrong_y, y)
+        of_parts.append(next(gradient for name, gradient in wrong.items() if name in ("table.weight", "head.weight")))
+    torch.testing.assert_close(sum(of_parts), gradients["table.weight"])
+    assert "lets no gradient into the parameters of positions" not in stack_mistakes
+
+
+class Norms(nn.Module):
+    """Two parts with a norm before each and a way past both."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.norm1, self.norm2 = (nn.LayerNorm(4, dtype=torch.float64) for _ in range(2))
+        self.part1, self.part2 = (nn.Linear(4, 4, dtype=torch.float64) for _ in range(2))
+        for parameter in self.parameters():
+            nn.init.normal_(parameter)
+
+    def forward(self, x):
+        x = x + self.part1(self.norm1(x))
+        return x + self.part2(self.norm2(x))
+
+    def with_sums(self, first, second):
+        """The module whose sums are those functions of what goes past, the norm, what is normalised and the part."""
+        self.forward = lambda x: second(
+            x1 := first(x, self.norm1, self.norm1(x), self.part1), self.norm2, self.norm2(x1), self.part2
+        )
+        return self
+
+
+def right(x, norm, normed, part):
+    return x + part(normed)
+
+
+SUMS = {
+    "leaves the first term of sum 1 out": (lambda x, norm, normed, part: part(normed), right),
+    "leaves the second term of sum 1 out": (lambda x, norm, normed, part: x, right),
+    "leaves the first term of sum 2 out": (right, lambda x, norm, normed, part: part(normed)),
+    "leaves the second term of sum 2 out": (right, lambda x, norm, normed, part: x),
+    "lets no gradient through the first term of sum 1": (lambda x, norm, normed, part: x.detach() + part(normed), right),
+    "lets no gradient through the second term of sum 1": (lambda x, norm, normed, part: x + part(normed).detach(), right),
+    "lets no gradient through the first term of sum 2": (right, lambda x, norm, normed, part: x.detach() + part(normed)),
+    "lets no gradient through the second term of sum 2": (right, lambda x, norm, normed, part: x + part(normed).detach()),
+    "takes what goes past the part behind the norm": (lambda x, norm, normed, part: normed + part(normed),) * 2,
+    "takes what goes past the part behind the norm in sum 1": (lambda x, norm, normed, part: normed + part(normed), right),
+    "takes what goes past the part behind the norm in sum 2": (right, lambda x, norm, normed, part: normed + part(normed)),
+    "normalises each sum, not what goes into the part: post-norm for pre-norm": (lambda x, norm, normed, part: norm(x + part(x)),)
+    * 2,
+}
+
+
+def norms_results(build, mode=None):
+    module, x = build(), torch.arange(12.0, dtype=torch.float64).sin().reshape(3, 4).requires_grad_()
+    with mode or nullcontext():
+        y = module(x)
+    (y * torch.arange(12.0, dtype=torch.float64).cos().reshape(3, 4)).sum().backward()
+    gradients = [x.grad, *(torch.zeros_like(p) if p.grad is None else p.grad for p in module.parameters())]
+    return [y.detach(), *gradients]
+
+
+def test_what_goes_past_the_parts_is_wrong_in_every_way():
+    right_results = norms_results(Norms)
+    found = {text: (build, add) for text, build, add in wrong_sums(Norms(), 2, Norms)}
+    assert found.keys() == SUMS.keys()
+    for text, (build, add) in found.items():
+        for _ in range(2):  # they can be run again
+            wrong = norms_results(build, Instead("add", add))
+        expected = norms_results(lambda text=text: Norms().with_sums(*SUMS[text]))
+        for one, other in zip(wrong, expected, strict=True):
+            torch.testing.assert_close(one, other, msg=text)
+        assert not all(torch.allclose(one, other) for one, other in zip(wrong, right_results, strict=True)), text
 
 
 @pytest.mark.parametrize("name", sequences.TABLE)

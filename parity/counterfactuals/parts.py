@@ -50,7 +50,7 @@ def watch_parts(module: nn.Module) -> list[Use]:
 
 
 def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
-    """What may be wrong with each use, or alike with those of all parts in a list, and how to make a module that is wrong so."""
+    """What may be wrong with each use, or alike with those of a list of layers, and how to make a module that is wrong so."""
     often = Counter(use.path for use in uses)
     for use in uses:
         part = use.path if often[use.path] == 1 else f"call {use.index + 1} of {use.path}"
@@ -58,13 +58,9 @@ def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
             yield text, _built_with(build, [use], before, after)
         if _shares_parameters(use.part, uses):
             yield f"lets no gradient into the parameters of {part}", partial(_with_constant, build, use.path)
-    lists: dict[str, list[Use]] = {}
-    for use in uses:
-        if "." in use.path:
-            lists.setdefault(use.path.rpartition(".")[0], []).append(use)
-    for name, of_list in lists.items():
-        for text, before, after in _mistakes(of_list[0], f"each of {name}"):
-            yield text, _built_with(build, of_list, before, after)
+    for name, layers in _layers(uses).items():
+        for text, before, after in _mistakes(layers[0], f"each of {name}"):
+            yield text, _built_with(build, layers, before, after)
     kinds = {use.path: type(use.part) for use in uses}
     for one, two in combinations(kinds, 2):
         if kinds[one] is kinds[two]:
@@ -103,6 +99,19 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After |
         yield f"leaves {part} out", None, lambda items, y: items[0]
         if first.is_floating_point():
             yield f"leaves {part} out of the backward", None, lambda items, y: graft(y, items[0])
+
+
+def _layers(uses: list[Use]) -> dict[str, list[Use]]:
+    """The uses of the parts in each list, where they are of one kind and each is used once."""
+    lists: dict[str, list[Use]] = {}
+    for use in uses:
+        if "." in use.path:
+            lists.setdefault(use.path.rpartition(".")[0], []).append(use)
+    return {
+        name: of_list
+        for name, of_list in lists.items()
+        if len({use.path for use in of_list}) == len(of_list) > 1 and len({type(use.part) for use in of_list}) == 1
+    }
 
 
 def _built_with(build: Build, uses: list[Use], before: Before | None, after: After | None) -> Build:
@@ -184,7 +193,7 @@ def _otherwise(value: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield f"{not value} for {{}}", lambda value: not value
     if isinstance(value, Tensor) and value.dtype == torch.bool:
         yield "true everywhere for {}", torch.ones_like
-    elif isinstance(value, Tensor) and not value.is_floating_point() and value.ndim == 1 and value.numel():
+    if isinstance(value, Tensor) and value.dtype == torch.int64 and value.ndim == 1 and (value.diff() == 1).all():  # positions
         yield "{} that are one too many", lambda value: value + 1
         yield "{} that are one too few", lambda value: value - 1
         yield "{} that begin at 0", lambda value: value - value[0]
