@@ -57,12 +57,12 @@ def locate(build_scratch: Build, build_reference: Build, problem: Problem, dtype
 
     A module that fails on its own is a culprit unless a module inside it fails too.
     """
-    parts, reference_parts = dict(build_scratch().named_modules()), dict(build_reference().named_modules())
+    paths, reference_parts = {path for path, _ in build_scratch().named_modules()}, dict(build_reference().named_modules())
     truth = run_reference(build_reference, problem, "float64")
     failed: dict[str, Evidence] = {}
     for call in truth.trace.calls:
-        if call.path in parts and call.path not in failed:
-            evidence = _judge_alone(call, parts[call.path], reference_parts[call.path], problem, dtype)
+        if call.path in paths and call.path not in failed:
+            evidence = _judge_alone(call, build_scratch, reference_parts[call.path], problem, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
     culprits = [evidence for path, evidence in failed.items() if not any(_inside(other, path) for other in failed)]
@@ -146,12 +146,16 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
     return list(found.values())
 
 
-def _judge_alone(call: Call, part: Module, reference_part: torch.nn.Module, problem: Problem, dtype: str) -> Evidence:
+def _judge_alone(call: Call, build_scratch: Build, reference_part: torch.nn.Module, problem: Problem, dtype: str) -> Evidence:
     """Run one submodule on what the reference's met there."""
-    build_part, build_reference_part = partial(deepcopy, part), partial(deepcopy, reference_part)  # cheaper than new models
+
+    def build_part() -> Any:  # anew: in a copy, functions that hold on to their module would still hold on to the first
+        return dict(build_scratch().named_modules())[call.path]
+
+    build_reference_part = partial(deepcopy, reference_part)  # cheaper than a new model
     prefix = f"{call.path}." if call.path else ""
     state = {name.removeprefix(prefix): array for name, array in problem.state.items() if name.startswith(prefix)}
-    names = _argument_names(part, call, taken=state)
+    names = _argument_names(build_part(), call, taken=state)
     alone = Problem(
         inputs={names[name]: value for name, value in call.inputs.items()},
         state=state | call.buffers,

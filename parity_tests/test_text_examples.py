@@ -367,7 +367,7 @@ BAD_INPUT = {
         lambda p: ["--data", a_file(p, "abc" * 50)],
         "expected more than 20 characters to train on",
     ),
-    "heads that do not divide": ("gpt", lambda p: ["--heads", 3], "heads is 3, expected a divisor of width 16"),
+    "heads that do not divide": ("gpt", lambda p: ["--heads", 3], "heads 3 does not divide width 16"),
     "nothing to translate": ("simple_translation", lambda p: ["--steps", 0, "--translate", " "], "expected 1 to 6 symbols"),
     "a digit that is none": ("simple_translation", lambda p: ["--steps", 0, "--translate", "1" * 40], "expected 1 to 6 symbols"),
     "nothing to fill in": ("masked_language_model", lambda p: ["--steps", 0, "--fill", "a word"], "expected [mask] in it"),
