@@ -123,7 +123,7 @@ FAULTS = [
         "return dy if positions is None else (dy, None)",
         "return 0 * dy if positions is None else (0 * dy, None)",
         phase="backward",
-        cause="zero everywhere|lets no gradient back",
+        cause="zero everywhere|lets no gradient",
     ),
     learned(
         "LearnedPositions: gradient of the vectors missing",

@@ -51,7 +51,7 @@ ENCODER_LAYERS = [
         "x, before1 = self._before(self.norm1, src)",
         "x, before1 = self._before(self.norm1, src); src = x",
         "forward",
-        None,
+        "takes what goes past the part behind the norm",
         cases=("TransformerEncoderLayer-pre-norm", "transformer-pre-norm"),
     ),
     encoder_layer(
@@ -200,7 +200,7 @@ DECODER_LAYERS = [
         "x, before2 = self._before(self.norm2, attended)",
         "attended, before2 = self._before(self.norm2, attended); x = attended",
         "forward",
-        None,
+        "takes what goes past the part behind the norm",
         cases=("TransformerDecoderLayer-pre-norm", "transformer-pre-norm"),
     ),
     decoder_layer(
@@ -275,7 +275,7 @@ DECODER_LAYERS = [
         "tgt_is_causal, own)",
         "tgt_is_causal, own and tuple(part[:, :, :-1] for part in own))",
         "forward",
-        None,
+        "gives self_attn past without its last step",
         cases=("TransformerDecoderLayer-past", "TransformerDecoderLayer-past-pre-norm"),
     ),
     decoder_layer(
@@ -423,9 +423,22 @@ STACKS = [
         r"leaves layers\.0 out",
     ),
     encoder(
-        "Encoder: the layers in the reverse order", "for layer in self.layers:", "for layer in self.layers[::-1]:", "forward", None
+        "Encoder: two layers in the reverse order",
+        "for layer in self.layers:",
+        "for layer in self.layers[::-1]:",
+        "forward",
+        "uses layers.0 and layers.1 in each other's place",
+        cases=("transformer-two",),
     ),
-    encoder("Encoder: the mask not passed on", "layer(x, mask)", "layer(x, None)", "forward", None),
+    encoder(
+        "Encoder: the layers in the reverse order",
+        "for layer in self.layers:",
+        "for layer in self.layers[::-1]:",
+        "forward",
+        None,
+        cases=("transformer-deep",),
+    ),
+    encoder("Encoder: the mask not passed on", "layer(x, mask)", "layer(x, None)", "forward", "does not pass src_mask on"),
     encoder(
         "Encoder: the layers' backwards in the order of the layers",
         "reversed(backwards)",
@@ -441,7 +454,9 @@ STACKS = [
         "leaves norm out",
         cases=("transformer-pre-norm", "transformer-dropout"),
     ),
-    decoder("Decoder: not causal", "None, mask, True)", "None, mask, False)", "forward", None),
+    decoder(
+        "Decoder: not causal", "None, mask, True)", "None, mask, False)", "forward", "gives each of layers False for tgt_is_causal"
+    ),
     decoder(
         "Decoder: the first layer alone not causal",
         "None, mask, True)",
@@ -449,7 +464,7 @@ STACKS = [
         "forward",
         r"gives layers\.0 False for tgt_is_causal",
     ),
-    decoder("Decoder: padding attended", "None, mask, True)", "None, None, True)", "forward", None),
+    decoder("Decoder: padding attended", "None, mask, True)", "None, None, True)", "forward", "does not pass memory_mask on"),
     decoder(
         "Decoder: the gradient of the last layer's memory alone",
         "dmemory += dshare",
