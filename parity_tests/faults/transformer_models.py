@@ -51,7 +51,7 @@ ENCODER_LAYERS = [
         "x, before1 = self._before(self.norm1, src)",
         "x, before1 = self._before(self.norm1, src); src = x",
         "forward",
-        None,
+        "takes what goes past the part behind the norm in sum 1",
         cases=("TransformerEncoderLayer-pre-norm", "transformer-pre-norm"),
     ),
     encoder_layer(
@@ -200,7 +200,7 @@ DECODER_LAYERS = [
         "x, before2 = self._before(self.norm2, attended)",
         "attended, before2 = self._before(self.norm2, attended); x = attended",
         "forward",
-        None,
+        "takes what goes past the part behind the norm in sum 2",
         cases=("TransformerDecoderLayer-pre-norm", "transformer-pre-norm"),
     ),
     decoder_layer(
@@ -275,7 +275,7 @@ DECODER_LAYERS = [
         "tgt_is_causal, own)",
         "tgt_is_causal, own and tuple(part[:, :, :-1] for part in own))",
         "forward",
-        None,
+        "gives self_attn past without its last step",
         cases=("TransformerDecoderLayer-past", "TransformerDecoderLayer-past-pre-norm"),
     ),
     decoder_layer(
@@ -503,7 +503,8 @@ TRANSFORMERS = [
         "x, embedding_backward = self.source_embedding(source)",
         "x, embedding_backward = self.source_embedding(source); mask = ~mask",
         "forward",
-        None,
+        r"uses layers\.0 and layers\.1 in each other's place",
+        cases=("transformer-two",),
     ),
     transformer(
         "Transformer: padding attended by the decoder",
