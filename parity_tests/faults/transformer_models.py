@@ -423,7 +423,12 @@ STACKS = [
         r"leaves layers\.0 out",
     ),
     encoder(
-        "Encoder: the layers in the reverse order", "for layer in self.layers:", "for layer in self.layers[::-1]:", "forward", None
+        "Encoder: the layers in the reverse order",
+        "for layer in self.layers:",
+        "for layer in self.layers[::-1]:",
+        "forward",
+        r"uses layers\.0 and layers\.1 in each other's place",
+        cases=("transformer-two",),
     ),
     encoder("Encoder: the mask not passed on", "layer(x, mask)", "layer(x, None)", "forward", None),
     encoder(
@@ -503,8 +508,7 @@ TRANSFORMERS = [
         "x, embedding_backward = self.source_embedding(source)",
         "x, embedding_backward = self.source_embedding(source); mask = ~mask",
         "forward",
-        r"uses layers\.0 and layers\.1 in each other's place",
-        cases=("transformer-two",),
+        None,
     ),
     transformer(
         "Transformer: padding attended by the decoder",
