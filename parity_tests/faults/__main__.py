@@ -24,7 +24,8 @@ def main() -> int:
     options = parser.parse_args()
     console = Console()
     plantings = [(fault, case, seed) for fault in FAULTS for case in fault.cases for seed in range(options.seeds)]
-    with ProcessPoolExecutor(options.jobs, get_context("spawn"), single_threaded) as pool:
+    # a matrix product with more threads than there are cores for it would wait for the others
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), threadpool_limits, (1,)) as pool:
         found = pool.map(judge, *zip(*plantings, strict=True), chunksize=8)
         judgements = list(track(found, "planting", len(plantings), console=console))
     for judgement in judgements:
@@ -34,11 +35,6 @@ def main() -> int:
     console.print(summary, markup=False)
     options.output.write_text(page(summary))
     return int(any(map(complaint_about, judgements)))
-
-
-def single_threaded() -> None:
-    """What a process of the pool does first: matrix products with more threads than cores would wait for each other."""
-    threadpool_limits(1)
 
 
 def complaint_about(judgement: Judgement) -> str:

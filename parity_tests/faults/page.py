@@ -13,8 +13,9 @@ the cases named. It has to say on every seed that something is wrong, which op, 
 in which pass, and where a cause is given below, that cause. No other cause may be given: a hint is printed only where
 the repair that it names makes the tensors match.
 
-`python -m parity_tests.faults` plants them all and writes this page; `pytest parity_tests/test_faults.py` demands the
-same, on one seed, or on eight without `-m "not slow"`. A cause is a regular expression for a part of the message."""
+`python -m parity_tests.faults` plants them all, in every case on eight seeds, and writes this page; `pytest
+parity_tests/test_faults.py` demands the same of each in one case and on one seed, and, unless slow tests are left out, in another
+case, where it has one, and on another seed. A cause is a regular expression for a part of the message."""
 
 
 def page(summary: str) -> str:
