@@ -28,6 +28,8 @@ NO_KILLERS = {  # and whatever imports from parity_tests, such as planting: two 
     "test_command_line.py": "is about the harness",
     "test_calibrate.py": "is about the harness",
     "test_benchmarks.py": "is about the benchmarks",
+    "test_text_examples.py": "is about the examples",
+    "test_own_implementation.py": "is about the harness",
 }
 
 
