@@ -143,6 +143,10 @@ def test_memory_is_linear_in_the_length(backward, is_causal, monkeypatch):
 
 
 BAD = {
+    "no width": (
+        lambda: attention_weights(normal(2, 3, 0), normal(2, 4, 0)),
+        "attention_weights: expected query (..., L, E) and key (..., S, E), got (2, 3, 0) and (2, 4, 0)",
+    ),
     "dtypes": (
         lambda: scaled_dot_product_attention(normal(3, 4), normal(5, 4).astype("f4"), normal(5, 2)),
         "scaled_dot_product_attention: expected one floating-point dtype, got query float64, key float32, value float64",

@@ -61,6 +61,7 @@ SCHEDULES = {
     "lambda": made("LambdaLR", lambda step: 0.97**step),
     "lambda-each": made("LambdaLR", [lambda step: 1 / (1 + step), Halving(40), lambda step: math.sin(step)]),
     "step": made("StepLR", 30),
+    "step-every-time": made("StepLR", 1, 0.99),
     "step-gamma": made("StepLR", step_size=7, gamma=0.9),
     "multi-step": made("MultiStepLR", [30, 31, 120, 200]),
     "multi-step-twice": made("MultiStepLR", milestones=[120, 5, 60, 60, 0], gamma=0.3),

@@ -12,6 +12,13 @@ AT_A_TIME = "how much is done at a time changes no value"
 LAST_OF_TWO = "of two axes, the last is the second"
 SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
 EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("scratch/models/gpt.py", "GPT._length"): [
+        (
+            "attention, length = self.blocks[0].attention, state[0].shape[3:4]",
+            "attention, length = self.blocks[-1].attention, state[0].shape[3:4]",
+            "all blocks have attention of one size",
+        ),
+    ],
     ("scratch/generation.py", "next_token"): [
         (
             "if top_k is not None and not 1 <= top_k <= logits.shape[-1]:",
