@@ -23,6 +23,7 @@ class ParityCase:
     training    the mode that a module is put in
     constants   inputs that have no gradient although they are floating-point, such as class weights
     state       weights by name; None draws them
+    scales      factors of weights that are drawn, by a part of their names; powers of 2
     family      the table that holds the case
     """
 
@@ -34,6 +35,7 @@ class ParityCase:
     training: bool = True
     constants: tuple[str, ...] = ()
     state: Mapping[str, Array] | None = None
+    scales: Mapping[str, float] = field(default_factory=dict)
     family: str = ""
 
     def in_eval_mode(self) -> ParityCase:

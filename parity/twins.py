@@ -92,6 +92,8 @@ def pose_case(case: ParityCase, build_reference: Build, seed: int) -> Problem:
         tensors, first = subject.state_dict(keep_vars=True), dict[int, str]()
         names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}  # tied weights have several
         drawn = draw.state({name: tuple(tensors[name].shape) for name in first.values()}, buffers)
+        for part, scale in case.scales.items():
+            drawn |= {name: scale * array for name, array in drawn.items() if part in name}
         state = {name: drawn[original] for name, original in names.items()}
     return pose(build_reference, inputs, state or {}, case.constants, seed)
 

@@ -1,6 +1,7 @@
 """The harness under test: each planted fault must get the right verdict and the right culprit."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -350,6 +351,15 @@ def test_deviation_of_non_finite_numbers():
     assert deviation(np.array([1.5, np.inf, np.nan]), truth) == 0.5
     assert deviation(np.array([1.0, -np.inf, np.nan]), truth) == np.inf
     assert deviation(np.array([np.nan, np.inf, np.nan]), truth) == np.inf
+
+
+def test_drawn_weights_are_scaled_by_a_part_of_their_names():
+    case = BY_NAME["transformer-tied"]
+    (_, build), scaled = builders(case), replace(case, scales={".linear2.": 0.25, "head.weight": 2, "source_embedding.": 2})
+    plain, other = (pose_case(which, build, 0).state for which in (case, scaled))
+    for name, array in plain.items():
+        scale = 0.25 if ".linear2." in name else 2 if name.endswith(("embedding.weight", "head.weight")) else 1
+        np.testing.assert_array_equal(other[name], scale * array, err_msg=name)
 
 
 def test_a_run_leaves_both_sides_as_they_were():
