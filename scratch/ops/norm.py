@@ -43,6 +43,9 @@ def batch_norm(
     if training:
         mean = channel_sums(x) / count
         centred = x - along_channels(mean)
+        left = channel_sums(centred) / count  # by the rounding of a mean that lies far from zero
+        mean = mean + left
+        centred -= along_channels(left)
         y = centred * centred
         var = channel_sums(y) / count
         if running_mean is not None and running_var is not None:
