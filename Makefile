@@ -12,8 +12,8 @@ READY_DEV := $(VENV)/.scratch-parity-dev
 check: $(READY)  ## verify every twin and print the table
 	$(VENV)/bin/parity check $(PATTERN) $(ARGS)
 
-test: $(READY)  ## run the whole test suite
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: $(READY)  ## run the whole test suite, on all cores
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 
 bench: $(READY)  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
 	$(VENV)/bin/python -m pytest benchmarks $(ARGS)

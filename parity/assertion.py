@@ -17,8 +17,8 @@ from parity.check import DTYPES, judge
 from parity.device import reproducible
 from parity.inputs import float32_representable
 from parity.report import explain
-from parity.tolerance import calibrate
-from parity.twins import Build, pose, run_reference
+from parity.standard import Standard
+from parity.twins import Build, pose
 from parity.verdict import Verdict
 from parity.weights import get_state
 from scratch.module import Module
@@ -61,11 +61,11 @@ def assert_parity(
     with reproducible():
         state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
         problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
-        calibration = calibrate(lambda posed, dtype: run_reference(build_theirs, posed, dtype, taps=False).tensors, problem)
+        standard = Standard(build_theirs, problem)
         for dtype in dtypes:
             whole = inspect.unwrap(mine)
             name = getattr(whole, "__name__", type(whole).__name__)
-            verdict = judge(Verdict(name, "", dtype, "cpu", seed), build_mine, build_theirs, problem, calibration)
+            verdict = judge(Verdict(name, "", dtype, "cpu", seed), build_mine, standard)
             if not verdict.ok:
                 raise ParityError(explain(verdict))
 

@@ -52,8 +52,7 @@ def _calibrate_case(name: str, seeds: int) -> Record:
         if not verdict.ok:
             record.alarms.append(verdict)
     with reproducible():
-        _, calibration = posed(case, 0)
-    record.vacuous = vacuous(calibration)
+        record.vacuous = vacuous(posed(case, 0).calibration)
     return record
 
 

@@ -12,11 +12,10 @@ from parity.device import reproducible
 from parity.explain import explain
 from parity.inputs import Draw
 from parity.locate import Evidence, can_be_located, examine, locate, source_of
+from parity.standard import Standard
 from parity.subject import BrokenImportError, find
-from parity.tolerance import Calibration, calibrate
 from parity.twins import (
     Build,
-    Problem,
     parameters_amiss,
     pose_case,
     reference_builder,
@@ -51,23 +50,16 @@ def check(
             verdict.verdict, verdict.message = "error", f"it does not import: {error}"
             return verdict
         try:
-            problem, calibration = posed(case, seed)
+            standard = posed(case, seed)
         except Exception as error:
             verdict.verdict, verdict.message = "error", f"the reference did not run: {describe(error)}"
             return verdict
-        return judge(verdict, build_scratch, reference_builder(case), problem, calibration, why)
+        return judge(verdict, build_scratch, standard, why)
 
 
-def judge(
-    verdict: Verdict,
-    build_scratch: Build,
-    build_reference: Build,
-    problem: Problem,
-    calibration: Calibration,
-    why: bool = True,
-) -> Verdict:
+def judge(verdict: Verdict, build_scratch: Build, standard: Standard, why: bool = True) -> Verdict:
     """Fill a verdict in: run the side under judgement, compare, and where it differs look for the culprit."""
-    dtype, device = verdict.dtype, verdict.device
+    dtype, device, problem, calibration = verdict.dtype, verdict.device, standard.problem, standard.calibration
     unfit = calibration.ill_conditioned()
     if unfit:
         name = max(unfit, key=unfit.__getitem__)
@@ -79,12 +71,12 @@ def judge(
         return verdict
     try:
         on_cpu = device == "cpu"
-        run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(build_reference, problem, dtype, device)
+        run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(standard.build, problem, dtype, device)
         verdict.findings, verdict.headroom = compare(run, calibration, dtype)
         verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
     except NotImplementedError as error:
-        return _judge_forward(verdict, build_scratch, build_reference, problem, calibration, str(error))
+        return _judge_forward(verdict, build_scratch, standard, str(error))
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
         if device == "cpu":
@@ -93,22 +85,20 @@ def judge(
                 verdict.findings, _ = compare(run, calibration.of_forward(), dtype)
     if verdict.ok or device != "cpu" or not why:
         return verdict
-    if can_be_located(build_scratch, build_reference):
+    if can_be_located(build_scratch, standard.build):
         if parameters_amiss(build_scratch(), problem.state):
             return verdict
-        suspects, verdict.inherited = locate(build_scratch, build_reference, problem, dtype)
+        suspects, verdict.inherited = locate(build_scratch, standard, dtype)
     else:
-        whole = examine("", build_scratch, build_reference, problem, calibration, dtype)
+        whole = examine("", build_scratch(), standard, dtype)
         suspects = [whole] if whole.findings else []
     verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
     return verdict
 
 
-def _judge_forward(
-    verdict: Verdict, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration, lacking: str
-) -> Verdict:
+def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, lacking: str) -> Verdict:
     """Where the backward is not written, what can be said of the forward pass: it is wrong, or nothing but the rest is missing."""
-    forward = calibration.of_forward()
+    problem, forward = standard.problem, standard.calibration.of_forward()
     try:
         run = run_scratch(build_scratch, problem, verdict.dtype, backward=False)
     except NotImplementedError as error:
@@ -118,7 +108,7 @@ def _judge_forward(
     verdict.tensors = len(forward.truth.keys() | run.tensors.keys())
     if verdict.findings:
         verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
-        e = Evidence("", build_scratch(), build_reference, problem, forward, run.tensors, verdict.findings, verdict.dtype)
+        e = Evidence("", build_scratch(), standard.build, problem, forward, run.tensors, verdict.findings, verdict.dtype)
         verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e))]
     else:
         verdict.verdict, verdict.findings = "missing", [Finding("grad y", lacking)]
@@ -144,8 +134,7 @@ def _try_forward(build_scratch: Build, case: ParityCase, seed: int) -> None:
 
 
 @lru_cache(maxsize=4)
-def posed(case: ParityCase, seed: int) -> tuple[Problem, Calibration]:
-    """A case's problem and calibration, which serve every dtype and device."""
+def posed(case: ParityCase, seed: int) -> Standard:
+    """What a case asks on a seed, of every dtype and device."""
     build_reference = reference_builder(case)
-    problem = pose_case(case, build_reference, seed)
-    return problem, calibrate(lambda posed, dtype: run_reference(build_reference, posed, dtype, taps=False).tensors, problem)
+    return Standard(build_reference, pose_case(case, build_reference, seed))

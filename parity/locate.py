@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,9 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.tolerance import Calibration, calibrate
-from parity.trace import Call, Trace
-from parity.twins import Build, ContractError, Problem, Run, Tensors, run_reference, run_scratch
+from parity.standard import Standard, taps
+from parity.tolerance import Calibration
+from parity.trace import Call
+from parity.twins import Build, ContractError, Problem, Run, Tensors, run_scratch
 from parity.verdict import Finding, compare, describe
 from scratch.module import Module
 
@@ -52,39 +52,36 @@ class Evidence:
         return next((finding for finding in self.findings if finding.phase == "forward"), self.findings[0])
 
 
-def locate(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> tuple[list[Evidence], int]:
+def locate(build_scratch: Build, standard: Standard, dtype: str) -> tuple[list[Evidence], int]:
     """The culprits in the order of the forward pass, and how many other modules only inherit their error.
 
     A module that fails on its own is a culprit unless a module inside it fails too.
     """
-    paths, reference_parts = {path for path, _ in build_scratch().named_modules()}, dict(build_reference().named_modules())
-    truth = run_reference(build_reference, problem, "float64")
+    paths = {path for path, _ in build_scratch().named_modules()}
     failed: dict[str, Evidence] = {}
-    for call in truth.trace.calls:
+    for call in standard.calls:
         if call.path in paths and call.path not in failed:
-            evidence = _judge_alone(call, build_scratch, reference_parts[call.path], problem, dtype)
+            evidence = _judge_alone(call, build_scratch, standard, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
     culprits = [evidence for path, evidence in failed.items() if not any(_inside(other, path) for other in failed)]
-    differing = _differing(build_scratch, build_reference, problem, dtype)
-    return culprits, len(differing - failed.keys())
+    return culprits, len(_differing(build_scratch, standard, dtype) - failed.keys())
 
 
-def examine(
-    path: str, build_scratch: Build, build_reference: Build, problem: Problem, calibration: Calibration, dtype: str
-) -> Evidence:
+def examine(path: str, subject: Any, standard: Standard, dtype: str) -> Evidence:
     """Judge one subject on its own; where its backward raises, by its forward pass."""
+    problem, calibration = standard.problem, standard.calibration
     tensors: Tensors = {}
     try:
-        run = run_scratch(build_scratch, problem, dtype)
+        run = run_scratch(lambda: subject, problem, dtype)
         tensors, (findings, _) = run.tensors, compare(run, calibration, dtype)
     except Exception as error:
         findings = [Finding("", _raised("it", error))]
         with suppress(Exception):
-            run = run_scratch(build_scratch, problem, dtype, backward=False)
+            run = run_scratch(lambda: subject, problem, dtype, backward=False)
             tensors, (findings, _) = run.tensors, compare(run, calibration.of_forward(), dtype)
             findings.append(Finding("", _raised("the backward", error)))
-    return Evidence(path, build_scratch(), build_reference, problem, calibration, tensors, findings, dtype)
+    return Evidence(path, subject, standard.build, problem, calibration, tensors, findings, dtype)
 
 
 def _raised(what: str, error: Exception) -> str:
@@ -146,51 +143,31 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
     return list(found.values())
 
 
-def _judge_alone(call: Call, build_scratch: Build, reference_part: torch.nn.Module, problem: Problem, dtype: str) -> Evidence:
+def _judge_alone(call: Call, build_scratch: Build, standard: Standard, dtype: str) -> Evidence:
     """Run one submodule on what the reference's met there."""
-
-    def build_part() -> Any:  # anew: in a copy, functions that hold on to their module would still hold on to the first
-        return dict(build_scratch().named_modules())[call.path]
-
-    build_reference_part = partial(deepcopy, reference_part)  # cheaper than a new model
-    prefix = f"{call.path}." if call.path else ""
-    state = {name.removeprefix(prefix): array for name, array in problem.state.items() if name.startswith(prefix)}
-    names = _argument_names(build_part(), call, taken=state)
-    alone = Problem(
-        inputs={names[name]: value for name, value in call.inputs.items()},
-        state=state | call.buffers,
-        cotangents=tuple(call.cotangents.values()),
-        constants=tuple(names[name] for name in call.constants),
-        noise=partial(Trace, problem.noise().seed, call.path, call.draws),
-    )
-    calibration = calibrate(lambda posed, leg: run_reference(build_reference_part, posed, leg, taps=False).tensors, alone)
-    return examine(call.name, build_part, build_reference_part, alone, calibration, dtype)
+    # of a new model: in a copy, functions that hold on to their module would still hold on to the first
+    part = dict(build_scratch().named_modules())[call.path]
+    return examine(call.name, part, standard.part(call, _argument_names(part, call)), dtype)
 
 
-def _argument_names(part: Any, call: Call, taken: Container[str]) -> dict[str, str]:
+def _argument_names(part: Any, call: Call) -> tuple[str, ...]:
     """What the part itself calls the inputs that it met, where it has a name of its own for each."""
     parameters = inspect.signature(part.forward).parameters.values()
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][: len(call.inputs)]
+    names = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[: len(call.inputs)]
+    taken = part.state_dict()
     fit = len(names) == len(call.inputs) and not any(name in taken for name in names)
-    return dict(zip(call.inputs, names if fit else call.inputs, strict=True))
+    return names if fit else tuple(call.inputs)
 
 
-def _differing(build_scratch: Build, build_reference: Build, problem: Problem, dtype: str) -> set[str]:
+def _differing(build_scratch: Build, standard: Standard, dtype: str) -> set[str]:
     """The paths whose outputs or upstream gradients differ when the whole model runs."""
-    calibration = calibrate(lambda posed, leg: _taps(run_reference(build_reference, posed, leg)), problem)
     try:
-        run = run_scratch(build_scratch, problem, dtype)
+        run = run_scratch(build_scratch, standard.problem, dtype)
     except Exception:  # the verdict has told it; what lies behind the place that raised has nothing to compare
         return set()
-    taps = {name: np.asarray(array) for name, array in _taps(run).items() if name in calibration.truth}
-    findings, _ = compare(Run(taps, run.trace), calibration, dtype)
+    met = {name: np.asarray(array) for name, array in taps(run).items() if name in standard.between.truth}
+    findings, _ = compare(Run(met, run.trace), standard.between, dtype)
     return {finding.tensor.split(" ")[1].split("#")[0] for finding in findings}
-
-
-def _taps(run: Run) -> Tensors:
-    outputs = {f"tap {call.name} {name}": array for call in run.trace.calls for name, array in call.outputs.items()}
-    gradients = {f"grad {call.name} {name}": array for call in run.trace.calls for name, array in call.cotangents.items()}
-    return outputs | gradients
 
 
 def _inside(path: str, other: str) -> bool:

@@ -4,15 +4,17 @@
         judge(case, leg)
 
 `leg` runs through the dtypes, the devices of --device and the seeds of --parity-seeds. With --scratch DIR the package in a
-directory is judged, and what it does not have yet is skipped.
+directory is judged, and what it does not have yet is skipped. Where pytest-xdist has several processes run the tests, the summary
+is of what all of them have judged.
 """
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -97,6 +99,22 @@ def judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], None]:
             raise ParityError("\n" + explain(verdict))
 
     return judge_case
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    if hasattr(config, "workeroutput"):  # one of the processes of pytest-xdist
+        config.workeroutput["parity"] = pickle.dumps((config.stash[verdicts_key], config.stash.get(outcomes_key, [])))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of pytest-xdist has ended: what it has judged is added to what the others have."""
+    judged = getattr(node, "workeroutput", {}).get("parity")  # nothing where it crashed
+    if judged is not None:
+        verdicts, outcomes = pickle.loads(judged)
+        node.config.stash[verdicts_key] += verdicts
+        node.config.stash.setdefault(outcomes_key, []).extend(outcomes)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -33,14 +33,15 @@ def calls_of(case):
     """The names of the torch functions that a case's reference calls."""
     subject, calls = reference_builder(case)(), Calls()
     with calls:
-        run_reference(lambda: subject, calibrated(case, 0)[0], "float64", backward=False)
+        run_reference(lambda: subject, calibrated(case, 0).problem, "float64", backward=False)
     return calls.seen.keys()
 
 
 def differences(case, name, function):
     """The tensors that differ from torch's where a function stands in for the one of this name."""
-    problem, calibration = calibrated(case, 0)
-    tensors = mistaken(reference_builder(case), problem, mode=Instead(name, function))
+    standard = calibrated(case, 0)
+    calibration = standard.calibration
+    tensors = mistaken(standard.build, standard.problem, mode=Instead(name, function))
     missing = calibration.truth.keys() - tensors.keys()
     shared = tensors.keys() & calibration.truth.keys()
     return missing, [key for key in shared if _differ(key, tensors[key], calibration)]

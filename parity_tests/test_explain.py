@@ -10,7 +10,7 @@ from parity.explain import explain
 from parity.hints import hint
 from parity.inputs import Draw
 from parity.locate import examine
-from parity.tolerance import calibrate
+from parity.standard import Standard
 from parity.twins import Problem, run_reference, run_scratch
 from scratch.layers import BatchNorm2d, Dropout, Linear
 from scratch.module import Module
@@ -27,8 +27,7 @@ def evidence_of(ours, torchs, inputs, dtype="float64", state=None):
     problem = Problem(inputs, state or {}, ())
     outputs = run_reference(torchs, problem, "float64", backward=False).tensors
     problem = replace(problem, cotangents=tuple(Draw(1).normal(*y.shape) for y in outputs.values()))
-    calibration = calibrate(lambda posed, leg: run_reference(torchs, posed, leg).tensors, problem)
-    return examine("", ours, torchs, problem, calibration, dtype)
+    return examine("", ours(), Standard(torchs, problem), dtype)
 
 
 def cause(ours, torchs, inputs, dtype="float64", state=None):

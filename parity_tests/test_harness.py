@@ -10,11 +10,12 @@ import torch
 
 from parity.case import ParityCase
 from parity.cases import CASES
-from parity.check import check, describe, judge
+from parity.check import check, describe, judge, posed
 from parity.inputs import EPS32, Draw, jittered
 from parity.report import as_json, explain, summary, worst_of
+from parity.standard import Standard
 from parity.tolerance import K, calibrate, deviation
-from parity.twins import Problem, builders, pose_case, run_reference, run_scratch
+from parity.twins import Problem, builders, pose_case, run_scratch, scratch_builder
 from parity.verdict import Verdict
 from scratch.layers import Linear
 from scratch.module import Module, Parameter
@@ -25,15 +26,13 @@ BY_NAME = {case.name: case for case in CASES}
 def judged(name, plant, dtype="float64", seed=0):
     """The verdict on a case whose scratch side `plant` has changed."""
     case = BY_NAME[name]
-    build_scratch, build_reference = builders(case)
-    problem = pose_case(case, build_reference, seed)
-    calibration = calibrate(lambda posed, leg: run_reference(build_reference, posed, leg).tensors, problem)
+    build_scratch = scratch_builder(case)
 
     def build():
         subject = build_scratch()
         return plant(subject) or subject
 
-    return judge(Verdict(name, case.family, dtype, "cpu", seed), build, build_reference, problem, calibration)
+    return judge(Verdict(name, case.family, dtype, "cpu", seed), build, posed(case, seed))
 
 
 def submodule(path, wrong):
@@ -411,8 +410,8 @@ def test_shared_layer_is_compared_call_by_call():
     draw = Draw(0)
     state = {"inner.weight": draw.normal(7, 7), "inner.bias": draw.normal(7)}
     problem = Problem({"x": draw.normal(5, 7)}, state, (draw.normal(5, 7),))
-    calibration = calibrate(lambda posed, leg: run_reference(TorchTwice, posed, leg).tensors, problem)
-    assert judge(Verdict("twice", "", "float64", "cpu", 0), Twice, TorchTwice, problem, calibration).ok
+    standard = Standard(TorchTwice, problem)
+    assert judge(Verdict("twice", "", "float64", "cpu", 0), Twice, standard).ok
 
     class Overwriting(Parameter):
         def accumulate(self, gradient):
@@ -423,7 +422,7 @@ def test_shared_layer_is_compared_call_by_call():
         model.inner.weight = Overwriting(model.inner.weight.data)
         return model
 
-    verdict = judge(Verdict("twice", "", "float64", "cpu", 0), build, TorchTwice, problem, calibration)
+    verdict = judge(Verdict("twice", "", "float64", "cpu", 0), build, standard)
     assert [finding.tensor for finding in verdict.findings] == ["", "grad inner.weight"]
     assert [(c.path, c.phase, c.cause) for c in verdict.culprits] == [
         ("inner", "backward", "the backward overwrites the gradient of weight, expected it to be added")

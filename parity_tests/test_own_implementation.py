@@ -390,7 +390,8 @@ def test_a_directory_named_like_another_package_takes_another_name(stubs, tmp_pa
 # --- pytest ---
 
 
-def test_pytest_runs_the_same_cases(mine):
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=["one process", "two processes"])
+def test_pytest_runs_the_same_cases(mine, processes):
     write(mine, "ops/activation.py", RELU + TANH.replace("1 - y * y", "1 - y"))
     command = [
         sys.executable,
@@ -404,6 +405,7 @@ def test_pytest_runs_the_same_cases(mine):
         "cpu-relu or cpu-tanh",
         "--scratch",
         str(mine),
+        *processes,
     ]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     assert done.returncode == 1

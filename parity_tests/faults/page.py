@@ -14,8 +14,8 @@ in which pass, and where a cause is given below, that cause. No other cause may 
 the repair that it names makes the tensors match.
 
 `python -m parity_tests.faults` plants them all, in every case on eight seeds, and writes this page; `pytest
-parity_tests/test_faults.py` demands the same of each in one case and on one seed, and, unless slow tests are left out, in another
-case, where it has one, and on another seed. A cause is a regular expression for a part of the message."""
+parity_tests/test_faults.py` demands the same of each in its first case and, unless slow tests are left out, in every
+other one on another seed. A cause is a regular expression for a part of the message."""
 
 
 def page(summary: str) -> str:

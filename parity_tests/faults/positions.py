@@ -109,7 +109,10 @@ FAULTS = [
         cases=("LearnedPositions-given", "LearnedPositions-left-padded"),
     ),
     learned(
-        "LearnedPositions: vectors in place of x", "return x + vectors", "return 0 * x + vectors", cause="lacks the term .1? ?x?"
+        "LearnedPositions: vectors in place of x",
+        "return x + vectors",
+        "return 0 * x + vectors",
+        cause="lacks the term|leaves the first term of its sum out",
     ),
     learned(
         "LearnedPositions: gradient of the vectors averaged over the batch",

@@ -15,7 +15,7 @@ from hypothesis import Phase, settings
 from parity.case import ParityCase
 from parity.cases import CASES
 from parity.check import DTYPES, posed
-from parity.twins import builders, run_scratch
+from parity.twins import run_scratch, scratch_builder
 from parity.verdict import compare
 
 NUMERIC, CRASH = "numeric", "crash"  # a wrong result; an exception
@@ -54,11 +54,11 @@ def case_killers() -> list[Killer]:
 
 def judge(case: ParityCase, dtype: str) -> str:
     """How a case fails: the verdict of parity.check without its search for the culprit; a warning is an error, as in the tests."""
-    problem, calibration = calibrated(case, 0)
+    standard = calibrated(case, 0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            findings, _ = compare(run_scratch(builders(case)[0], problem, dtype), calibration, dtype)
+            findings, _ = compare(run_scratch(scratch_builder(case), standard.problem, dtype), standard.calibration, dtype)
     except Exception:
         return CRASH
     return NUMERIC if findings else ""

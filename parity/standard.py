@@ -1,0 +1,68 @@
+"""What a side is held to: the reference's run of a problem, measured once for everyone who is judged by it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cached_property, partial
+
+import torch
+
+from parity.tolerance import Calibration, calibrate
+from parity.trace import Call, Trace
+from parity.twins import Build, Problem, Run, Tensors, run_reference
+
+LARGEST_KEPT = 2**25  # numbers in a model's weights; to keep the parts of a larger one takes several times its memory
+
+
+class Standard:
+    """A problem, the reference that answers it, and how far from its answers one may be.
+
+    Who looks for a culprit also asks for what flows between the submodules, and for each submodule as a standard of its own.
+    """
+
+    def __init__(self, build: Build, problem: Problem):
+        self.build = build
+        self.problem = problem
+        self.calibration = calibrate(lambda posed, dtype: run_reference(build, posed, dtype, taps=False).tensors, problem)
+        self._parts: dict[tuple[str, ...], Standard] = {}
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """What every submodule met, in the order of the forward pass."""
+        return run_reference(self.build, self.problem, "float64").trace.calls
+
+    @cached_property
+    def between(self) -> Calibration:
+        """The outputs of all submodules and the gradients that come back to them, as `taps` names them."""
+        return calibrate(lambda posed, dtype: taps(run_reference(self.build, posed, dtype)), self.problem)
+
+    def part(self, call: Call, names: tuple[str, ...]) -> Standard:
+        """The submodule of a call, on what it met there; the names are of its inputs."""
+        key = (call.name, *names)
+        if key in self._parts:
+            return self._parts[key]
+        prefix = f"{call.path}." if call.path else ""
+        state = {name.removeprefix(prefix): array for name, array in self.problem.state.items() if name.startswith(prefix)}
+        called = dict(zip(call.inputs, names, strict=True))
+        problem = Problem(
+            inputs={called[name]: value for name, value in call.inputs.items()},
+            state=state | call.buffers,
+            cotangents=tuple(call.cotangents.values()),
+            constants=tuple(called[name] for name in call.constants),
+            noise=partial(Trace, self.problem.noise().seed, call.path, call.draws),
+        )
+        part = Standard(partial(deepcopy, self._modules[call.path]), problem)  # a copy is cheaper than a new model
+        if sum(array.size for array in self.problem.state.values()) <= LARGEST_KEPT:
+            self._parts[key] = part
+        return part
+
+    @cached_property
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return dict(self.build().named_modules())
+
+
+def taps(run: Run) -> Tensors:
+    """What flowed between the submodules of one run: `tap layers.0 y` forward, `grad layers.0 y` backward."""
+    outputs = {f"tap {call.name} {name}": array for call in run.trace.calls for name, array in call.outputs.items()}
+    gradients = {f"grad {call.name} {name}": array for call in run.trace.calls for name, array in call.cotangents.items()}
+    return outputs | gradients
