@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.numpy_side import numpy_work
 from benchmarks.torch_side import torch_work
-from benchmarks.work import STEP, Work
+from benchmarks.work import STEP, UPDATE, Work
 from parity.case import ParityCase
 from parity.check import describe
 from parity.inputs import EPS32, jittered
@@ -27,13 +27,13 @@ class Backend:
     name: str
     device: str | None = "cpu"
     channels_last: bool = False
-    compiled: bool = False
+    variant: str = ""  # "compiled", or of the optimiser "fused"
 
     def work(self, case: ParityCase, phase: str) -> Work:
         """The phase of the case, in float32."""
         if self.device is None:
             return numpy_work(case, posed(case), phase, channels_last=self.channels_last)
-        return torch_work(case, posed(case), phase, "float32", self.device, self.channels_last, self.compiled)
+        return torch_work(case, posed(case), phase, "float32", self.device, self.channels_last, self.variant)
 
 
 NUMPY = Backend("numpy", device=None)
@@ -41,18 +41,25 @@ NUMPY_CHANNELS_LAST = Backend("numpy-channels_last", device=None, channels_last=
 TORCH = Backend("torch")
 
 
-def backends_for(case: ParityCase, device: str = "cpu", compiled: bool = False) -> list[Backend]:
+def backends_for(case: ParityCase, phase: str, device: str = "cpu", compiled: bool = False) -> list[Backend]:
     """NumPy and PyTorch on the CPU; on another device too where one is named, and compiled where asked for."""
+    if phase == UPDATE:
+        places = dict.fromkeys(("cpu", device))
+        return [NUMPY, *(Backend(_name(place, variant), place, variant=variant) for place in places for variant in ("", "fused"))]
     images = case.family == "images"
     found = [NUMPY, NUMPY_CHANNELS_LAST] if images and case.scratch.startswith("ops.") else [NUMPY]
     for place in dict.fromkeys(("cpu", device)):
-        name = "torch" if place == "cpu" else place
-        found.append(Backend(name, place))
+        found.append(Backend(_name(place), place))
         if images:
-            found.append(Backend(f"{name}-channels_last", place, channels_last=True))
+            found.append(Backend(_name(place, "channels_last"), place, channels_last=True))
         if compiled:
-            found.append(Backend(f"{name}-compiled", place, compiled=True))
+            found.append(Backend(_name(place, "compiled"), place, variant="compiled"))
     return found
+
+
+def _name(device: str, variant: str = "") -> str:
+    name = "torch" if device == "cpu" else device
+    return f"{name}-{variant}" if variant else name
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.work import FORWARD, STEP, Work, labels_for, logits_of
+from benchmarks.work import FORWARD, STEP, UPDATE, Work, gradients_for, labels_for, logits_of
 from parity import tree
 from parity.case import ParityCase
 from parity.twins import Problem, builders
@@ -51,6 +51,16 @@ def numpy_work(case: ParityCase, problem: Problem, phase: str, channels_last: bo
             return {"loss": loss, "grad": {name: parameter.grad for name, parameter in parameters.items()}}
 
         return Work(fresh, step, rounds=2)
+    if phase == UPDATE:
+        parameters, optimizer = dict(subject.named_parameters()), AdamW(subject.parameters())
+        for name, gradient in gradients_for({name: parameter.data.shape for name, parameter in parameters.items()}).items():
+            parameters[name].grad = gradient.astype(np.float32)
+
+        def update() -> dict[str, Any]:
+            optimizer.step()
+            return {"parameter": {name: parameter.data for name, parameter in parameters.items()}}
+
+        return Work(tuple, update)
     return Work(fresh, forward_backward)
 
 

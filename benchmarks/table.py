@@ -31,9 +31,9 @@ class Row:
         """The median over the blocks."""
         return median(self.blocks[backend].values())
 
-    def fastest(self, device: str | None = None, compiled: bool = False) -> Backend | None:
+    def fastest(self, device: str | None = None, variant: str = "") -> Backend | None:
         """NumPy, or PyTorch on a device, in the faster of its layouts; None where it was not timed."""
-        layouts = [b for b in self.blocks if (b.device, b.compiled) == (device, compiled)]
+        layouts = [b for b in self.blocks if (b.device, b.variant) == (device, variant)]
         return min(layouts, key=self.seconds, default=None)
 
     def ratios(self, numpy: Backend | None, torch: Backend | None) -> list[float]:
@@ -74,9 +74,10 @@ def rows(timings: list[Timing]) -> list[Row]:
 
 
 def speed_table(found: Sequence[Row]) -> Table:
-    """NumPy against PyTorch on the CPU; compiled and on another device where these were timed."""
-    extra = sorted({(b.device, b.compiled) for row in found for b in row.blocks if b.device} - {("cpu", False)})
-    headings = ["NumPy", "PyTorch", "ratio", "min – max", "both NCHW", *(f"{d} compiled" if c else f"{d}" for d, c in extra)]
+    """NumPy against PyTorch on the CPU; in its variants and on another device where these were timed."""
+    extra = sorted({(b.device, b.variant) for row in found for b in row.blocks if b.device} - {("cpu", "")})
+    variants = (f"{device} {variant}".rstrip() for device, variant in extra)
+    headings = ["NumPy", "PyTorch", "ratio", "min – max", "both NCHW", *variants]
     table = Table(box=box.SIMPLE_HEAD, title="time in ms", title_justify="left")
     table.add_column("case", no_wrap=True)
     table.add_column("phase", no_wrap=True)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.work import FORWARD, STEP, Work, labels_for, logits_of
+from benchmarks.work import FORWARD, STEP, UPDATE, Work, gradients_for, labels_for, logits_of
 from parity import tree
 from parity.case import ParityCase
 from parity.twins import Problem, builders
@@ -21,7 +21,7 @@ def torch_work(
     dtype: str = "float32",
     device: str = "cpu",
     channels_last: bool = False,
-    compiled: bool = False,
+    variant: str = "",
 ) -> Work:
     """A case's phase in PyTorch; on a GPU, what is timed starts and ends synchronised, with all data there."""
 
@@ -42,7 +42,7 @@ def torch_work(
         if channels_last:
             subject.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parameters = dict(subject.named_parameters())
-    call = torch.compile(subject) if compiled else subject
+    call = torch.compile(subject) if variant == "compiled" else subject
 
     def differentiable(name: str, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and value.is_floating_point() and name not in problem.constants
@@ -75,6 +75,16 @@ def torch_work(
             return {"loss": loss, "grad": {name: parameter.grad for name, parameter in parameters.items()}}
 
         return _synchronised(Work(fresh, step, rounds=2), device)
+    if phase == UPDATE:
+        optimizer = torch.optim.AdamW(parameters.values(), fused=True if variant == "fused" else None)
+        for name, gradient in gradients_for({name: tuple(parameter.shape) for name, parameter in parameters.items()}).items():
+            parameters[name].grad = cast(gradient)
+
+        def update() -> dict[str, Any]:
+            optimizer.step()
+            return {"parameter": {name: parameter.detach() for name, parameter in parameters.items()}}
+
+        return _synchronised(Work(tuple, update), device)
     return _synchronised(Work(fresh_leaves, forward_backward), device)
 
 

@@ -1,7 +1,7 @@
 """One phase of a case, ready to be timed."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from scratch.module import Array
 FORWARD = "forward"  # the value alone, as inference wants it: PyTorch records nothing for a backward
 FORWARD_BACKWARD = "forward+backward"  # and the gradient of every input
 STEP = "step"  # forward, cross-entropy, backward and AdamW
+UPDATE = "AdamW"  # of all weights, given their gradients
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Work:
 def logits_of(y: Any) -> Any:
     """What the loss is of: a model's value, or the first of it where a recurrent state comes along."""
     return y[0] if isinstance(y, tuple) else y
+
+
+def gradients_for(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """A gradient for each weight."""
+    draw = Draw(3)
+    return {name: draw.normal(*shape) for name, shape in shapes.items()}
 
 
 def labels_for(*shape: int) -> Array:

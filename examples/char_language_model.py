@@ -89,7 +89,7 @@ def defaults(options: argparse.Namespace) -> dict[str, Any]:
     """What is not given, by the model and the data."""
     gpt, plays = options.model == "gpt", options.data == "shakespeare"
     if gpt:
-        return DEFAULTS | GPT | (dict(steps=12_000, every=1000) if plays else {})
+        return DEFAULTS | GPT | (dict(steps=6000, every=500) if plays else {})
     return DEFAULTS | RECURRENT | (dict(steps=3600, every=300) if plays else {})
 
 

@@ -14,7 +14,7 @@ from benchmarks.cases import MODELS, OPS
 from benchmarks.machine import Others
 from benchmarks.table import Row, rows
 from benchmarks.timing import Block, Timing, time_block
-from benchmarks.work import FORWARD, FORWARD_BACKWARD, STEP
+from benchmarks.work import FORWARD, FORWARD_BACKWARD, STEP, UPDATE
 from parity.case import ParityCase, resolve
 from parity.inputs import Draw
 from scratch.ops.linear import linear
@@ -54,7 +54,7 @@ def test_a_side_that_was_not_timed_has_no_ratio():
 
 
 def test_compiled_and_gpu_times_are_no_part_of_the_ratio():
-    fast = [Timing("conv", STEP, b, 0, 1e-4) for b in (Backend("torch-compiled", compiled=True), Backend("cuda", "cuda"))]
+    fast = [Timing("conv", STEP, b, 0, 1e-4) for b in (Backend("torch-compiled", variant="compiled"), Backend("cuda", "cuda"))]
     (row,) = rows(timings(numpy=[2], torch=[1]) + fast)
     assert ratios(row) == pytest.approx([2])
     assert row.fastest("cuda") == fast[1].backend
@@ -125,9 +125,12 @@ def test_a_pair_that_disagrees_is_not_timed(phase, wrong, named, backend, monkey
 def test_the_update_of_a_step_is_verified(monkeypatch):
     monkeypatch.setattr(numpy_side, "AdamW", lambda parameters: scratch.optim.AdamW(parameters, lr=2e-3))
     assert "round 2: loss is off" in disagreement(small_mlp(), STEP, NUMPY)
+    assert "parameter.layers.0.bias is off" in disagreement(small_mlp(), UPDATE, NUMPY)
 
 
-@pytest.mark.parametrize(("make", "phase"), [(small_linear, FORWARD), (small_linear, FORWARD_BACKWARD), (small_mlp, STEP)])
+@pytest.mark.parametrize(
+    ("make", "phase"), [(small_linear, FORWARD), (small_linear, FORWARD_BACKWARD), (small_mlp, STEP), (small_mlp, UPDATE)]
+)
 def test_a_pair_that_agrees_is_timed(make, phase):
     case, stopwatch = make(), Stopwatch()
     timing = time_block(Block(case, phase, NUMPY, 3), stopwatch)
@@ -149,5 +152,5 @@ def test_every_row_fits_both_of_its_sides(case):
         subject(
             *(torch.empty(x.shape, dtype=torch.float32 if x.dtype.kind == "f" else torch.int64) for x in inputs.values()), **options
         )
-    assert NUMPY in backends_for(case)
-    assert TORCH in backends_for(case)
+    assert NUMPY in backends_for(case, FORWARD)
+    assert TORCH in backends_for(case, FORWARD)

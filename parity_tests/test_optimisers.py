@@ -13,8 +13,8 @@ import scratch.optim
 from parity.weights import get_state, set_state
 from scratch.module import Parameter
 from scratch.ops import cross_entropy
+from scratch.ops.threads import BLOCK
 from scratch.optim import SGD, Adam, AdamW, clip_grad_norm_, clip_grad_value_
-from scratch.optim.optimizer import BLOCK
 
 EPS = {np.float32: np.finfo(np.float32).eps, np.float64: np.finfo(np.float64).eps}
 TORCH_ONLY = {"foreach", "fused", "capturable", "differentiable"}

@@ -21,6 +21,7 @@ values = partial(Fault, function="ops.attention.scaled_dot_product_attention", c
 dropped = partial(values, cases=("attention-dropout", "attention-dropout-ragged"))
 grouped = partial(Fault, function="ops.attention._for_every_head", culprit=CULPRIT, cases=GROUPED)
 blocks = partial(Fault, function="ops.blockwise_attention.blockwise_attention", culprit=CULPRIT, cases=BLOCKS)
+shares = partial(Fault, function="ops.blockwise_attention._shares", culprit=CULPRIT)
 part = partial(Fault, function="ops.blockwise_attention._part", culprit=CULPRIT, cases=("attention-blocks-bias",))
 causal_mask = partial(Fault, function="ops.masks.causal_mask", culprit="causal_mask", cases=("causal_mask", "causal_mask-offset"))
 padding_mask = partial(Fault, function="ops.masks.padding_mask", culprit="padding_mask", cases=("padding_mask",))
@@ -297,8 +298,8 @@ DEFINITION = [
 IN_BLOCKS = [
     blocks(
         "blocks: scaled twice",
-        "(query[at] * scale) @ key[seen].T",
-        "(query[at] * scale * scale) @ key[seen].T",
+        "scaled[..., rows, :] @ keys",
+        "scale * scaled[..., rows, :] @ keys",
         "forward",
         "scales the scores twice",
     ),
@@ -320,24 +321,24 @@ IN_BLOCKS = [
     ),
     blocks(
         "blocks: keys of the block itself left out",
-        "slice(0, min(stop + causal_offset, S)",
-        "slice(0, min(start + 1 + causal_offset, S)",
+        "slice(0, min(rows.stop + causal_offset, S)",
+        "slice(0, min(rows.start + 1 + causal_offset, S)",
         "forward",
         None,
         cases=("attention-blocks-causal",),
     ),
     blocks(
         "blocks: triangle at the first key",
-        "s[:, at[-1].start + causal_offset :]",
-        "s[:, causal_offset:][:, :BLOCK]",
+        "s[..., rows.start + causal_offset :]",
+        "s[..., causal_offset:][..., :BLOCK]",
         "forward",
         None,
         cases=("attention-blocks-causal",),
     ),
     blocks(
         "blocks: offset not taken notice of",
-        "min(stop + causal_offset, S)",
-        "min(stop, S)",
+        "min(rows.stop + causal_offset, S)",
+        "min(rows.stop, S)",
         "forward",
         None,
         cases=("attention-blocks-causal-offset",),
@@ -345,42 +346,50 @@ IN_BLOCKS = [
     blocks("blocks: weights not divided by their total", "kept / sums, out", "kept / sums**0, out", "forward", "by their total"),
     blocks(
         "blocks: gradient not divided by the total",
-        "drows = dy[at] * (kept / total[at])",
-        "drows = dy[at] * kept",
+        "dy[at] * (kept / total[at])",
+        "dy[at] * kept",
         "backward",
         None,
     ),
     blocks(
         "blocks: largest score of the backward's not subtracted",
-        "weights -= highest[at]",
+        "weights -= highest[(*at, rows)]",
         "pass",
         "backward",
         "constant along axis 3",
     ),
     blocks(
         "blocks: second term not through the total",
-        'np.einsum("lv,lv->l", dy[at], y[at])[:, None] / total[at]',
-        "0",
+        "dscores -= through_total[..., rows, :]",
+        "pass",
         "backward",
         "Jacobian's second term is missing",
     ),
-    blocks("blocks: second term not divided by the total", "[:, None] / total[at]", "[:, None]", "backward", None),
+    blocks("blocks: second term not divided by the total", "[..., None] / total[at]", "[..., None]", "backward", None),
     blocks(
         "blocks: gradient of query not scaled",
-        "np.multiply(dscores @ key[seen], scale,",
-        "np.multiply(dscores @ key[seen], 1,",
+        "np.multiply(dscores @ keys[..., seen, :], scale,",
+        "np.multiply(dscores @ keys[..., seen, :], 1,",
         "backward",
         "grad query needs the factor 1/√5",
     ),
     blocks(
         "blocks: gradient of key not scaled",
-        "dscores.T @ (query[at] * scale)",
-        "dscores.T @ query[at]",
+        "dscores.swapaxes(-1, -2) @ scaled[..., rows, :]",
+        "dscores.swapaxes(-1, -2) @ query[(*at, rows)]",
         "backward",
         "grad key needs the factor 1/√5",
     ),
-    blocks("blocks: gradient of key of the last block alone", "dkey[seen] +=", "dkey[seen] =", "backward", None),
-    blocks("blocks: gradient of value of the last block alone", "dvalue[seen] +=", "dvalue[seen] =", "backward", None),
+    blocks(
+        "blocks: gradient of key of the last block alone", "dkey[(*group, seen)] +=", "dkey[(*group, seen)] =", "backward", None
+    ),
+    blocks(
+        "blocks: gradient of value of the last block alone",
+        "dvalue[(*group, seen)] +=",
+        "dvalue[(*group, seen)] =",
+        "backward",
+        None,
+    ),
     blocks(
         "blocks: dropped weights in the softmax's gradient",
         "dscores *= weights",
@@ -391,8 +400,8 @@ IN_BLOCKS = [
     ),
     blocks(
         "blocks: value's gradient by weights that are not dropped",
-        "dropped.T @ drows",
-        "weights.T @ drows",
+        "dropped.swapaxes(-1, -2) @",
+        "weights.swapaxes(-1, -2) @",
         "backward",
         None,
         cases=("attention-blocks-dropout",),
@@ -413,10 +422,10 @@ IN_BLOCKS = [
         None,
         cases=("attention-blocks-bias",),
     ),
-    blocks(
+    shares(
         "blocks: heads served in rounds",
-        "group[-1] * each + i",
-        "group[-1] + i * len(groups[0]) * 1",
+        "slice(first * each + i, min(first + length, H) * each, each)",
+        "slice(first + i * H, min(first + length, H) + i * H)",
         "forward",
         "in rounds",
         cases=("attention-blocks-grouped",),

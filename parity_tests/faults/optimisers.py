@@ -34,8 +34,8 @@ FAULTS = [
     sgd("SGD: dampening ignored", "1 - dampening", "1", cases=("sgd-momentum",), cause="ignores dampening"),
     sgd(
         "SGD: learning rate inside the momentum",
-        "if momentum:\n                if first",
-        "if momentum:\n                g, lr = g * lr, 1\n                if first",
+        "over_pieces(move",
+        "if momentum:\n            grad, weight_decay, lr = grad * lr, weight_decay * lr, 1.0\n        over_pieces(move",
         cases=("sgd-momentum", "sgd-nesterov"),
         cause="before the momentum",
     ),

@@ -4,7 +4,7 @@ The forward pass keeps two numbers for each query, its highest score and the sum
 makes a block's weights again (Rabe & Staats 2021; Dao et al. 2022, section 3.1), so that memory is linear in the length.
 """
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import numpy as np
 import scratch.ops.memory  # noqa: F401  for its effect
 from scratch.module import Array, Backward
 from scratch.ops.reduce import sum_to_shape
-from scratch.ops.threads import in_parallel
+from scratch.ops.threads import THREADS, in_parallel
 
 BLOCK = 128  # queries at a time: more fall out of the cache, fewer starve the matrix products
-Head = tuple[int, ...]
+SCORES = 1 << 17  # at a time: of short sequences a block has several heads, for every call of NumPy has its price
+Place = tuple[int | slice, ...]
+Share = tuple[list[Place], Place]
 
 
 def suits_blocks(query: Array) -> bool:
@@ -36,81 +38,100 @@ def blockwise_attention(
 ) -> tuple[Array, Backward]:
     """scaled_dot_product_attention of arrays that fit each other; where key and value have fewer heads, of grouped queries."""
     L, (S, V) = query.shape[-2], value.shape[-2:]
-    groups = list(np.ndindex(key.shape[:-2]))  # the heads of key and value
-    each = query[..., 0, 0].size // max(len(groups), 1)  # heads of query that one of them serves
-    y = np.empty_like(query, shape=(*query.shape[:-1], V))
-    highest, total = (np.empty((*query.shape[:-1], 1), query.dtype) for _ in range(2))
+    y, highest, total = (np.empty_like(query, shape=(*query.shape[:-1], n)) for n in (V, 1, 1))
     bias = attn_mask if attn_mask is not None and attn_mask.dtype != bool else None
     triangle = np.where(np.tri(BLOCK, dtype=bool), query.dtype.type(0), -np.inf)
     ones = np.ones((S, 1), query.dtype)  # sums as products, as in reduce.py
     kept = query.dtype.type(1 if keep is None else 1 / (1 - dropout_p) if dropout_p < 1 else 0)
+    shares, blocks = _shares(query, key), [slice(start, min(start + BLOCK, L)) for start in range(0, L, BLOCK)]
 
-    def blocks(group: Head) -> Iterator[tuple[Any, Any, Any]]:
-        """The places of a head's blocks: in query, in key, and in the weights."""
-        for head in [(*group[:-1], group[-1] * each + i) for i in range(each)] if group else [group]:
-            for start in range(0, L, BLOCK):
-                stop = min(start + BLOCK, L)
-                rows, keys = slice(start, stop), slice(0, min(stop + causal_offset, S) if is_causal else S)
-                yield (*head, rows), (*group, keys), (*head, rows, keys)
+    def keys_of(rows: slice) -> slice:
+        return slice(0, min(rows.stop + causal_offset, S) if is_causal else S)
 
-    def scores(at: Any, seen: Any, block: Any) -> Array:
-        s = (query[at] * scale) @ key[seen].T
+    def scores(scaled: Array, keys: Array, at: Place, rows: slice, seen: slice) -> Array:
+        s = scaled[..., rows, :] @ keys[..., seen, :].swapaxes(-1, -2)
         if bias is not None:
-            s += _part(bias, block)
+            s += _part(bias, (*at, rows, seen))
         elif attn_mask is not None:
-            np.copyto(s, -np.inf, where=~_part(attn_mask, block))
+            np.copyto(s, -np.inf, where=~_part(attn_mask, (*at, rows, seen)))
         if is_causal:
-            corner = s[:, at[-1].start + causal_offset :]
-            corner += triangle[: len(corner), : corner.shape[1]]
+            corner = s[..., rows.start + causal_offset :]
+            corner += triangle[: corner.shape[-2], : corner.shape[-1]]
         return s
 
-    def forward(group: Head) -> None:
-        for at, seen, block in blocks(group):
-            weights = scores(at, seen, block)
-            high = weights.max(axis=-1, keepdims=True, initial=-np.inf)
-            high[high == -np.inf] = 0  # a query that may attend nothing
-            weights -= high
-            np.exp(weights, out=weights)
-            sums = weights @ ones[seen[-1]]
-            sums[sums == 0] = 1
-            highest[at], total[at] = high, sums
-            if keep is not None:
-                weights *= keep[block]
-            np.multiply(weights @ value[seen], kept / sums, out=y[at])
+    def forward(share: Share) -> None:
+        heads, group = share
+        for at in heads:
+            scaled, keys, values = query[at] * scale, key[group], value[group]
+            for rows in blocks:
+                seen = keys_of(rows)
+                weights = scores(scaled, keys, at, rows, seen)
+                high = weights.max(axis=-1, keepdims=True, initial=-np.inf)
+                high[high == -np.inf] = 0  # a query that may attend nothing
+                weights -= high
+                np.exp(weights, out=weights)
+                sums = weights @ ones[seen]
+                sums[sums == 0] = 1
+                highest[(*at, rows)], total[(*at, rows)] = high, sums
+                if keep is not None:
+                    weights *= keep[(*at, rows, seen)]
+                np.multiply(weights @ values[..., seen, :], kept / sums, out=y[(*at, rows)])
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
         dquery, dkey, dvalue = np.empty_like(query), np.zeros_like(key), np.zeros_like(value)
         dbias = np.zeros_like(bias) if bias is not None and needs[3] else None
 
-        def backward_of(group: Head) -> None:
-            for at, seen, block in blocks(group):
-                weights = scores(at, seen, block)  # times their total
-                weights -= highest[at]
-                np.exp(weights, out=weights)
-                drows = dy[at] * (kept / total[at])
-                dscores = drows @ value[seen].T
-                dropped = weights
-                if keep is not None:
-                    dropped = weights * keep[block]
-                    dscores *= keep[block]
-                dvalue[seen] += dropped.T @ drows
-                dscores -= np.einsum("lv,lv->l", dy[at], y[at])[:, None] / total[at]  # through the total
-                dscores *= weights
-                np.multiply(dscores @ key[seen], scale, out=dquery[at])
-                dkey[seen] += dscores.T @ (query[at] * scale)
-                if dbias is not None:
-                    part = _part(dbias, block)
-                    part += sum_to_shape(dscores, part.shape)
+        def backward_of(share: Share) -> None:
+            heads, group = share
+            for at in heads:
+                scaled, keys, values, dvalues = query[at] * scale, key[group], value[group], dy[at] * (kept / total[at])
+                through_total = np.einsum("...v,...v->...", dy[at], y[at])[..., None] / total[at]
+                for rows in blocks:
+                    seen = keys_of(rows)
+                    weights = scores(scaled, keys, at, rows, seen)  # times their total
+                    weights -= highest[(*at, rows)]
+                    np.exp(weights, out=weights)
+                    dscores = dvalues[..., rows, :] @ values[..., seen, :].swapaxes(-1, -2)
+                    dropped = weights
+                    if keep is not None:
+                        dropped = weights * keep[(*at, rows, seen)]
+                        dscores *= keep[(*at, rows, seen)]
+                    dvalue[(*group, seen)] += dropped.swapaxes(-1, -2) @ dvalues[..., rows, :]
+                    dscores -= through_total[..., rows, :]
+                    dscores *= weights
+                    np.multiply(dscores @ keys[..., seen, :], scale, out=dquery[(*at, rows)])
+                    dkey[(*group, seen)] += dscores.swapaxes(-1, -2) @ scaled[..., rows, :]
+                    if dbias is not None:
+                        part = _part(dbias, (*at, rows, seen))
+                        part += sum_to_shape(dscores, part.shape)
 
         if dbias is None:
-            in_parallel(backward_of, groups)
+            in_parallel(backward_of, shares)
         else:  # which heads may share
-            for group in groups:
-                backward_of(group)
+            for share in shares:
+                backward_of(share)
         return dquery, dkey, dvalue, dbias, None
 
-    in_parallel(forward, groups)
+    in_parallel(forward, shares)
     return y, backward
+
+
+def _shares(query: Array, key: Array) -> list[Share]:
+    """The heads of query that are attended from at once, in as many goes as each head of key serves, and those of key."""
+    if key.ndim == 2:
+        return [([()], ())]
+    *batch, H, S, _ = key.shape
+    samples, each = list(np.ndindex(*batch)), query.shape[-3] // max(H, 1)
+    parts = max(math.ceil(H * BLOCK * S / SCORES), math.ceil(THREADS / max(len(samples), 1)))
+    length = max(math.ceil(H / parts), 1)
+    return [
+        (
+            [(*sample, slice(first * each + i, min(first + length, H) * each, each)) for i in range(each)],
+            (*sample, slice(first, first + length)),
+        )
+        for sample in samples
+        for first in range(0, H, length)
+    ]
 
 
 def _part(array: Array, block: Any) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from scratch.module import Array, Parameter
-from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, blocks
+from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, over_pieces
 
 
 class Adam(Optimizer):
@@ -67,7 +67,8 @@ class Adam(Optimizer):
         root = math.sqrt(1 - beta2**t)
         corrected_lr, corrected_eps = lr * root / (1 - beta1**t), eps * root
 
-        for p, g, m, v, *v_max, temporary, spare in blocks(data, grad, *(state[name] for name in moments), temporaries=2):
+        def move(p: Array, g: Array, m: Array, v: Array, *rest: Array) -> None:
+            *v_max, temporary, spare = rest
             if group["maximize"]:
                 g = np.negative(g, out=spare)
             if weight_decay and group["decoupled_weight_decay"]:
@@ -87,6 +88,8 @@ class Adam(Optimizer):
             np.divide(m, step, out=step)
             step *= corrected_lr
             p -= step
+
+        over_pieces(move, data, grad, *(state[name] for name in moments), temporaries=2)
 
 
 class AdamW(Adam):

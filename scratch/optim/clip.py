@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from scratch.module import Array, Parameter
-from scratch.optim.optimizer import BLOCK
+from scratch.ops.threads import BLOCK
 
 
 def clip_grad_norm_(parameters: Iterable[Parameter] | Parameter, max_norm: float, norm_type: float = 2.0) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from scratch.module import Array, Parameter
-
-BLOCK = 65536  # numbers of each array worked on at a time: few enough for the cache, enough to hide the cost of a call
+from scratch.ops.threads import BLOCK, in_parallel
 
 Group = dict[str, Any]
 State = dict[str, Array]
@@ -146,14 +145,23 @@ def at_least_zero(optimizer: str, group: Group, *names: str) -> None:
             raise ValueError(f"{optimizer}: {name} is {group[name]!r}, expected at least 0")
 
 
-def blocks(data: Array, grad: Array, *state: Array, temporaries: int) -> Iterator[tuple[Array, ...]]:
-    """Walk over arrays of one shape together, in flat pieces of at most BLOCK numbers; `temporaries` to work in come last.
+def over_pieces(work: Callable[..., None], data: Array, grad: Array, *state: Array, temporaries: int) -> None:
+    """Call work on arrays of one shape together, in flat pieces of at most BLOCK numbers; `temporaries` to work in come last.
 
     An expression over whole arrays waits for memory at every operation; over pieces, only at the first. What is written
     to a piece reaches its array, whatever its layout; the gradient's may not be written to.
     """
+    arrays = (data, grad, *state)
+    if all(array.flags.c_contiguous for array in arrays):  # which several threads can share
+        flat = [array.reshape(-1) for array in arrays]
+
+        def piece(start: int) -> None:
+            pieces = [array[start : start + BLOCK] for array in flat]
+            work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))
+
+        in_parallel(piece, range(0, data.size, BLOCK))
+        return
     access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in state)]
-    spare = np.empty((temporaries, min(BLOCK, data.size)), data.dtype)
-    with np.nditer([data, grad, *state], ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:
+    with np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:
         for pieces in walk:
-            yield *pieces, *spare[:, : pieces[0].size]
+            work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from scratch.module import Array, Parameter
-from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, blocks
+from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, over_pieces
 
 
 class SGD(Optimizer):
@@ -50,7 +50,8 @@ class SGD(Optimizer):
             state["momentum_buffer"] = np.empty_like(data)
         buffers = [state["momentum_buffer"]] if momentum else []
 
-        for p, g, *b, temporary, spare in blocks(data, grad, *buffers, temporaries=2):
+        def move(p: Array, g: Array, *rest: Array) -> None:
+            *b, temporary, spare = rest
             if group["maximize"]:
                 g = np.negative(g, out=spare)
             if weight_decay:
@@ -63,3 +64,5 @@ class SGD(Optimizer):
                     b[0] += np.multiply(g, 1 - dampening, out=temporary) if dampening else g
                 g = np.add(g, np.multiply(b[0], momentum, out=temporary), out=spare) if group["nesterov"] else b[0]
             p -= np.multiply(g, lr, out=temporary)
+
+        over_pieces(move, data, grad, *buffers, temporaries=2)
