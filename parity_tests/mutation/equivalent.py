@@ -368,7 +368,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/optim/adam.py", "Adam.update"): [
         (
-            "for p, g, m, v, *v_max, temporary, spare in blocks(data, grad, *(state[name] for name in moments), temporaries=2):",
+            "over_pieces(move, data, grad, *(state[name] for name in moments), temporaries=2)",
             ANY,
             "room that is not used",
         ),
@@ -387,24 +387,17 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("if not scale >= 1: # smaller, or not a number", "if not scale > 1: # smaller, or not a number", "1 times a gradient"),
     ],
-    ("scratch/optim/optimizer.py", "blocks"): [
-        ("spare = np.empty((temporaries, min(BLOCK, data.size)), data.dtype)", ANY, "room that is not used"),
+    ("scratch/optim/optimizer.py", "over_pieces"): [
+        ("if all(array.flags.c_contiguous for array in arrays): # which several threads can share", ANY, SAME_VALUE),
+        ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have one size"),
         (
-            'with np.nditer([data, grad, *state], ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
-            ANY,
-            AT_A_TIME,
-        ),
-        ("yield *pieces, *spare[:, : pieces[0].size]", ANY, "all pieces have one size"),
-    ],
-    ("scratch/optim/optimizer.py", "BLOCK"): [
-        (
-            "BLOCK = 65536 # numbers of each array worked on at a time: few enough for the cache, enough to hide the cost of a call",  # noqa: E501
+            'with np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
             ANY,
             AT_A_TIME,
         ),
     ],
     ("scratch/optim/sgd.py", "SGD.update"): [
-        ("for p, g, *b, temporary, spare in blocks(data, grad, *buffers, temporaries=2):", ANY, "room that is not used"),
+        ("over_pieces(move, data, grad, *buffers, temporaries=2)", ANY, "room that is not used"),
         ("b[0][...] = g", "b[-1][...] = g", "the first of one is the last"),
         ("b[0] *= momentum", "b[-1] *= momentum", "the first of one is the last"),
         (
