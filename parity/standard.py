@@ -37,11 +37,13 @@ class Standard:
         return calibrate(lambda posed, dtype: taps(run_reference(self.build, posed, dtype)), self.problem)
 
     def part(self, call: Call, names: tuple[str, ...]) -> Standard:
-        """The submodule of a call, on what it met there; the names are of its inputs."""
+        """The submodule of a call, on what it met there; the names are of its inputs. The first call of all is of the whole."""
+        if not call.path:
+            return self
         key = (call.name, *names)
         if key in self._parts:
             return self._parts[key]
-        prefix = f"{call.path}." if call.path else ""
+        prefix = f"{call.path}."
         state = {name.removeprefix(prefix): array for name, array in self.problem.state.items() if name.startswith(prefix)}
         called = dict(zip(call.inputs, names, strict=True))
         problem = Problem(
