@@ -4,6 +4,7 @@ from reference.layers.activation import activation_named
 from reference.layers.alignment import AdditiveAttention, DotAttention
 from reference.layers.attention import MultiheadAttention
 from reference.layers.feed_forward import FeedForward
+from reference.layers.frozen_batch_norm import FrozenBatchNorm2d
 from reference.layers.learned_positions import LearnedPositions
 from reference.layers.masked_pool import MaskedMax, MaskedMean
 from reference.layers.recurrent import GRU, LSTM, RNN
@@ -18,6 +19,7 @@ __all__ = [
     "AdditiveAttention",
     "DotAttention",
     "FeedForward",
+    "FrozenBatchNorm2d",
     "LearnedPositions",
     "MaskedMax",
     "MaskedMean",
