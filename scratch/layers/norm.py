@@ -83,8 +83,8 @@ class FrozenBatchNorm2d(Module):
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if x.ndim != 4:
             raise ValueError(f"FrozenBatchNorm2d: expected an input of 4 dimensions, got shape {x.shape}")
-        numbers = (buffer.data for buffer in (self.weight, self.bias, self.running_mean, self.running_var))
-        y, backward = frozen_batch_norm(x, *numbers, eps=self.eps)
+        mean, var = self.running_mean.data, self.running_var.data
+        y, backward = frozen_batch_norm(x, self.weight.data, self.bias.data, mean, var, self.eps)
         return y, lambda dy: backward(dy)[0]
 
 

@@ -39,8 +39,8 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
         dmatrix = np.zeros_like(matrix)
         for block, rows in columns(x, win):
             dmatrix += rows.T @ _pixels(dy, block)
-        dx = input_gradient(x.shape, weight, dy, win) if needs[0] else None
-        return dx, dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1), dbias
+        through_taps = input_gradient(x.shape, weight, dy, win) if needs[0] else None
+        return through_taps, dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1), dbias
 
     return y.transpose(0, 3, 1, 2), backward
 

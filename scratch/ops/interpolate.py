@@ -1,7 +1,6 @@
 """Images of another size, sampled from those that are there."""
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -29,27 +28,31 @@ def interpolate(
     """
     one_float_dtype("interpolate", x=x)
     one_of("interpolate", "mode", mode, ("nearest", "bilinear"))
-    if x.ndim != 4:
-        raise ValueError(f"interpolate: expected x (N, C, H, W), got {x.shape}")
+    if x.ndim != 4 or min(x.shape[2:]) < 1:
+        raise ValueError(f"interpolate: expected x (N, C, H, W) of at least one pixel, got {x.shape}")
     if mode == "nearest" and align_corners is not None:
         raise ValueError(f"interpolate: align_corners is {align_corners}, expected None where mode is 'nearest'")
-    before = x.shape[2], x.shape[3]
+    before = x.shape[2:]
     after, steps = _geometry(before, size, scale_factor)
-    taps, backward_taps = _taps(before, after, steps, mode, bool(align_corners), x.dtype)
-    return _sampled(x, taps, after), lambda dy: _sampled(dy, backward_taps, before)
+    rows, columns = (
+        _nearest(*axis) if mode == "nearest" else _bilinear(*axis, bool(align_corners))
+        for axis in zip(before, after, steps, strict=True)
+    )
+    shares = _shares(rows, columns, before).astype(x.dtype)
+    return _mixed(x, shares, after), lambda dy: _mixed(dy, shares.T, before)
 
 
-def _geometry(
-    before: tuple[int, int], size: Size | None, scale_factor: Scale | None
-) -> tuple[tuple[int, int], tuple[float, float]]:
+def _geometry(before: tuple[int, ...], size: Size | None, scale_factor: Scale | None) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The output's size, and how many pixels of x one of its pixels goes along each axis."""
     if size is not None and scale_factor is None:
-        H, W = pair("interpolate", "size", size, 1)
-        return (H, W), (before[0] / H, before[1] / W)
+        after: tuple[int, ...] = pair("interpolate", "size", size, 1)
+        return after, tuple(n / m for n, m in zip(before, after, strict=True))
     if size is not None or scale_factor is None:
         raise ValueError(f"interpolate: expected size or scale_factor, one of them, got {size} and {scale_factor}")
-    factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
-    after = tuple(math.floor(n * f) if 0 < f < math.inf else 0 for n, f in zip(before, factors, strict=True))
+    factors = tuple(scale_factor) if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
+    if len(factors) != 2 or not all(0 < f < math.inf for f in factors):
+        raise ValueError(f"interpolate: scale_factor is {scale_factor}, expected a number or a pair of numbers, each above 0")
+    after = tuple(math.floor(n * f) for n, f in zip(before, factors, strict=True))
     if min(after) < 1:
         raise ValueError(f"interpolate: scale_factor {scale_factor} leaves nothing of images of {before}; expected a larger one")
     # torch copies an axis that keeps its length, whatever the factor
@@ -57,49 +60,41 @@ def _geometry(
     return after, steps
 
 
-@lru_cache(maxsize=32)
-def _taps(
-    before: tuple[int, int], after: tuple[int, int], steps: tuple[float, float], mode: str, align_corners: bool, dtype: np.dtype
-) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """The share of each pixel in each pixel of the output (OH * OW, H * W), and the same transposed."""
-    rows, columns = (
-        _nearest(*axis) if mode == "nearest" else _bilinear(*axis, align_corners) for axis in zip(before, after, steps, strict=True)
-    )
-    taps = sparse.kron(rows, columns, format="csr").astype(dtype)
-    return taps, taps.T.tocsr()
-
-
-def _nearest(before: int, after: int, step: float) -> sparse.csr_array:
-    """The matrix (after, before) that picks a pixel for each."""
+def _nearest(before: int, after: int, step: float) -> tuple[Array, Array]:
+    """The pixel that each of the output's shows (after, 1), and its share, which is all."""
     step = 0.5 if after == 2 * before else step  # a short cut of torch's
     at = np.arange(after, dtype=np.float32) * np.float32(step)
-    return _matrix(np.minimum(at.astype(int), before - 1), np.ones(after), before)
+    return np.minimum(at.astype(int), before - 1)[:, None], np.ones((after, 1))
 
 
-def _bilinear(before: int, after: int, step: float, align_corners: bool) -> sparse.csr_array:
-    """The matrix (after, before) that mixes two neighbours for each."""
+def _bilinear(before: int, after: int, step: float, align_corners: bool) -> tuple[Array, Array]:
+    """The two pixels that each of the output's lies between (after, 2), and their shares in it."""
     if align_corners:
         at = np.arange(after) * ((before - 1) / max(after - 1, 1))
     else:
         at = np.maximum((np.arange(after) + 0.5) * step - 0.5, 0)
     low = np.minimum(at.astype(int), before - 1)
     share = np.minimum(at - low, 1)
-    return _matrix(low, 1 - share, before) + _matrix(np.minimum(low + 1, before - 1), share, before)
+    return np.stack((low, np.minimum(low + 1, before - 1)), axis=1), np.stack((1 - share, share), axis=1)
 
 
-def _matrix(places: Array, shares: Array, width: int) -> sparse.csr_array:
-    """One share in each row, at its place."""
-    return sparse.csr_array((shares, places, np.arange(len(places) + 1)), shape=(len(places), width))
+def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tuple[int, ...]) -> sparse.csr_array:
+    """The share of each of x's pixels in each of the output's (OH * OW, H * W)."""
+    (row, row_share), (column, column_share) = rows, columns
+    pixel = row[:, None, :, None] * before[1] + column[None, :, None, :]  # (OH, OW, 1, 1) or (OH, OW, 2, 2)
+    share = row_share[:, None, :, None] * column_share[None, :, None, :]
+    ends = np.arange(0, pixel.size + 1, pixel[0, 0].size)
+    return sparse.csr_array((share.ravel(), pixel.ravel(), ends), shape=(len(ends) - 1, math.prod(before)))
 
 
-def _sampled(images: Array, taps: sparse.csr_array, size: tuple[int, int]) -> Array:
-    """Images (N, C, H, W) as the mixtures of their pixels, of this size."""
+def _mixed(images: Array, shares: sparse.sparray, size: tuple[int, ...]) -> Array:
+    """Images (N, C, H, W) made anew, of this size, from shares of their pixels."""
     N, C = images.shape[:2]
     pixels = images.transpose(0, 2, 3, 1).reshape(N, -1, C)
     y = np.empty((N, *size, C), images.dtype)
 
-    def sample(n: int) -> None:
-        y[n] = (taps @ pixels[n]).reshape(*size, C)
+    def mix(n: int) -> None:
+        y[n] = (shares @ pixels[n]).reshape(*size, C)
 
-    in_parallel(sample, range(N))
+    in_parallel(mix, range(N))
     return y.transpose(0, 3, 1, 2)
