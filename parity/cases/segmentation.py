@@ -95,15 +95,16 @@ TRANSPOSED: list[tuple[str, Inputs, dict[str, Any]]] = [
         {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)},
     ),
     ("output-padding-seen", spreading((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"stride": 2, "padding": 2, "output_padding": 1}),
+    ("dilated", spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
     (
-        "dilated",
+        "dilated-output-padding",
         spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
         {"padding": (2, 1), "output_padding": (1, 2), "dilation": (2, 3)},
     ),
     (
         "groups",
         spreading((3, 6, 4, 5), (6, 3, 3, 2), bias=9),
-        {"stride": (1, 2), "padding": (0, 1), "output_padding": (1, 0), "groups": 3, "dilation": (2, 1)},
+        {"stride": (1, 2), "padding": (0, 1), "output_padding": (0, 1), "groups": 3, "dilation": (2, 1)},
     ),
     (
         "depthwise",
@@ -157,7 +158,7 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
             "kernel_size": (3, 2),
             "stride": (1, 2),
             "padding": 1,
-            "output_padding": (1, 0),
+            "output_padding": (0, 1),
             "groups": 3,
             "dilation": (2, 1),
         },

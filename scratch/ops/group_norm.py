@@ -29,8 +29,8 @@ def group_norm(
     mean, inv_std = np.empty((2, N, C, 1), x.dtype)  # of its group, for each channel
 
     def group_means(sums: Array) -> Array:
-        """Sums over the channels (..., C, 1) as the means of their groups, for each channel."""
-        return np.repeat(sums.reshape(-1, G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1).reshape(-1, C, 1)
+        """The sums of channels (N, C, 1) as the means of their groups, for each channel."""
+        return np.repeat(sums.reshape(-1, G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1)
 
     def forward(part: Part) -> None:
         mean[part] = group_means(pixels[part] @ ones)
