@@ -561,7 +561,11 @@ DICE = [
         cases=("dice_loss-labels", "dice_loss-rows"),
     ),
     dice(
-        "dice_loss: gradient of the total with the wrong sign", "by_total = -by_overlap", "by_total = by_overlap", "backward", None
+        "dice_loss: gradient of the total with the wrong sign",
+        "by_total = -by_overlap",
+        "by_total = by_overlap",
+        "backward",
+        "lacks the term (input|target) x",
     ),
     dice("dice_loss: gradient halved", "-2 * dy", "-dy", "backward", "factor 2"),
     dice(
