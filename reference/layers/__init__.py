@@ -4,9 +4,9 @@ from reference.layers.activation import activation_named
 from reference.layers.alignment import AdditiveAttention, DotAttention
 from reference.layers.attention import MultiheadAttention
 from reference.layers.feed_forward import FeedForward
-from reference.layers.frozen_batch_norm import FrozenBatchNorm2d
 from reference.layers.learned_positions import LearnedPositions
 from reference.layers.masked_pool import MaskedMax, MaskedMean
+from reference.layers.norm import FrozenBatchNorm2d
 from reference.layers.recurrent import GRU, LSTM, RNN
 from reference.layers.relative_position import RelativePositionBias
 from reference.layers.sinusoidal_positions import SinusoidalPositions

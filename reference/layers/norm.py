@@ -1,4 +1,4 @@
-"""Batch normalisation that is no longer trained."""
+"""Normalisation layers that torch.nn lacks."""
 
 import torch
 import torch.nn.functional as F
