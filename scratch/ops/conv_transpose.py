@@ -45,7 +45,7 @@ def conv_transpose2d(
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dx, conv2d_backward = convolve(dy, weight, None, win, groups)
-        _, dweight, _ = conv2d_backward(x, (False, True, False))
+        dweight = conv2d_backward(x, (False, True, False))[1] if needs[1] else None
         return dx, dweight, None if bias is None else channel_sums(dy)
 
     return y, backward
