@@ -29,6 +29,22 @@ def affine(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
     return draw_inputs
 
 
+def spreading(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
+    """An input, a weight (C, O, KH, KW) of a transposed convolution, and a bias."""
+    scale = weight[0] ** -0.5
+    return lambda draw: {"x": draw.normal(*x), "weight": draw.normal(*weight, scale=scale), "bias": draw.normal(weight[1])}
+
+
+def group_normalisation(*shape: int) -> Inputs:
+    """Images with the scale and the shift of each channel."""
+    C = shape[1]
+    return lambda draw: {
+        "x": draw.normal(*shape, offset=0.5),
+        "weight": draw.normal(C, scale=0.5, offset=1),
+        "bias": draw.normal(C),
+    }
+
+
 def normalisation(*shape: int) -> Inputs:
     """Images with the scale, the shift and the running statistics of each channel."""
 
@@ -88,6 +104,21 @@ IMAGE_OPS += [
         {"training": True},
         constants=("running_mean", "running_var"),
     ),
+    ParityCase("group_norm", "ops.group_norm", "functional.group_norm", group_normalisation(32, 64, 28, 28), {"num_groups": 8}),
+    ParityCase(
+        "conv_transpose2d-2x2",
+        "ops.conv_transpose2d",
+        f"{F}.conv_transpose2d",
+        spreading((16, 64, 32, 32), (64, 32, 2, 2)),
+        {"stride": 2},
+    ),
+    ParityCase(
+        "upsample-bilinear",
+        "ops.interpolate",
+        f"{F}.interpolate",
+        normal(16, 64, 32, 32),
+        {"scale_factor": 2, "mode": "bilinear", "align_corners": False},
+    ),
 ]
 
 ROW_OPS = [
@@ -128,6 +159,11 @@ IMAGE_MODELS = [
         {"in_channels": 1, "image_size": (28, 28), "classes": 10},
     )
     for batch in (64, 128)
+]
+IMAGE_MODELS += [
+    ParityCase(
+        "unet-64x64", "models.UNet", "models.UNet", normal(8, 1, 64, 64), {"in_channels": 1, "classes": 11, "depth": 3, "width": 32}
+    ),
 ]
 ROW_MODELS = [
     ParityCase(

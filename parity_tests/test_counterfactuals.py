@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 
 from parity.cases import attention as attention_cases
-from parity.cases import basics, recurrent, transformers
+from parity.cases import basics, recurrent, segmentation, transformers
 from parity.check import posed
-from parity.counterfactuals import TABLE, attention, cells, positions, row_normalisation, schedule
+from parity.counterfactuals import (
+    TABLE,
+    attention,
+    cells,
+    group_normalisation,
+    positions,
+    resizing,
+    row_normalisation,
+    schedule,
+    transposed,
+)
 from parity.counterfactuals.recurrent import kernel
 from parity.hints import MARGIN
 from parity.mistaken import Calls, Instead, mistaken
@@ -22,8 +32,13 @@ RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
 RIGHT["scaled_dot_product_attention"] = attention.attention
 RIGHT |= {name: getattr(row_normalisation, name) for name in row_normalisation.TABLE}
 RIGHT |= {name: getattr(positions, name) for name in positions.TABLE}
+RIGHT |= {
+    "conv_transpose2d": transposed.conv_transpose2d,
+    "group_norm": group_normalisation.group_norm,
+    "interpolate": resizing.interpolate,
+}
 CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
-CASES += [*attention_cases.CASES, *transformers.CASES]
+CASES += [*attention_cases.CASES, *transformers.CASES, *segmentation.CASES]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
 

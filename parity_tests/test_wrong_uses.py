@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from parity.case import ParityCase
-from parity.cases import attention, recurrent, recurrent_models
+from parity.cases import attention, recurrent, recurrent_models, segmentation
 from parity.counterfactuals import sequences
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity.counterfactuals.sums import wrong_sums
@@ -29,6 +29,7 @@ PARTS = [  # that models have to themselves
     )
 ]
 CASES = [*attention.CASES, *recurrent.CASES, *recurrent_models.CASES, *PARTS]
+CASES += [case for case in segmentation.CASES if "dice" in case.name]
 
 
 class Pair(nn.Module):

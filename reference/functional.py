@@ -60,9 +60,33 @@ def causal_mask(L: int, S: int | None = None, offset: int = 0) -> Tensor:
     return torch.ones(L, L if S is None else S, dtype=torch.bool).tril(offset)
 
 
+def dice_loss(input: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 - the mean Dice coefficient of the classes, over all pixels of the batch; target holds labels or shares of classes."""
+    if not target.is_floating_point():
+        target = F.one_hot(target, input.shape[1]).movedim(-1, 1).to(input.dtype)
+    pixels = (0, *range(2, input.dim()))
+    overlap = 2 * (input * target).sum(pixels)
+    total = input.square().sum(pixels) + target.square().sum(pixels)
+    return 1 - ((overlap + smooth) / (total + smooth)).mean()
+
+
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
     return x * keep / (1 - p)
+
+
+def frozen_batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor, eps: float = 1e-5
+) -> Tensor:
+    """F.batch_norm by numbers that are constants."""
+    return F.batch_norm(x, running_mean, running_var, weight.detach(), bias.detach(), eps=eps)
+
+
+def group_norm(
+    x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, num_groups: int, eps: float = 1e-5
+) -> Tensor:
+    """F.group_norm that takes its tensors first."""
+    return F.group_norm(x, num_groups, weight, bias, eps)
 
 
 def scaled_dot_product_attention(

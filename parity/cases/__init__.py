@@ -18,6 +18,7 @@ from parity.cases import (
     losses,
     recurrent,
     recurrent_models,
+    segmentation,
     transformer_models,
     transformers,
 )
@@ -31,6 +32,7 @@ FAMILIES = {
     "losses": losses,
     "recurrent": recurrent,
     "recurrent models": recurrent_models,
+    "segmentation": segmentation,
     "transformers": transformers,
     "transformer models": transformer_models,
 }

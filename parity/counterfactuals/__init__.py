@@ -17,13 +17,16 @@ from parity.counterfactuals import (
     convolution,
     dropout,
     embedding,
+    group_normalisation,
     loss,
     normalisation,
     pooling,
     positions,
     recurrent,
+    resizing,
     row_normalisation,
     sequences,
+    transposed,
 )
 from parity.counterfactuals.options import other_options
 
@@ -36,13 +39,16 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **convolution.TABLE,
     **dropout.TABLE,
     **embedding.TABLE,
+    **group_normalisation.TABLE,
     **loss.TABLE,
     **normalisation.TABLE,
     **pooling.TABLE,
     **positions.TABLE,
     **recurrent.TABLE,
+    **resizing.TABLE,
     **row_normalisation.TABLE,
     **sequences.TABLE,
+    **transposed.TABLE,
 }
 
 

@@ -173,6 +173,13 @@ def smooth_l1_loss(
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
+def sum_of_each(input: Tensor, axes: Any) -> Tensor:
+    """A sum over the batch and more that leaves out the batch."""
+    if not isinstance(axes, tuple) or axes[0] != 0:
+        raise ValueError("no sum over the batch")
+    return input.sum(axes[1:])
+
+
 def _sign_at_zero(input: Tensor, target: Tensor, *options: Any, **rest: Any) -> Tensor:
     shifted = torch.where(input == target, (input - target) - (input - target).detach() + 1, input - target)
     y = F.l1_loss(input, target, *options, **rest)
@@ -273,4 +280,8 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             partial(binary_cross_entropy_with_logits, change="divided by weight"),
         ),
     ],
+    "mean": [("takes the sum rather than the mean", lambda input: input.sum())],
+    "__rsub__": [("lacks the 1 -", lambda input, other: input)],
+    "square": [("does not square", lambda input: input)],
+    "sum": [("sums over each sample rather than over the batch", sum_of_each)],
 }

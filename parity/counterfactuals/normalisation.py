@@ -50,14 +50,15 @@ def batch_norm(
     if change == "variance about 0":
         var = (input * input).mean(axes)
     if running_mean is not None and running_var is not None:
-        if training and change != "statistics kept":
+        before = running_mean.clone(), running_var.clone()
+        if (training and change != "statistics kept") or change == "statistics moved":
             old, new = (momentum, 1 - momentum) if change == "momentum" else (1 - momentum, momentum)
             old = 1.0 if change == "no decay" else old
             spread = STORED.get(stored, lambda var, n, eps: var * (n / (n - 1)))(var.detach(), count, eps)
             running_mean.mul_(old).add_(mean.detach() * new)
             running_var.mul_(old).add_(spread * new)
         if (not training) != (change == "other statistics"):
-            mean, var = running_mean.clone(), running_var.clone()
+            mean, var = before if change == "statistics moved" else (running_mean.clone(), running_var.clone())
     mean_of_backward = mean.detach() if change in ("mean constant", "both constant") else mean
     var_of_backward = var.detach() if change in ("variance constant", "both constant") else var
 
@@ -97,6 +98,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
         ),
         ("adds to the running statistics without decaying them by 1 - momentum", partial(batch_norm, change="no decay")),
         ("does not update the running statistics", partial(batch_norm, change="statistics kept")),
+        ("updates the running statistics in eval mode too", partial(batch_norm, change="statistics moved")),
         (
             "normalises with the running statistics in training or with the batch's in eval mode",
             partial(batch_norm, change="other statistics"),

@@ -12,6 +12,7 @@ from torch import Tensor
 OTHER_VALUES: dict[str, tuple[float, ...]] = {
     "eps": (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3),
     "negative_slope": (0.0, 0.02, 0.1, 0.2, 0.3),
+    "align_corners": (True,),
     "dim": (0, 1, 2, 3),
     "padding_idx": (0,),
 }
@@ -21,13 +22,14 @@ SIGNATURES: dict[str, Callable[..., Any]] = {
     "adaptive_avg_pool2d": lambda input, output_size: None,
     "avg_pool2d": lambda input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, *divisor: None,
     "conv2d": lambda input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1: None,
+    "conv_transpose2d": lambda input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1: None,
     "flatten": lambda input, start_dim=0, end_dim=-1: None,
     "gelu": lambda input, approximate="none": None,
     "linear": lambda input, weight, bias=None: None,
     "max_pool2d": lambda input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False: None,
     "scaled_dot_product_attention": lambda query, key, value, attn_mask=None, *, is_causal=False, scale=None, **others: None,
 }
-NOT_TOLD = {"inplace", "size_average", "reduce", "divisor", "ceil_mode", "dtype", "_stacklevel", "return_indices"}
+NOT_TOLD = {"inplace", "size_average", "reduce", "divisor", "ceil_mode", "dtype", "_stacklevel", "return_indices", "antialias"}
 
 
 def other_options(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Iterator[tuple[str, Callable[..., Tensor]]]:

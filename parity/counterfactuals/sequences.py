@@ -49,7 +49,8 @@ def division(change: str) -> Callable[..., Tensor]:
         if not isinstance(other, Tensor) or other.numel() < 2:
             raise ValueError("one divisor for all")
         divided = input / other
-        return {"none": input, "largest": input / other.max()}.get(change, graft(divided, input))
+        constant = graft(divided, input / other.detach())
+        return {"none": input, "largest": input / other.max(), "constant": constant}.get(change, graft(divided, input))
 
     return quotient
 
@@ -107,6 +108,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Any]]]] = {
         ("does not divide", division("none")),
         ("divides each by the largest of the divisors", division("largest")),
         ("does not divide the gradient", division("gradient")),
+        ("takes the divisors for constants in the backward", division("constant")),
     ],
     "mul": [
         ("does not multiply by the number", times("nothing")),

@@ -19,6 +19,7 @@ from parity_tests.faults import (
     recurrent_models,
     row_norms,
     schedules,
+    segmentation,
     transformer_models,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
@@ -28,6 +29,7 @@ FAMILIES = {
     "activations": activations.FAULTS,
     "convolutional": convolutional.FAULTS,
     "losses": losses.FAULTS,
+    "segmentation": segmentation.FAULTS,
     "recurrent ops": recurrent.FAULTS,
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,

@@ -215,7 +215,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:", ANY, SAME_VALUE),
     ],
     ("scratch/ops/im2col.py", "columns"): [
-        ("if win.kernel == win.stride == (1, 1) and win.padding == (0, 0):", ANY, SAME_VALUE),
+        ("if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):", ANY, SAME_VALUE),
         ("pixels = BLOCK // (KH * KW * C)", ANY, AT_A_TIME),
         ("step = max(min(pixels // OW, OH), 1) # rows of the output", ANY, AT_A_TIME),
         ("if C < FEW:", ANY, "the two layouts hold the same numbers"),

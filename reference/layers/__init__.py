@@ -6,6 +6,7 @@ from reference.layers.attention import MultiheadAttention
 from reference.layers.feed_forward import FeedForward
 from reference.layers.learned_positions import LearnedPositions
 from reference.layers.masked_pool import MaskedMax, MaskedMean
+from reference.layers.norm import FrozenBatchNorm2d
 from reference.layers.recurrent import GRU, LSTM, RNN
 from reference.layers.relative_position import RelativePositionBias
 from reference.layers.sinusoidal_positions import SinusoidalPositions
@@ -18,6 +19,7 @@ __all__ = [
     "AdditiveAttention",
     "DotAttention",
     "FeedForward",
+    "FrozenBatchNorm2d",
     "LearnedPositions",
     "MaskedMax",
     "MaskedMean",

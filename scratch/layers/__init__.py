@@ -4,7 +4,7 @@ from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid
 from scratch.layers.alignment import AdditiveAttention, DotAttention
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.container import Flatten, Sequential
-from scratch.layers.conv import Conv2d
+from scratch.layers.conv import Conv2d, ConvTranspose2d
 from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
 from scratch.layers.feed_forward import FeedForward
@@ -12,12 +12,13 @@ from scratch.layers.learned_positions import LearnedPositions
 from scratch.layers.linear import Linear
 from scratch.layers.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from scratch.layers.masked_pool import MaskedMax, MaskedMean
-from scratch.layers.norm import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
+from scratch.layers.norm import BatchNorm1d, BatchNorm2d, FrozenBatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from scratch.layers.relative_position import RelativePositionBias
 from scratch.layers.sinusoidal_positions import SinusoidalPositions
 from scratch.layers.transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from scratch.layers.upsample import Upsample
 
 __all__ = [
     "GELU",
@@ -31,13 +32,16 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "DotAttention",
     "Dropout",
     "Embedding",
     "FeedForward",
     "Flatten",
+    "FrozenBatchNorm2d",
     "GRUCell",
+    "GroupNorm",
     "L1Loss",
     "LSTMCell",
     "LayerNorm",
@@ -64,5 +68,6 @@ __all__ = [
     "Tanh",
     "TransformerDecoderLayer",
     "TransformerEncoderLayer",
+    "Upsample",
     "activation_named",
 ]

@@ -4,6 +4,7 @@ from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
 from scratch.ops.checks import pair
 from scratch.ops.conv import conv2d
+from scratch.ops.conv_transpose import conv_transpose2d
 from scratch.ops.window import Size
 
 
@@ -21,11 +22,7 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
     ):
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: expected positive channels that groups divides, got in_channels {in_channels}, "
-                f"out_channels {out_channels}, groups {groups}"
-            )
+        _check_channels("Conv2d", in_channels, out_channels, groups)
         kernel = pair("Conv2d", "kernel_size", kernel_size, 1)
         fan_in = in_channels // groups * kernel[0] * kernel[1]
         self.weight = fan_in_uniform((out_channels, in_channels // groups, *kernel), fan_in)
@@ -35,3 +32,39 @@ class Conv2d(Module):
     def forward(self, x: Array) -> tuple[Array, Backward]:
         options = dict(stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups)
         return apply(conv2d, x, self.weight, self.bias, **options)
+
+
+class ConvTranspose2d(Module):
+    """Transposed convolution of images (N, in_channels, H, W) to (N, out_channels, OH, OW), as torch.nn.ConvTranspose2d."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+    ):
+        _check_channels("ConvTranspose2d", in_channels, out_channels, groups)
+        kernel = pair("ConvTranspose2d", "kernel_size", kernel_size, 1)
+        fan = out_channels // groups * kernel[0] * kernel[1]  # torch takes the second axis of any weight for its fan-in
+        self.weight = fan_in_uniform((in_channels, out_channels // groups, *kernel), fan)
+        self.bias = fan_in_uniform((out_channels,), fan) if bias else None
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        self.groups, self.dilation = groups, dilation
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        options = dict(stride=self.stride, padding=self.padding, output_padding=self.output_padding)
+        return apply(conv_transpose2d, x, self.weight, self.bias, **options, groups=self.groups, dilation=self.dilation)
+
+
+def _check_channels(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
+    if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{layer}: expected positive channels that groups divides, got in_channels {in_channels}, "
+            f"out_channels {out_channels}, groups {groups}"
+        )

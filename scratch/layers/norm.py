@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratch.module import Array, Backward, Buffer, Module, Parameter, apply
+from scratch.ops.group_norm import group_norm
 from scratch.ops.layer_norm import layer_norm
-from scratch.ops.norm import batch_norm
+from scratch.ops.norm import batch_norm, frozen_batch_norm
 from scratch.ops.rms_norm import rms_norm
 
 
@@ -62,6 +63,47 @@ class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images (N, C, H, W)."""
 
     dimensions = (4,)
+
+
+class FrozenBatchNorm2d(Module):
+    """Batch normalisation of images (N, C, H, W) by numbers that are not trained, as torchvision.ops.FrozenBatchNorm2d.
+
+    All four of them are buffers: weight 1, bias 0, mean 0 and variance 1 until those of a trained network are loaded.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5):
+        if num_features < 1:
+            raise ValueError(f"FrozenBatchNorm2d: expected a positive num_features, got {num_features}")
+        self.eps = eps
+        self.weight = Buffer(np.ones(num_features, np.float32))
+        self.bias = Buffer(np.zeros(num_features, np.float32))
+        self.running_mean = Buffer(np.zeros(num_features, np.float32))
+        self.running_var = Buffer(np.ones(num_features, np.float32))
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        if x.ndim != 4:
+            raise ValueError(f"FrozenBatchNorm2d: expected an input of 4 dimensions, got shape {x.shape}")
+        mean, var = self.running_mean.data, self.running_var.data
+        y, backward = frozen_batch_norm(x, self.weight.data, self.bias.data, mean, var, self.eps)
+        return y, lambda dy: backward(dy)[0]
+
+
+class GroupNorm(Module):
+    """Normalisation of x (N, num_channels, ...) in groups of its channels, as torch.nn.GroupNorm."""
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
+        if min(num_groups, num_channels) < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: expected positive num_channels that num_groups divides, got {num_channels} and {num_groups}"
+            )
+        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self.weight = Parameter(np.ones(num_channels, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, np.float32)) if affine else None
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(f"GroupNorm: expected x (N, {self.num_channels}, ...), got {x.shape}")
+        return apply(group_norm, x, self.weight, self.bias, num_groups=self.num_groups, eps=self.eps)
 
 
 class LayerNorm(Module):

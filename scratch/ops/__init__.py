@@ -12,19 +12,23 @@ from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.additive_attention import additive_attention
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
 from scratch.ops.conv import conv2d
+from scratch.ops.conv_transpose import conv_transpose2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
+from scratch.ops.dice_loss import dice_loss
 from scratch.ops.dropout import dropout
 from scratch.ops.embedding import embedding
 from scratch.ops.flatten import flatten
 from scratch.ops.gelu import gelu
+from scratch.ops.group_norm import group_norm
 from scratch.ops.gru import gru
+from scratch.ops.interpolate import interpolate
 from scratch.ops.layer_norm import layer_norm
 from scratch.ops.linear import linear
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
 from scratch.ops.lstm import lstm
 from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.masks import causal_mask, padding_mask
-from scratch.ops.norm import batch_norm
+from scratch.ops.norm import batch_norm, frozen_batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from scratch.ops.relative_position import relative_position_bucket
 from scratch.ops.rms_norm import rms_norm
@@ -42,12 +46,17 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "causal_mask",
     "conv2d",
+    "conv_transpose2d",
     "cross_entropy",
+    "dice_loss",
     "dropout",
     "embedding",
     "flatten",
+    "frozen_batch_norm",
     "gelu",
+    "group_norm",
     "gru",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",

@@ -29,6 +29,11 @@ def conv2d(
         )
     has_shape("conv2d", "bias", bias, (O,))
     win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)
+    return convolve(x, weight, bias, win, groups)
+
+
+def convolve(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:
+    """Convolution over a window by the algorithm that suits it."""
     if groups > 1:
         return conv2d_by_taps(x, weight, bias, win, groups)
     if suits_winograd(x, weight, win):

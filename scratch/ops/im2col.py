@@ -39,8 +39,8 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
         dmatrix = np.zeros_like(matrix)
         for block, rows in columns(x, win):
             dmatrix += rows.T @ _pixels(dy, block)
-        input_gradient = _input_gradient(x.shape, weight, dy, win) if needs[0] else None
-        return input_gradient, dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1), dbias
+        through_taps = input_gradient(x.shape, weight, dy, win) if needs[0] else None
+        return through_taps, dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1), dbias
 
     return y.transpose(0, 3, 1, 2), backward
 
@@ -51,7 +51,7 @@ def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]
     A block is several images or several rows of one. The next block overwrites its windows.
     """
     (N, C, H, W), (KH, KW), (OH, OW) = x.shape, win.kernel, win.out
-    if win.kernel == win.stride == (1, 1) and win.padding == (0, 0):
+    if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):
         yield (slice(None), slice(None)), _pixels(x)
         return
     pixels = BLOCK // (KH * KW * C)
@@ -87,13 +87,18 @@ def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window) -> tuple
     return dx.transpose(0, 3, 1, 2), dweight
 
 
-def _input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window) -> Array:
-    """Each pixel of dy spread over the window that it saw, tap by tap."""
-    N, C, H, W = shape
+def input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window, groups: int = 1) -> Array:
+    """Each pixel of dy spread over the window that it saw, tap by tap: images of this shape, in memory as (N, H, W, C)."""
+    (N, C, H, W), (O, _, KH, KW), G = shape, weight.shape, groups
     dpadded = np.zeros((N, *win.padded_size(H, W), C), dy.dtype).transpose(0, 3, 1, 2)
-    dy_pixels = _pixels(dy)
+    dy_groups = _pixels(dy).reshape(-1, G, O // G).swapaxes(0, 1)
+    kernel = weight.reshape(G, O // G, C // G, KH, KW)
     for i, j, dtap in win.taps(dpadded):
-        dtap += (dy_pixels @ weight[:, :, i, j]).reshape(N, *win.out, C).transpose(0, 3, 1, 2)
+        spread = (dy_groups @ kernel[..., i, j]).swapaxes(0, 1).reshape(N, *win.out, C).transpose(0, 3, 1, 2)
+        if win.overlaps:
+            dtap += spread
+        else:
+            dtap[...] = spread
     return win.crop(dpadded)
 
 

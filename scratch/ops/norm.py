@@ -5,7 +5,7 @@ import numpy as np
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.reduce import channel_sums
-from scratch.ops.threads import Part, in_blocks
+from scratch.ops.threads import Part, elementwise, in_blocks
 
 Normalised = tuple[Array, Array | None, Array | None]
 
@@ -82,3 +82,29 @@ def batch_norm(
 
     in_blocks(forward, y)
     return (y, running_mean, running_var), backward
+
+
+def frozen_batch_norm(
+    x: Array, weight: Array, bias: Array, running_mean: Array, running_var: Array, eps: float = 1e-5
+) -> tuple[Array, Backward]:
+    """Batch normalisation of x (N, C, ...) whose numbers (C,) stay as they are: only x has a gradient.
+
+    The value is x * scale + shift for scale = weight / √(running_var + eps) and shift = bias - running_mean * scale.
+    """
+    numbers = dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+    one_float_dtype("frozen_batch_norm", x=x, **numbers)
+    if x.ndim < 2:
+        raise ValueError(f"frozen_batch_norm: expected x (N, C, ...), got {x.shape}")
+    for name, array in numbers.items():
+        has_shape("frozen_batch_norm", name, array, (x.shape[1],))
+    scale = weight / np.sqrt(running_var + eps)
+    factor, shift = (v.reshape(1, -1, *(1,) * (x.ndim - 2)) for v in (scale, bias - running_mean * scale))
+
+    def forward(y: Array, x: Array) -> None:
+        np.multiply(x, factor, out=y)
+        y += shift
+
+    def backward(dy: Array) -> tuple[Array, None, None, None, None]:
+        return elementwise(lambda dx, dy: np.multiply(dy, factor, out=dx), dy), None, None, None, None
+
+    return elementwise(forward, x), backward

@@ -54,9 +54,9 @@ class Window:
 
     def view(self, padded: Array) -> Array:
         """What every window sees, without a copy: (..., *out, *kernel)."""
-        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
+        (kh, kw), (sh, sw), (dh, dw), (oh, ow) = self.kernel, self.stride, self.dilation, self.out
         windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))
-        return windows[..., ::sh, ::sw, ::dh, ::dw]
+        return windows[..., : oh * sh : sh, : ow * sw : sw, ::dh, ::dw]
 
 
 def window(op: str, x: Array, kernel: Size, stride: Size, padding: Size, dilation: Size) -> Window:

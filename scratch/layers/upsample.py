@@ -1,0 +1,21 @@
+"""Images of another size as a layer."""
+
+from scratch.module import Array, Backward, Module
+from scratch.ops.interpolate import Scale, interpolate
+from scratch.ops.window import Size
+
+
+class Upsample(Module):
+    """Images (N, C, H, W) enlarged or shrunk to a size or by a factor, one of them, as torch.nn.Upsample."""
+
+    def __init__(
+        self,
+        size: Size | None = None,
+        scale_factor: Scale | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+    ):
+        self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)

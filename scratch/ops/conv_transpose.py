@@ -1,0 +1,69 @@
+"""Transposed convolution: the gradient of a convolution with respect to its input, as an op of its own."""
+
+import scratch.ops.memory  # noqa: F401  for its effect
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype, pair
+from scratch.ops.conv import convolve
+from scratch.ops.im2col import input_gradient
+from scratch.ops.reduce import channel_sums
+from scratch.ops.window import Size, Window
+
+
+def conv_transpose2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> tuple[Array, Backward]:
+    """Spread x (N, C, H, W) through weight (C, O/groups, KH, KW) and add bias (O,), as torch.nn.functional.conv_transpose2d.
+
+    Pixel n, c, h, w adds x[n, c, h, w] * weight[c, o, i, j] to output n, o at h*stride + i*dilation - padding, ...: what
+    conv2d does to an image of (H - 1) * stride - 2 * padding + (KH - 1) * dilation + output_padding + 1 rows, turned round
+    (Dumoulin & Visin 2016, section 4). output_padding, at the end of each axis, says which of the sizes that conv2d takes to H
+    is meant; it is below stride or dilation.
+    """
+    one_float_dtype("conv_transpose2d", x=x, weight=weight, bias=bias)
+    if x.ndim != 4 or weight.ndim != 4:
+        raise ValueError(
+            f"conv_transpose2d: expected x (N, C, H, W) and weight (C, O/groups, KH, KW), got {x.shape} and {weight.shape}"
+        )
+    (N, C), O = x.shape[:2], weight.shape[1] * groups
+    if groups < 1 or len(weight) != C or C % groups:
+        raise ValueError(
+            f"conv_transpose2d: x has {C} channels; a weight of shape {weight.shape} takes {len(weight)}, in {groups} groups that "
+            "have to divide them"
+        )
+    has_shape("conv_transpose2d", "bias", bias, (O,))
+    win, size = _window(x, weight.shape[2:], stride, padding, output_padding, dilation)
+    y = input_gradient((N, O, *size), weight, x, win, groups)
+    if bias is not None:
+        y += bias[:, None, None]
+
+    def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
+        dx, conv2d_backward = convolve(dy, weight, None, win, groups)
+        dweight = conv2d_backward(x, (False, True, False))[1] if needs[1] else None
+        return dx, dweight, None if bias is None else channel_sums(dy)
+
+    return y, backward
+
+
+def _window(
+    x: Array, kernel: Size, stride: Size, padding: Size, output_padding: Size, dilation: Size
+) -> tuple[Window, tuple[int, int]]:
+    """The window that slides over the output, taking one position for each pixel of x, and the output's size."""
+    op = "conv_transpose2d"
+    k, s, d = pair(op, "kernel_size", kernel, 1), pair(op, "stride", stride, 1), pair(op, "dilation", dilation, 1)
+    p, more = pair(op, "padding", padding, 0), pair(op, "output_padding", output_padding, 0)
+    if any(m >= max(one) for m, *one in zip(more, s, d, strict=True)):
+        raise ValueError(f"{op}: output_padding {more} is not below stride {s} or dilation {d}")
+    H, W = ((n - 1) * s[i] - 2 * p[i] + (k[i] - 1) * d[i] + more[i] + 1 for i, n in enumerate(x.shape[2:]))
+    if min(H, W) < 1:
+        raise ValueError(
+            f"{op}: images of {x.shape[2:]} with a kernel of {k} at stride {s} leave nothing within a padding of {p}; "
+            "use less padding"
+        )
+    return Window(k, s, p, d, x.shape[2:]), (H, W)
