@@ -14,6 +14,8 @@ OTHER_VALUES: dict[str, tuple[float, ...]] = {
     "negative_slope": (0.0, 0.02, 0.1, 0.2, 0.3),
     "dim": (0, 1, 2, 3),
     "padding_idx": (0,),
+    "kernel_size": (2, 3),
+    "stride": (2,),
 }
 
 # What torch's own signatures tell of its Python functions, told of its built-in ones.
