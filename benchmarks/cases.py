@@ -129,6 +129,15 @@ IMAGE_MODELS = [
     )
     for batch in (64, 128)
 ]
+IMAGE_MODELS += [
+    ParityCase(
+        "resnet18-32x32",
+        "models.ResNet",
+        "models.ResNet",
+        normal(32, 3, 32, 32),
+        {"depth": 18, "classes": 10, "small_images": True},
+    ),
+]
 ROW_MODELS = [
     ParityCase(
         "mlp-512", "models.MLP", "models.MLP", normal(512, 784), {"in_features": 784, "hidden": [256, 256], "out_features": 10}
