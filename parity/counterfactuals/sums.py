@@ -20,15 +20,11 @@ NORMS = nn.LayerNorm | nn.RMSNorm
 
 @dataclass
 class Pass:
-    """One run of the module: its norms, what each made of what it was given, and the number of its sums so far.
-
-    `late` is what a sum without one of its terms has, and the term, until the part that it goes into has run.
-    """
+    """One run of the module: its norms, what each made of what it was given, and the number of its sums so far."""
 
     norms: list[nn.Module] = field(default_factory=list)
     given: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     sums: int = 0
-    late: Terms | None = None
 
 
 def wrong_sums(module: nn.Module, sums: int, build: Build) -> Iterator[tuple[str, Build, Add]]:
@@ -41,9 +37,6 @@ def wrong_sums(module: nn.Module, sums: int, build: Build) -> Iterator[tuple[str
         for i, term in enumerate(("first", "second")):
             yield f"leaves the {term} term of {the_sum} out", *_wrong(build, k, partial(_without, i))
             yield f"lets no gradient through the {term} term of {the_sum}", *_wrong(build, k, partial(_holding, i))
-            if _plain(module):
-                text = f"adds the {term} term of {the_sum} behind the part that the sum goes into"
-                yield text, *_wrong(build, k, partial(_late, i))
     norms = len(_norms(module))
     if norms and norms <= sums:
         for k in (None, *range(sums)) if sums > 1 else (None,):
@@ -59,12 +52,9 @@ def _wrong(build: Build, only: int | None, change: Callable[[Pass, int, Terms], 
 
     def wrong_build() -> Any:
         module = build()
-        run.norms, run.given, run.sums, run.late = _norms(module), [], 0, None
+        run.norms, run.given, run.sums = _norms(module), [], 0
         for norm in run.norms:
             norm.register_forward_hook(lambda norm, given, y: given[0] if moved else run.given.append((given[0], y)))
-        for part in _plain(module):
-            part.register_forward_hook(lambda part, given, y: _caught_up(run, given[0], y))
-        module.register_forward_hook(lambda module, given, y: _refuse_late(run))
         return module
 
     def add(input: Tensor, other: Any, **options: Any) -> Tensor:
@@ -80,11 +70,6 @@ def _norms(module: nn.Module) -> list[nn.Module]:
     return [part for part in module.children() if isinstance(part, NORMS)]
 
 
-def _plain(module: nn.Module) -> list[nn.Module]:
-    """The parts without parameters, such as activations."""
-    return [part for part in module.children() if not any(True for _ in part.parameters())]
-
-
 def _without(i: int, run: Pass, k: int, terms: Terms) -> Tensor:
     return terms[1 - i]
 
@@ -92,24 +77,6 @@ def _without(i: int, run: Pass, k: int, terms: Terms) -> Tensor:
 def _holding(i: int, run: Pass, k: int, terms: Terms) -> Tensor:
     """The sum, one term of which has a gradient of 0."""
     return terms[1 - i] + graft(terms[i], 0 * terms[i])
-
-
-def _late(i: int, run: Pass, k: int, terms: Terms) -> Tensor:
-    """The sum without a term, which is added to what a part makes of it."""
-    run.late = terms[1 - i], terms[i]
-    return terms[1 - i]
-
-
-def _caught_up(run: Pass, given: Tensor, y: Tensor) -> Tensor:
-    if run.late is None or run.late[0] is not given:
-        return y
-    (_, term), run.late = run.late, None
-    return torch.stack([y, term]).sum(0)  # which is no sum of the module
-
-
-def _refuse_late(run: Pass) -> None:
-    if run.late is not None:
-        raise ValueError("the sum goes into no part")
 
 
 def _behind_norm(run: Pass, k: int, terms: Terms) -> Tensor:
