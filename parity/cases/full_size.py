@@ -26,5 +26,12 @@ CASES = [
     ),
     ParityCase("alexnet-full-size", "models.AlexNet", "models.AlexNet", images(2, 3, 224, 224)),
     ParityCase("vgg16-full-size", "models.VGG", "models.VGG", images(1, 3, 224, 224), {"depth": 16}),
-    ParityCase("resnet50-full-size", "models.ResNet", "models.ResNet", images(2, 3, 224, 224), {"depth": 50}),
+    ParityCase(
+        "resnet50-full-size",
+        "models.ResNet",
+        "models.ResNet",
+        images(2, 3, 224, 224),
+        {"depth": 50},
+        scales={"bn3.weight": 2**-3},  # the blocks add little, or one rounding opens and closes ReLUs in all those behind it
+    ),
 ]
