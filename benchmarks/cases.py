@@ -164,6 +164,13 @@ IMAGE_MODELS += [
     ParityCase(
         "unet-64x64", "models.UNet", "models.UNet", normal(8, 1, 64, 64), {"in_channels": 1, "classes": 11, "depth": 3, "width": 32}
     ),
+    ParityCase(
+        "resnet18-32x32",
+        "models.ResNet",
+        "models.ResNet",
+        normal(32, 3, 32, 32),
+        {"depth": 18, "classes": 10, "small_images": True},
+    ),
 ]
 ROW_MODELS = [
     ParityCase(

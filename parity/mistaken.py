@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from parity import tree
 from parity.counterfactuals import counterfactuals
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity.counterfactuals.sums import wrong_sums
+from parity.counterfactuals.takers import wrong_takers
 from parity.locate import Evidence
 from parity.twins import Build, Problem, Tensors, other_numbers, run_reference
 from scratch.module import Array
@@ -49,7 +51,8 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
     for text, otherwise_made in _made_otherwise(subject, build):
         yield text, partial(mistaken, otherwise_made, problem)
     if isinstance(subject, torch.nn.Module):
-        for text, wrong_build, add in wrong_sums(subject, calls.sums, build):
+        sums = (kind(subject, calls.sums, build) for kind in (wrong_sums, wrong_takers))
+        for text, wrong_build, add in chain.from_iterable(sums):
             yield text, partial(mistaken, wrong_build, problem, mode=Instead("add", add))
     for name, (arguments, options) in calls.seen.items():
         for text, wrong in counterfactuals(name, arguments, options):

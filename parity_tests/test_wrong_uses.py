@@ -14,6 +14,7 @@ from parity.cases import attention, recurrent, recurrent_models, segmentation
 from parity.counterfactuals import sequences
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity.counterfactuals.sums import wrong_sums
+from parity.counterfactuals.takers import wrong_takers
 from parity.mistaken import Instead
 from parity_tests.test_counterfactuals import calls_of, differences
 from reference.layers import TransformerDecoderLayer
@@ -299,6 +300,74 @@ def test_what_goes_past_the_parts_is_wrong_in_every_way():
         for one, other in zip(wrong, expected, strict=True):
             torch.testing.assert_close(one, other, msg=text)
         assert not all(torch.allclose(one, other) for one, other in zip(wrong, right_results, strict=True)), text
+
+
+class Shortcut(nn.Module):
+    """Two linear maps with a norm that counts between them, a way past them, and an activation of the sum."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.maps = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)).double()
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(x + self.maps(x))
+
+    def ending(self, end):
+        """The module whose value is that function of what goes past and what is added to it."""
+        self.forward = lambda x: end(x, self.maps(x))
+        return self
+
+
+def straight_through(value, gradient):
+    return value.detach() + gradient - gradient.detach()
+
+
+TAKERS = {
+    "adds the first term of its sum behind the part that the sum goes into": lambda x, y: y.relu() + x,
+    "adds the second term of its sum behind the part that the sum goes into": lambda x, y: x.relu() + y,
+    "puts the first term of its sum through the part that the sum goes into, by itself": lambda x, y: (x.relu() + y).relu(),
+    "puts the second term of its sum through the part that the sum goes into, by itself": lambda x, y: (x + y.relu()).relu(),
+    "lets the gradient of the first term of its sum past the part that the sum goes into": (
+        lambda x, y: straight_through((x + y).relu(), (x.detach() + y).relu() + x)
+    ),
+    "lets the gradient of the second term of its sum past the part that the sum goes into": (
+        lambda x, y: straight_through((x + y).relu(), (x + y.detach()).relu() + y)
+    ),
+}
+
+
+def test_the_part_that_takes_a_sum_is_wrong_in_every_way():
+    right_results = norms_results(Shortcut)
+    found = {text: (build, add) for text, build, add in wrong_takers(Shortcut(), 1, Shortcut)}
+    assert found.keys() == TAKERS.keys()
+    for text, (build, add) in found.items():
+        for _ in range(2):  # they can be run again
+            wrong = norms_results(build, Instead("add", add))
+        expected = norms_results(lambda text=text: Shortcut().ending(TAKERS[text]))
+        for one, other in zip(wrong, expected, strict=True):
+            torch.testing.assert_close(one, other, msg=text)
+        assert not all(torch.allclose(one, other) for one, other in zip(wrong, right_results, strict=True)), text
+
+
+def test_a_sum_that_no_part_takes_has_no_such_mistakes():
+    assert not list(wrong_takers(Norms(), 2, Norms))  # whose parts have parameters
+    for _, build, add in wrong_takers(Shortcut(), 1, lambda: Shortcut().ending(lambda x, y: x + y)):
+        with pytest.raises(ValueError, match="no part takes the sum"):
+            norms_results(build, Instead("add", add))
+
+
+def test_a_part_inside_another_is_left_out_and_counts_nothing():
+    watched = Shortcut()
+    uses = watch_parts(watched)
+    norms_results(lambda: watched)
+    mistakes = dict(wrong_uses(uses, Shortcut))
+    assert not any(text.startswith("lets no gradient into the parameters") for text in mistakes)  # none are shared
+    module = mistakes["leaves maps.1 out"]()
+    x = torch.arange(12.0, dtype=torch.float64).sin().reshape(3, 4)
+    torch.testing.assert_close(module(x), (x + module.maps[2](module.maps[0](x))).relu())
+    assert module.maps[1].num_batches_tracked == 0
 
 
 @pytest.mark.parametrize("name", sequences.TABLE)

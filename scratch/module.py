@@ -18,17 +18,19 @@ _constants: ContextVar[tuple[Array, ...]] = ContextVar("constants", default=())
 
 
 class Parameter:
-    """An array that is trained, and the gradient that has been accumulated for it."""
+    """An array that is trained, and the gradient that has been accumulated for it; none is where `requires_grad` is False."""
 
     def __init__(self, data: Array):
         self.data = data
         self.grad: Array | None = None
+        self.requires_grad = True
 
     def accumulate(self, gradient: Array) -> None:
-        """Add a gradient of the parameter's shape to `grad`."""
+        """Add a gradient of the parameter's shape to `grad`, if one is required."""
         if gradient.shape != self.data.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} came for a parameter of shape {self.data.shape}")
-        self.grad = gradient if self.grad is None else self.grad + gradient
+        if self.requires_grad:
+            self.grad = gradient if self.grad is None else self.grad + gradient
 
 
 class Buffer:
@@ -42,10 +44,10 @@ def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: An
     """Call an op of several operands: arrays, Parameters and None.
 
     The backward that comes back accumulates the Parameters' gradients and returns the arrays': one gradient where one
-    operand is an array, else a tuple. Operands declared `constant` are left out of the work and have None.
+    operand is an array, else a tuple. Operands declared `constant` are left out of the work and have None, and so are
+    Parameters that require no gradient.
     """
-    constants = _constants.get()
-    needs = tuple(o is not None and not any(o is c for c in constants) for o in operands)
+    needs = tuple(o.requires_grad if isinstance(o, Parameter) else not is_constant(o) for o in operands)
     y, op_backward = op(*(o.data if isinstance(o, Parameter) else o for o in operands), **options)
 
     def backward(*cotangents: Any) -> Any:
@@ -85,6 +87,11 @@ def constant(*arrays: Array) -> Iterator[None]:
         yield
     finally:
         _constants.reset(token)
+
+
+def is_constant(array: Array) -> bool:
+    """Whether an array has been declared constant."""
+    return any(array is c for c in _constants.get())
 
 
 @contextmanager
@@ -143,6 +150,12 @@ class Module:
     def parameters(self) -> Iterator[Parameter]:
         """Every parameter once."""
         return (parameter for _, parameter in self.named_parameters())
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Say of every parameter whether it gets a gradient; without one it is frozen, and its share of the backward not done."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradients."""

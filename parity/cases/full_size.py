@@ -3,7 +3,7 @@
 from typing import Any
 
 from parity.case import ParityCase
-from parity.cases.recurrent_models import Inputs
+from parity.cases.convolutional import Inputs, images
 from parity.inputs import Draw
 
 
@@ -23,5 +23,15 @@ CASES = [
         "models.GPT",
         text(1, 64, 50257),
         {"vocab_size": 50257, "context": 1024, "width": 768, "layers": 12, "heads": 12},
+    ),
+    ParityCase("alexnet-full-size", "models.AlexNet", "models.AlexNet", images(2, 3, 224, 224)),
+    ParityCase("vgg16-full-size", "models.VGG", "models.VGG", images(1, 3, 224, 224), {"depth": 16}),
+    ParityCase(
+        "resnet50-full-size",
+        "models.ResNet",
+        "models.ResNet",
+        images(2, 3, 224, 224),
+        {"depth": 50},
+        scales={"bn3.weight": 2**-3},  # the blocks add little, or one rounding opens and closes ReLUs in all those behind it
     ),
 ]

@@ -15,6 +15,8 @@ OTHER_VALUES: dict[str, tuple[float, ...]] = {
     "align_corners": (True,),
     "dim": (0, 1, 2, 3),
     "padding_idx": (0,),
+    "kernel_size": (2, 3),
+    "stride": (2,),
 }
 
 # What torch's own signatures tell of its Python functions, told of its built-in ones.

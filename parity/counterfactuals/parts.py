@@ -17,8 +17,8 @@ from parity import tree
 from parity.counterfactuals.graft import graft
 
 Build = Callable[[], Any]
-Before = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # the inputs to others
-After = Callable[[tuple[Any, ...], Any], Any]  # the inputs and the output to another output
+Forward = Callable[..., Any]
+Wrong = Callable[[Forward, tuple[Any, ...]], Any]  # a part's forward and its inputs to what comes out instead
 
 
 @dataclass(frozen=True)
@@ -54,33 +54,33 @@ def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
     often = Counter(use.path for use in uses)
     for use in uses:
         part = use.path if often[use.path] == 1 else f"call {use.index + 1} of {use.path}"
-        for text, before, after in _mistakes(use, part):
-            yield text, _built_with(build, [use], before, after)
+        for text, wrong in _mistakes(use, part):
+            yield text, _built_with(build, [use], wrong)
         if _shares_parameters(use.part, uses):
             yield f"lets no gradient into the parameters of {part}", partial(_with_constant, build, use.path)
     for name, layers in _layers(uses).items():
-        for text, before, after in _mistakes(layers[0], f"each of {name}"):
-            yield text, _built_with(build, layers, before, after)
+        for text, wrong in _mistakes(layers[0], f"each of {name}"):
+            yield text, _built_with(build, layers, wrong)
     kinds = {use.path: type(use.part) for use in uses}
     for one, two in combinations(kinds, 2):
         if kinds[one] is kinds[two]:
             yield f"uses {one} and {two} in each other's place", partial(_built_crossed, build, one, two)
 
 
-def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After | None]]:
-    """What a mistake says of the module, and what it makes of the inputs of the part, or of its inputs and output."""
+def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Wrong]]:
+    """What a mistake says of the module, and what becomes of the part's call."""
     for name, leaves in _groups(use.inputs.items()):
-        yield f"lets no gradient back through {name} of {part}", partial(_changed, leaves, _held), None
-        yield f"gives {part} zeros for {name}", partial(_changed, leaves, torch.zeros_like), None
+        yield f"lets no gradient back through {name} of {part}", _given(partial(_changed, leaves, _held))
+        yield f"gives {part} zeros for {name}", _given(partial(_changed, leaves, torch.zeros_like))
     given = list(use.inputs.items())
     for i, (name, value) in enumerate(given):
         if name in use.optional and value is not None:
-            yield f"does not pass {name} on to {part}", partial(_without, i), None
+            yield f"does not pass {name} on to {part}", _given(partial(_without, i))
         for text, change in _otherwise(value):
-            yield f"gives {part} {text.format(name)}", partial(_replaced, i, change), None
+            yield f"gives {part} {text.format(name)}", _given(partial(_replaced, i, change))
     for (i, (name, one)), (j, (other, two)) in combinations(enumerate(given), 2):
         if isinstance(one, Tensor) and isinstance(two, Tensor) and one.shape == two.shape and one is not two:
-            yield f"gives {part} its {name} and {other} in each other's place", partial(_swapped, i, j), None
+            yield f"gives {part} its {name} and {other} in each other's place", _given(partial(_swapped, i, j))
     numbers: dict[int, list[int]] = {}  # of the inputs that are one tensor
     for i, (_, value) in enumerate(given):
         if isinstance(value, Tensor) and value.is_floating_point():
@@ -88,17 +88,27 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Before | None, After |
     for (one, *_), others in permutations(numbers.values(), 2):
         if given[one][1].ndim == given[others[0]][1].ndim:
             names = " and ".join(given[i][0] for i in others)
-            yield f"gives {part} its {given[one][0]} for {names}", partial(_in_place, one, others), None
+            yield f"gives {part} its {given[one][0]} for {names}", _given(partial(_in_place, one, others))
     for name, leaves in _groups([("y", use.output)]):
         from_its = "" if name == "y" else f" from its {name}"
-        yield f"lets no gradient back into {part}{from_its}", None, partial(_returned, leaves, _held)
+        yield f"lets no gradient back into {part}{from_its}", _returning(lambda items, y, leaves=leaves: _changed(leaves, _held, y))
     first = given[0][1] if given else None
     if isinstance(use.part, nn.Embedding) and isinstance(use.output, Tensor):
-        yield f"multiplies what {part} returns by the root of its width", None, lambda items, y: y * y.shape[-1] ** 0.5
+        yield f"multiplies what {part} returns by the root of its width", _returning(lambda items, y: y * y.shape[-1] ** 0.5)
     if isinstance(first, Tensor) and isinstance(use.output, Tensor) and first.shape == use.output.shape:
-        yield f"leaves {part} out", None, lambda items, y: items[0]
+        yield f"leaves {part} out", lambda forward, items: items[0]
         if first.is_floating_point():
-            yield f"leaves {part} out of the backward", None, lambda items, y: graft(y, items[0])
+            yield f"leaves {part} out of the backward", _returning(lambda items, y: graft(y, items[0]))
+
+
+def _given(before: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Wrong:
+    """A part that is given other inputs."""
+    return lambda forward, items: forward(*before(items))
+
+
+def _returning(after: Callable[..., Any]) -> Wrong:
+    """A part that returns something else, made of its inputs and its output."""
+    return lambda forward, items: after(items, forward(*items))
 
 
 def _layers(uses: list[Use]) -> dict[str, list[Use]]:
@@ -114,23 +124,24 @@ def _layers(uses: list[Use]) -> dict[str, list[Use]]:
     }
 
 
-def _built_with(build: Build, uses: list[Use], before: Before | None, after: After | None) -> Build:
-    """Builds the module and changes those uses of its parts."""
+def _built_with(build: Build, uses: list[Use], wrong: Wrong) -> Build:
+    """Builds the module and makes those calls of its parts wrong."""
 
-    def change(part: nn.Module, use: Use) -> None:
-        calls, returns = count(), count()
-        if before is not None:
-            part.register_forward_pre_hook(lambda part, given: before(given) if next(calls) == use.index else None)
-        if after is not None:
-            part.register_forward_hook(lambda part, given, output: after(given, output) if next(returns) == use.index else None)
+    def spoil(part: nn.Module, use: Use) -> None:
+        right, calls = part.forward, count()
 
-    def wrong() -> Any:
+        def forward(*items: Any, **options: Any) -> Any:
+            return wrong(partial(right, **options), items) if next(calls) == use.index else right(*items, **options)
+
+        part.forward = forward
+
+    def built() -> Any:
         module = build()
         for use in uses:
-            change(module.get_submodule(use.path), use)
+            spoil(module.get_submodule(use.path), use)
         return module
 
-    return wrong
+    return built
 
 
 def _built_crossed(build: Build, one: str, two: str) -> Any:
@@ -142,9 +153,10 @@ def _built_crossed(build: Build, one: str, two: str) -> Any:
 
 
 def _shares_parameters(part: nn.Module, uses: list[Use]) -> bool:
-    """Whether another part has one of its parameters."""
-    own = {id(parameter) for parameter in part.parameters()}
-    return any(id(parameter) in own for use in uses if use.part is not part for parameter in use.part.parameters())
+    """Whether another part, neither around it nor inside it, has one of its parameters."""
+    own, inside = ({id(item) for item in items} for items in (part.parameters(), part.modules()))
+    others = (use.part for use in uses if id(use.part) not in inside and part not in use.part.modules())
+    return any(id(parameter) in own for other in others for parameter in other.parameters())
 
 
 def _with_constant(build: Build, path: str) -> Any:
@@ -159,10 +171,10 @@ def _with_constant(build: Build, path: str) -> Any:
 
 def _parts(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, part in module.named_children():
-        if isinstance(part, nn.ModuleList):
-            yield from ((f"{name}.{i}", item) for i, item in enumerate(part))
-        else:
+        if not isinstance(part, nn.ModuleList):
             yield name, part
+        if isinstance(part, nn.ModuleList | nn.Sequential):
+            yield from ((f"{name}.{i}", item) for i, item in part.named_children())
 
 
 def _groups(named: Iterable[tuple[str, Any]]) -> list[tuple[str, set[int]]]:
@@ -181,10 +193,6 @@ def _changed(leaves: set[int], change: Callable[[Tensor], Tensor], nest: Any) ->
     """The nest with some of its leaves changed."""
     number = count()
     return tree.map_leaves(lambda leaf: change(leaf) if next(number) in leaves else leaf, nest)
-
-
-def _returned(leaves: set[int], change: Callable[[Tensor], Tensor], items: tuple[Any, ...], y: Any) -> Any:
-    return _changed(leaves, change, y)
 
 
 def _otherwise(value: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:

@@ -17,14 +17,14 @@ FAULTS = [
     linear("linear: bias subtracted", "y += bias", "y -= bias", "forward", r"lacks the term \+ 2 x bias"),
     linear(
         "linear: gradient of bias averaged",
-        "rows, dbias",
-        "rows, dbias / len(dy_rows)",
+        "dweight, dbias",
+        "dweight, dbias / len(dy_rows)",
         "backward",
         r"grad bias needs the factor (39|13)",
     ),
     linear(
         "linear: gradient of bias summed over the first axis alone",
-        "rows, dbias",
+        "dweight, dbias",
         "rows, dy.sum(axis=0)",
         "backward",
         r"not summed over the broadcast axis 0",
@@ -32,7 +32,7 @@ FAULTS = [
     ),
     linear(
         "linear: gradient of bias not summed",
-        "rows, dbias",
+        "dweight, dbias",
         "rows, dy",
         "backward",
         "not summed over the broadcast ax",
@@ -40,7 +40,7 @@ FAULTS = [
     ),
     linear(
         "linear: gradient of bias missing",
-        "rows, dbias",
+        "dweight, dbias",
         "rows, None",
         "backward",
         "missing",

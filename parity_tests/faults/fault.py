@@ -31,7 +31,8 @@ class Fault:
     cause       what the harness must name as the cause, a regular expression; None where no cause can be certain
     function    dotted path inside scratch
     cases       the cases, or settings of an optimiser or schedule, that show the mistake, each of them on every seed
-    culprit     the op, and the classes of the layers that are made of it, between bars: all of them in a case are culprits
+    culprit     the op, and the classes of the layers that are made of it, between bars: all of them in a case are culprits;
+                or the paths of those that are, where others of their class are not
     dtype       "float32" where the mistake is one of accuracy
     """
 
@@ -99,11 +100,12 @@ def _judge_replay(replayed: ModuleType, fault: Fault, case: str, seed: int) -> J
 
 @cache
 def culprits_of(case: ParityCase, kinds: str) -> frozenset[str]:
-    """The paths of the case's modules of these classes; the whole, "", where the case is of an op."""
+    """The paths of the case's modules of these classes, or at these paths; the whole, "", where the case is of an op."""
     subject = builders(case)[0]()
     if not isinstance(subject, Module):
         return frozenset({""})
-    return frozenset(path for path, module in subject.named_modules() if type(module).__name__ in kinds.split("|"))
+    named = kinds.split("|")
+    return frozenset(path for path, module in subject.named_modules() if path in named or type(module).__name__ in named)
 
 
 def function_at(path: str) -> Any:

@@ -2,27 +2,33 @@
 
 from typing import Any
 
-from scratch.module import Array, Backward, Module
+from scratch.module import Array, Backward, Module, is_constant
 from scratch.ops.flatten import flatten
 
 
 class Sequential(Module):
-    """Each layer applied to the value of the one before; they are named "0", "1", ... ."""
+    """Each layer applied to the value of the one before; they are named "0", "1", ... .
+
+    Of constants, the backward ends where nothing before it has a parameter that requires a gradient.
+    """
 
     def __init__(self, *layers: Module):
         for i, layer in enumerate(layers):
             setattr(self, str(i), layer)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
+        whole = needed = not is_constant(x)
         backwards = []
         for _, layer in self.named_children():
             x, backward = layer(x)
-            backwards.append(backward)
+            needed = needed or any(parameter.requires_grad for parameter in layer.parameters())
+            if needed:
+                backwards.append(backward)
 
         def backward_all(dy: Any) -> Any:
             for backward in reversed(backwards):
                 dy = backward(dy)
-            return dy
+            return dy if whole else None
 
         return x, backward_all
 

@@ -1,5 +1,7 @@
 """Initial weights."""
 
+import math
+
 import numpy as np
 
 from scratch.module import Parameter
@@ -21,3 +23,9 @@ def xavier_uniform_(weight: Parameter) -> None:
 def normal_(weight: Parameter, std: float) -> None:
     """Draw a weight anew from a normal distribution around 0."""
     weight.data = (std * generator().standard_normal(weight.data.shape)).astype(np.float32)
+
+
+def kaiming_normal_(weight: Parameter) -> None:
+    """Draw a kernel (O, C, KH, KW) anew from N(0, 2 / (O KH KW)), which keeps the gradients' scale (He et al. 2015, 2.2)."""
+    O, _, *kernel = weight.data.shape
+    normal_(weight, math.sqrt(2 / (O * math.prod(kernel))))

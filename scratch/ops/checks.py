@@ -27,6 +27,19 @@ def is_sequence(op: str, name: str, x: Array | None, width: int) -> None:
         raise ValueError(f"{op}: expected {name} (B, T, {width}), got {x.shape}")
 
 
+def are_images(op: str, x: Array, channels: int, smallest: int = 1) -> None:
+    """Raise ValueError unless x is (N, channels, H, W), no image of it lower or narrower than `smallest`."""
+    if x.ndim != 4:
+        raise ValueError(f"{op}: expected images (N, {channels}, H, W), got shape {x.shape}; one image is a batch of 1")
+    if x.shape[1] != channels:
+        raise ValueError(f"{op}: expected images of {channels} channels, got {x.shape[1]}; in_channels says how many there are")
+    height, width = x.shape[2:]
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"{op}: images of {height}x{width} are too small for its depth, expected at least {smallest} a side; enlarge them"
+        )
+
+
 def is_mask(op: str, name: str, mask: Array | None, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raise ValueError unless a mask that is given fits scores of this shape and dtype."""
     if mask is None:

@@ -59,11 +59,13 @@ def conv2d_by_taps(x: Array, weight: Array, bias: Array | None, win: Window, gro
         dkernel = np.empty_like(kernel)
         dy_groups = dy.reshape(N, G, O // G, OH * OW)
         for (i, j, tap), (_, _, dtap) in zip(win.taps(padded), win.taps(dpadded), strict=True):
-            dkernel[i, j] = (dy_groups @ tap.reshape(N, G, C // G, OH * OW).swapaxes(2, 3)).sum(axis=0)
+            if needs[1]:
+                dkernel[i, j] = (dy_groups @ tap.reshape(N, G, C // G, OH * OW).swapaxes(2, 3)).sum(axis=0)
             if needs[0]:
                 dtap += (kernel[i, j].swapaxes(1, 2) @ dy_groups).reshape(N, C, OH, OW)
         dx = win.crop(dpadded) if needs[0] else None
-        dbias = dy.sum(axis=(0, 2, 3)) if bias is not None else None
-        return dx, dkernel.transpose(2, 3, 4, 0, 1).reshape(weight.shape), dbias
+        dweight = dkernel.transpose(2, 3, 4, 0, 1).reshape(weight.shape) if needs[1] else None
+        dbias = dy.sum(axis=(0, 2, 3)) if bias is not None and needs[2] else None
+        return dx, dweight, dbias
 
     return y, backward

@@ -29,18 +29,14 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
             y[block].reshape(-1, OW * O)[...] += bias_row
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        dbias = None if bias is None else channel_sums(dy)
+        dbias = channel_sums(dy) if bias is not None and needs[2] else None
         (ph, pw), (dh, dw) = win.padding, win.dilation
         full = (KH - 1) * dh - ph, (KW - 1) * dw - pw  # the padding of dy that brings every window back to its pixel
         narrow = O <= C or win.kernel == (1, 1)  # the columns of a wider dy would take longer than dx tap by tap
         if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:
-            dx, dweight = _gradients_from_dy(x, weight, dy, replace(win, padding=full, out=(H, W)))
-            return dx, dweight, dbias
-        dmatrix = np.zeros_like(matrix)
-        for block, rows in columns(x, win):
-            dmatrix += rows.T @ _pixels(dy, block)
-        through_taps = input_gradient(x.shape, weight, dy, win) if needs[0] else None
-        return through_taps, dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1), dbias
+            return *_gradients_from_dy(x, weight, dy, replace(win, padding=full, out=(H, W)), needs[1]), dbias
+        dweight = _weight_gradient(x, weight.shape, dy, win) if needs[1] else None
+        return input_gradient(x.shape, weight, dy, win) if needs[0] else None, dweight, dbias
 
     return y.transpose(0, 3, 1, 2), backward
 
@@ -74,7 +70,7 @@ def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]
             yield (slice(n, n + images), slice(row, row + step)), rows
 
 
-def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window) -> tuple[Array, Array]:
+def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window, need_weight: bool) -> tuple[Array, Array | None]:
     """At stride 1 dx is the convolution of dy with the flipped kernel, and the same columns of dy give dweight."""
     (N, C, H, W), (O, _, KH, KW) = x.shape, weight.shape
     dx = np.empty((N, H, W, C), x.dtype)
@@ -82,9 +78,19 @@ def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window) -> tuple
     dflipped = np.zeros_like(flipped)
     for block, rows in columns(dy, win):
         np.matmul(rows, flipped, out=dx[block].reshape(-1, C))
-        dflipped += rows.T @ _pixels(x, block)
+        if need_weight:
+            dflipped += rows.T @ _pixels(x, block)
     dweight = dflipped.reshape(KH, KW, O, C)[::-1, ::-1].transpose(2, 3, 0, 1)
-    return dx.transpose(0, 3, 1, 2), dweight
+    return dx.transpose(0, 3, 1, 2), dweight if need_weight else None
+
+
+def _weight_gradient(x: Array, shape: tuple[int, ...], dy: Array, win: Window) -> Array:
+    """The windows that each pixel of dy saw, times the pixel."""
+    O, C, KH, KW = shape
+    dmatrix = np.zeros((KH * KW * C, O), x.dtype)
+    for block, rows in columns(x, win):
+        dmatrix += rows.T @ _pixels(dy, block)
+    return dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1)
 
 
 def input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window, groups: int = 1) -> Array:

@@ -21,7 +21,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dy_rows = dy.reshape(-1, out_features)
         dx = (dy_rows @ weight).reshape(x.shape) if needs[0] else None
-        dbias = column_sums(dy_rows) if bias is not None else None
-        return dx, dy_rows.T @ rows, dbias
+        dweight = dy_rows.T @ rows if needs[1] else None
+        dbias = column_sums(dy_rows) if bias is not None and needs[2] else None
+        return dx, dweight, dbias
 
     return y.reshape(*x.shape[:-1], out_features), backward

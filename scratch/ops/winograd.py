@@ -78,16 +78,19 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
         for images, strip, V in seen:
             dtiles = _tiles(_padded(dy[images], (0, 0), rows * TILE, cols * TILE), TILE, strip)
             dM = (to_tile.T @ dtiles.reshape(TILE**2, -1)).reshape(SEEN**2, -1, O)
-            dU += V.swapaxes(1, 2) @ dM
+            if needs[1]:
+                dU += V.swapaxes(1, 2) @ dM
             if needs[0]:
                 dtiles = _tiles(dpadded[images], SEEN, strip)
                 dseen = (to_points.T @ (dM @ U.swapaxes(1, 2)).reshape(SEEN**2, -1)).reshape(dtiles.shape)
                 for i, j in np.ndindex(SEEN, SEEN):  # tiles overlap
                     dtiles[i, j] += dseen[i, j]
-        dweight = (G.T @ dU.reshape(SEEN**2, -1)).astype(x.dtype).reshape(KERNEL, KERNEL, C, O).transpose(3, 2, 0, 1)
+        dweight = None
+        if needs[1]:
+            dweight = (G.T @ dU.reshape(SEEN**2, -1)).astype(x.dtype).reshape(KERNEL, KERNEL, C, O).transpose(3, 2, 0, 1)
         ph, pw = win.padding
         dx = dpadded[:, ph : ph + H, pw : pw + W].transpose(0, 3, 1, 2) if needs[0] else None
-        return dx, dweight, None if bias is None else channel_sums(dy)
+        return dx, dweight, channel_sums(dy) if bias is not None and needs[2] else None
 
     return y.transpose(0, 3, 1, 2), backward
 

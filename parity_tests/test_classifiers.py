@@ -1,0 +1,299 @@
+"""AlexNet, VGG and the residual networks beyond their cases: torchvision's names and shapes, published sizes, bad input."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import reference.models
+import scratch.models
+from parity.case import ParityCase
+from parity.cases import convolutional
+from parity.counterfactuals import TABLE, padding
+from parity.weights import get_state, load_model, save_model
+from parity_tests.test_counterfactuals import calls_of, differences
+from scratch.models.resnet import BasicBlock, PaddedShortcut
+from scratch.random import manual_seed
+
+BACKENDS = {"numpy": scratch.models, "torch": reference.models}
+every_backend = pytest.mark.parametrize("models", BACKENDS.values(), ids=BACKENDS)
+SMALL = {"classes": 7, "width": 2}
+
+# What torchvision's state_dict has, a layer a word: the name, the weight's shape, and + where there is a bias; of a
+# convolution with a batch norm behind it, @ and the norm's name.
+
+ALEXNET = """
+features.0:64x3x11x11+ features.3:192x64x5x5+ features.6:384x192x3x3+ features.8:256x384x3x3+ features.10:256x256x3x3+
+classifier.1:4096x9216+ classifier.4:4096x4096+ classifier.6:1000x4096+
+"""
+VGG_HEAD = "classifier.0:4096x25088+ classifier.3:4096x4096+ classifier.6:1000x4096+"
+VGG16 = f"""
+features.0:64x3x3x3+ features.2:64x64x3x3+
+features.5:128x64x3x3+ features.7:128x128x3x3+
+features.10:256x128x3x3+ features.12:256x256x3x3+ features.14:256x256x3x3+
+features.17:512x256x3x3+ features.19:512x512x3x3+ features.21:512x512x3x3+
+features.24:512x512x3x3+ features.26:512x512x3x3+ features.28:512x512x3x3+
+{VGG_HEAD}
+"""
+VGG16_BN = f"""
+features.0:64x3x3x3+@features.1 features.3:64x64x3x3+@features.4
+features.7:128x64x3x3+@features.8 features.10:128x128x3x3+@features.11
+features.14:256x128x3x3+@features.15 features.17:256x256x3x3+@features.18 features.20:256x256x3x3+@features.21
+features.24:512x256x3x3+@features.25 features.27:512x512x3x3+@features.28 features.30:512x512x3x3+@features.31
+features.34:512x512x3x3+@features.35 features.37:512x512x3x3+@features.38 features.40:512x512x3x3+@features.41
+{VGG_HEAD}
+"""
+RESNET18 = """
+conv1:64x3x7x7@bn1
+layer1.0.conv1:64x64x3x3@layer1.0.bn1 layer1.0.conv2:64x64x3x3@layer1.0.bn2
+layer1.1.conv1:64x64x3x3@layer1.1.bn1 layer1.1.conv2:64x64x3x3@layer1.1.bn2
+layer2.0.conv1:128x64x3x3@layer2.0.bn1 layer2.0.conv2:128x128x3x3@layer2.0.bn2
+layer2.0.downsample.0:128x64x1x1@layer2.0.downsample.1
+layer2.1.conv1:128x128x3x3@layer2.1.bn1 layer2.1.conv2:128x128x3x3@layer2.1.bn2
+layer3.0.conv1:256x128x3x3@layer3.0.bn1 layer3.0.conv2:256x256x3x3@layer3.0.bn2
+layer3.0.downsample.0:256x128x1x1@layer3.0.downsample.1
+layer3.1.conv1:256x256x3x3@layer3.1.bn1 layer3.1.conv2:256x256x3x3@layer3.1.bn2
+layer4.0.conv1:512x256x3x3@layer4.0.bn1 layer4.0.conv2:512x512x3x3@layer4.0.bn2
+layer4.0.downsample.0:512x256x1x1@layer4.0.downsample.1
+layer4.1.conv1:512x512x3x3@layer4.1.bn1 layer4.1.conv2:512x512x3x3@layer4.1.bn2
+fc:1000x512+
+"""
+# of ResNet-50 a stage a line: how many blocks, then the shapes in its first and in its other ones
+RESNET50_STAGES = {
+    "layer1": (3, "64x64x1x1 64x64x3x3 256x64x1x1 downsample:256x64x1x1", "64x256x1x1 64x64x3x3 256x64x1x1"),
+    "layer2": (4, "128x256x1x1 128x128x3x3 512x128x1x1 downsample:512x256x1x1", "128x512x1x1 128x128x3x3 512x128x1x1"),
+    "layer3": (6, "256x512x1x1 256x256x3x3 1024x256x1x1 downsample:1024x512x1x1", "256x1024x1x1 256x256x3x3 1024x256x1x1"),
+    "layer4": (3, "512x1024x1x1 512x512x3x3 2048x512x1x1 downsample:2048x1024x1x1", "512x2048x1x1 512x512x3x3 2048x512x1x1"),
+}
+
+
+def resnet50():
+    """The words of ResNet-50."""
+    yield "conv1:64x3x7x7@bn1"
+    for stage, (blocks, first, others) in RESNET50_STAGES.items():
+        for i in range(blocks):
+            *convolutions, last = (first if i == 0 else f"{others} -").split()
+            for k, shape in enumerate(convolutions, 1):
+                yield f"{stage}.{i}.conv{k}:{shape}@{stage}.{i}.bn{k}"
+            if last != "-":
+                yield f"{stage}.{i}.downsample.0:{last.partition(':')[2]}@{stage}.{i}.downsample.1"
+    yield "fc:1000x2048+"
+
+
+def shapes_of(words):
+    """The names and shapes that the words stand for."""
+    shapes = {}
+    for word in words:
+        name, shape, bias, norm = re.fullmatch(r"([\w.]+):([\dx]+)(\+?)(?:@([\w.]+))?", word).groups()
+        shape = tuple(map(int, shape.split("x")))
+        shapes[f"{name}.weight"] = shape
+        if bias:
+            shapes[f"{name}.bias"] = shape[:1]
+        if norm:
+            shapes |= {f"{norm}.{part}": shape[:1] for part in ("weight", "bias", "running_mean", "running_var")}
+            shapes[f"{norm}.num_batches_tracked"] = ()
+    return shapes
+
+
+PUBLISHED = {  # the class, its arguments, torchvision's state and the number of parameters
+    "AlexNet": ("AlexNet", {}, ALEXNET.split(), 61_100_840),
+    "VGG-16": ("VGG", {"depth": 16}, VGG16.split(), 138_357_544),
+    "VGG-16-bn": ("VGG", {"depth": 16, "batch_norm": True}, VGG16_BN.split(), 138_365_992),
+    "ResNet-18": ("ResNet", {"depth": 18}, RESNET18.split(), 11_689_512),
+    "ResNet-50": ("ResNet", {"depth": 50}, list(resnet50()), 25_557_032),
+}
+every_published = pytest.mark.parametrize("name", PUBLISHED)
+
+
+def parameters_in(shapes):
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    return sum(int(np.prod(shape)) for name, shape in shapes.items() if not name.endswith(buffers))
+
+
+@every_published
+def test_the_reference_has_torchvisions_names_and_shapes(name):
+    model, config, words, parameters = PUBLISHED[name]
+    with torch.device("meta"):  # which has shapes and no numbers
+        built = getattr(reference.models, model)(**config)
+    state = built.state_dict()
+    assert {key: tuple(tensor.shape) for key, tensor in state.items()} == shapes_of(words)
+    assert sum(parameter.numel() for parameter in built.parameters()) == parameters == parameters_in(shapes_of(words))
+
+
+@pytest.mark.parametrize("name", ["ResNet-18", "ResNet-50", pytest.param("VGG-16", marks=pytest.mark.slow)])
+def test_scratch_has_torchvisions_names_and_shapes(name):
+    model, config, words, parameters = PUBLISHED[name]
+    built = getattr(scratch.models, model)(**config)
+    assert {key: array.shape for key, array in built.state_dict().items()} == shapes_of(words)
+    assert sum(parameter.data.size for parameter in built.parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", ["AlexNet", "VGG-16-bn"])
+def test_scratch_has_torchvisions_names_and_shapes_but_for_a_narrow_head(name):
+    """Nine tenths of these networks are the 4,096 channels between their linear maps."""
+    model, config, words, _ = PUBLISHED[name]
+    narrow = [word.replace("4096", "16") for word in words]
+    built = getattr(scratch.models, model)(**config, hidden=16)
+    assert {key: array.shape for key, array in built.state_dict().items()} == shapes_of(narrow)
+
+
+@pytest.mark.parametrize(
+    ("depth", "millions", "by_projection"),
+    [(20, 0.27, 2_752), (32, 0.46, 2_752), (44, 0.66, 2_752), (56, 0.85, 2_752)],  # table 6
+)
+def test_the_networks_for_cifar_have_the_papers_parameters(depth, millions, by_projection):
+    def parameters(shortcut):
+        return sum(p.data.size for p in scratch.models.CifarResNet(depth, shortcut=shortcut).parameters())
+
+    assert abs(parameters("A") / 1e6 - millions) < 0.005
+    assert parameters("B") - parameters("A") == 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64 == by_projection
+
+
+DEPTHS = [("ResNet", depth, {}) for depth in (10, 14, 18, 26, 34, 50, 101, 152)]
+DEPTHS += [("CifarResNet", depth, {}) for depth in (8, 20, 32, 44, 56)]
+DEPTHS += [("VGG", depth, {"hidden": 3, "batch_norm": norm}) for depth in (11, 13, 16, 19) for norm in (False, True)]
+
+
+@pytest.mark.parametrize(("model", "depth", "config"), DEPTHS)
+@every_backend
+def test_the_depth_counts_convolutions_and_linear_maps(models, model, depth, config):
+    built = getattr(models, model)(depth, **SMALL, **config)
+    weights = [name for name, array in get_state(built).items() if array.ndim > 1 and "downsample" not in name]
+    assert len(weights) == depth
+
+
+# --- what the papers say ---
+
+
+def test_a_block_whose_convolutions_are_zero_passes_its_input_on():
+    block = BasicBlock(3, 3).astype(np.float64)
+    for conv in (block.conv1, block.conv2):
+        conv.weight.data = np.zeros_like(conv.weight.data)
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
+    y, backward = block(x)
+    np.testing.assert_array_equal(y, np.maximum(x, 0))
+    np.testing.assert_array_equal(backward(np.ones_like(y)), x > 0)
+
+
+def test_option_a_keeps_every_other_pixel_and_adds_channels_of_zeros():
+    x = np.arange(2 * 3 * 5 * 4, dtype=np.float64).reshape(2, 3, 5, 4)
+    y, backward = PaddedShortcut(3, 7, 2)(x)
+    assert y.shape == (2, 7, 3, 2)
+    np.testing.assert_array_equal(y[:, :3], x[:, :, [0, 2, 4]][..., [0, 2]])
+    assert not y[:, 3:].any()
+    dx = backward(np.ones_like(y))
+    assert dx.sum() == 2 * 3 * 3 * 2
+    np.testing.assert_array_equal(dx[:, :, ::2, ::2], 1)
+
+
+@every_backend
+def test_initial_weights(models):
+    manual_seed(0)
+    torch.manual_seed(0)
+    vgg = get_state(models.VGG(11, hidden=60, width=16))
+    for name, array in {**vgg, **get_state(models.ResNet(18, width=16))}.items():
+        if array.ndim == 4 and array.size > 1000:
+            fan_out = array.shape[0] * array.shape[2] * array.shape[3]
+            assert abs(array.std() / (2 / fan_out) ** 0.5 - 1) < 0.1, name
+        elif array.ndim == 2 and name.startswith("classifier") and array.size > 1000:
+            assert abs(array.std() / 0.01 - 1) < 0.1, name
+        elif name.startswith(("features", "classifier")) and name.endswith("bias"):
+            assert not array.any(), name
+
+
+@pytest.mark.parametrize("writer", BACKENDS)
+@pytest.mark.parametrize("reader", BACKENDS)
+def test_a_network_is_read_by_the_other_backend(tmp_path, writer, reader):
+    config = SMALL | {"depth": 14}
+    saved = BACKENDS[writer].ResNet(**config)
+    save_model(tmp_path, saved, config)
+    before, after = get_state(saved), get_state(load_model(tmp_path, BACKENDS[reader]))
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[key], after[key]) for key in before)
+
+
+# --- what stands in for torch's padding ---
+
+PADDED = ParityCase(
+    "padded",
+    "models.resnet.PaddedShortcut",
+    "models.resnet.PaddedShortcut",
+    convolutional.images(3, 4, 5, 6),
+    {"in_channels": 4, "out_channels": 7, "stride": 2},
+)
+
+
+def test_padding_without_a_mistake_is_torchs():
+    assert "pad" in calls_of(PADDED)
+    assert differences(PADDED, "pad", padding.pad) == (set(), [])
+
+
+@pytest.mark.parametrize("text", dict(TABLE["pad"]))
+def test_every_mistake_in_padding_shows(text):
+    assert differences(PADDED, "pad", dict(TABLE["pad"])[text])[1]
+
+
+# --- bad input ---
+
+
+def images(*shape):
+    return np.zeros(shape, np.float32)
+
+
+def build(name, **config):
+    return getattr(scratch.models, name)(**SMALL | config)
+
+
+BAD = {
+    "small for AlexNet": (
+        lambda: build("AlexNet", hidden=3)(images(2, 3, 62, 90)),
+        "AlexNet: images of 62x90 are too small for its depth, expected at least 63 a side; enlarge them",
+    ),
+    "small for VGG": (
+        lambda: build("VGG", depth=11, hidden=3)(images(2, 3, 32, 31)),
+        "VGG: images of 32x31 are too small for its depth, expected at least 32 a side; enlarge them",
+    ),
+    "grey images": (
+        lambda: build("ResNet")(images(2, 1, 32, 32)),
+        "ResNet: expected images of 3 channels, got 1; in_channels says how many there are",
+    ),
+    "coloured images": (
+        lambda: build("CifarResNet", in_channels=1)(images(2, 3, 32, 32)),
+        "CifarResNet: expected images of 1 channels, got 3; in_channels says how many there are",
+    ),
+    "one image": (
+        lambda: build("ResNet")(images(3, 32, 32)),
+        "ResNet: expected images (N, 3, H, W), got shape (3, 32, 32); one image is a batch of 1",
+    ),
+    "depth of VGG": (lambda: build("VGG", depth=12), "VGG: depth is 12, expected one of 11, 13, 16, 19"),
+    "depth of ResNet": (
+        lambda: build("ResNet", depth=20),
+        "ResNet: depth is 20, expected one of 10, 14, 18, 26, 34, 50, 101, 152",
+    ),
+    "depth of CifarResNet": (
+        lambda: build("CifarResNet", depth=18),
+        "CifarResNet: depth is 18, expected 6n + 2, such as 20, 32, 44 and 56",
+    ),
+    "no blocks": (lambda: build("CifarResNet", depth=2), "CifarResNet: depth is 2, expected 6n + 2"),
+    "shortcut": (lambda: build("CifarResNet", shortcut="C"), "CifarResNet: shortcut is 'C', expected one of A, B"),
+    "width": (lambda: build("ResNet", width=0), "Conv2d: expected positive channels"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_said_in_one_line(what):
+    call, message = BAD[what]
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
+        call()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "size"), [("AlexNet", {"hidden": 3}, 63), ("VGG", {"depth": 11, "hidden": 3}, 32), ("ResNet", {}, 1)]
+)
+def test_the_smallest_images_are_large_enough(model, config, size):
+    logits, backward = build(model, **config).eval()(images(2, 3, size, size))
+    assert logits.shape == (2, 7)
+    assert backward(np.ones_like(logits)).shape == (2, 3, size, size)

@@ -1,0 +1,147 @@
+"""Frozen parameters: they get no gradient, as in torch, and the backward does nothing for them."""
+
+import numpy as np
+import pytest
+
+from parity.cases import CASES
+from parity.check import judge, posed
+from parity.standard import Standard
+from parity.twins import builders
+from parity.verdict import Verdict
+from parity_tests.planting import planted
+from scratch.layers import Flatten, Linear, ReLU, Sequential
+from scratch.models import ResNet
+from scratch.module import Parameter, constant
+from scratch.ops import conv2d, linear
+from scratch.optim import AdamW
+
+BY_NAME = {case.name: case for case in CASES}
+RNG = np.random.default_rng(0)
+
+
+def freezing(build, parts):
+    """Builds the model, in either backend, with these parts frozen."""
+
+    def frozen():
+        model = build()
+        for name, module in model.named_modules():
+            if name in parts:
+                module.requires_grad_(False)
+        return model
+
+    return frozen
+
+
+PARTS = {
+    "resnet-10": ("conv1", "bn1", "layer1", "layer2.0.conv1", "layer2.0.downsample"),
+    "resnet-14-eval": ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4"),
+    "vgg-11": ("features", "classifier.3"),
+    "cnn-deep": ("features.1", "classifier"),
+    "gpt": ("wte", "blocks.0"),
+    "mlp": ("layers",),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", PARTS)
+def test_what_is_frozen_has_no_gradient_and_all_else_its_own_in_both_backends(name, dtype):
+    """The gradients' names are compared too."""
+    case, parts = BY_NAME[name], PARTS[name]
+    ours, theirs = (freezing(build, parts) for build in builders(case))
+    assert any(not parameter.requires_grad for parameter in ours().parameters())
+    standard = Standard(theirs, posed(case, 0).problem)
+    assert judge(Verdict(name, case.family, dtype, "cpu", 0), ours, standard).verdict == "ok"
+
+
+def test_a_gradient_that_a_frozen_parameter_gets_is_noticed():
+    case = BY_NAME["resnet-10"]
+    ours, theirs = (freezing(build, PARTS[case.name]) for build in builders(case))
+    standard = Standard(theirs, posed(case, 0).problem)
+    with planted(Parameter.accumulate, "if self.requires_grad:", "if True:"):
+        verdict = judge(Verdict(case.name, case.family, "float64", "cpu", 0), ours, standard, why=False)
+    assert verdict.verdict == "mismatch"
+    assert "bn1.weight" in "".join(finding.tensor for finding in verdict.findings)
+
+
+def test_frozen_and_thawed():
+    model = Sequential(Linear(3, 4), Linear(4, 2)).requires_grad_(False)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert all(parameter.requires_grad for parameter in model.requires_grad_().parameters())
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "options"),
+    [
+        ((5, 7), (3, 7), None),
+        ((2, 4, 6, 5), (6, 2, 3, 2), {"groups": 2}),
+        ((2, 4, 6, 5), (3, 4, 3, 3), {"padding": 1}),
+        ((2, 3, 6, 5), (4, 3, 3, 3), {"stride": 2}),
+        ((2, 32, 6, 5), (33, 32, 3, 3), {"padding": 1}),
+    ],
+    ids=["linear", "groups", "narrowing", "strided", "winograd"],
+)
+@pytest.mark.parametrize("needs", [(False, True, True), (True, False, True), (True, True, False), (True, False, False)], ids=str)
+def test_an_op_does_what_is_needed(x, weight, options, needs):
+    x, bias, weight = (RNG.normal(size=shape).astype(np.float32) for shape in (x, weight[:1], weight))
+    y, backward = linear(x, weight, bias) if options is None else conv2d(x, weight, bias, **options)
+    dy = RNG.normal(size=y.shape).astype(np.float32)
+    for needed, gradient, found in zip(needs, backward(dy), backward(dy, needs), strict=True):
+        if needed:
+            np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-4)
+        else:
+            assert found is None
+
+
+def counted(layer, name, calls):
+    """The layer notes the name whenever its backward runs."""
+    right = layer.forward
+
+    def forward(x):
+        y, backward = right(x)
+        return y, lambda dy: (calls.append(name), backward(dy))[1]
+
+    layer.forward = forward
+
+
+def test_of_constants_the_backward_ends_at_the_last_layer_that_is_trained():
+    model = ResNet(10, classes=3, width=2).requires_grad_(False)
+    model.layer4.requires_grad_()
+    calls = []
+    for name, layer in model.named_children():
+        counted(layer, name, calls)
+    x = RNG.normal(size=(2, 3, 33, 33)).astype(np.float32)
+    with constant(x):
+        y, backward = model(x)
+    assert backward(np.ones_like(y)) is None
+    assert calls == ["fc", "flatten", "avgpool", "layer4"]
+    assert model.layer3.state_dict().keys() == model.layer4.state_dict().keys()
+    assert all(parameter.grad is not None for parameter in model.layer4.parameters())
+    assert not any(p.grad is not None for name, p in model.named_parameters() if not name.startswith("layer4"))
+
+    calls.clear()
+    y, backward = model(x)
+    assert backward(np.ones_like(y)).shape == x.shape
+    assert calls == [name for name, _ in model.named_children()][::-1]
+
+
+def test_layers_without_parameters_before_the_first_that_has_some_are_left_out_too():
+    model = Sequential(Flatten(), ReLU(), Linear(6, 2))
+    calls = []
+    counted(getattr(model, "1"), "relu", calls)
+    x = RNG.normal(size=(4, 2, 3)).astype(np.float32)
+    with constant(x):
+        y, backward = model(x)
+    assert backward(np.ones_like(y)) is None
+    assert calls == []
+
+
+def test_an_optimiser_leaves_what_is_frozen_alone():
+    model = Sequential(Linear(3, 4), Linear(4, 2))
+    getattr(model, "0").requires_grad_(False)
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    optimizer = AdamW(model.parameters(), lr=0.1, weight_decay=0.5)
+    y, backward = model(RNG.normal(size=(5, 3)).astype(np.float32))
+    backward(np.ones_like(y))
+    optimizer.step()
+    moved = {name for name, array in model.state_dict().items() if not np.array_equal(array, before[name])}
+    assert moved == {"1.weight", "1.bias"}
