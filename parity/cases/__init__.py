@@ -12,27 +12,33 @@ from parity.cases import (
     activations,
     attention,
     basics,
+    boxes,
     convolutional,
     full_size,
     gpt,
     losses,
     recurrent,
     recurrent_models,
+    set_prediction,
     transformer_models,
     transformers,
+    vit,
 )
 
 FAMILIES = {
     "activations": activations,
     "attention": attention,
     "basics": basics,
+    "boxes": boxes,
     "convolutional": convolutional,
     "gpt": gpt,
     "losses": losses,
     "recurrent": recurrent,
     "recurrent models": recurrent_models,
+    "set prediction": set_prediction,
     "transformers": transformers,
     "transformer models": transformer_models,
+    "vit": vit,
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from parity.counterfactuals import (
     activation,
     attention,
+    boxes,
     cells,
     convolution,
     dropout,
@@ -24,6 +25,7 @@ from parity.counterfactuals import (
     recurrent,
     row_normalisation,
     sequences,
+    set_prediction,
 )
 from parity.counterfactuals.options import other_options
 
@@ -32,6 +34,7 @@ Wrong = Callable[..., Any]
 TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **activation.TABLE,
     **attention.TABLE,
+    **boxes.TABLE,
     **cells.TABLE,
     **convolution.TABLE,
     **dropout.TABLE,
@@ -43,6 +46,7 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **recurrent.TABLE,
     **row_normalisation.TABLE,
     **sequences.TABLE,
+    **set_prediction.TABLE,
 }
 
 

@@ -7,6 +7,7 @@ from parity_tests.faults import (
     activations,
     attention,
     basics,
+    boxes,
     convolutional,
     feed_forward,
     gpt,
@@ -19,7 +20,9 @@ from parity_tests.faults import (
     recurrent_models,
     row_norms,
     schedules,
+    set_prediction,
     transformer_models,
+    vit,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -28,6 +31,8 @@ FAMILIES = {
     "activations": activations.FAULTS,
     "convolutional": convolutional.FAULTS,
     "losses": losses.FAULTS,
+    "boxes": boxes.FAULTS,
+    "set prediction": set_prediction.FAULTS,
     "recurrent ops": recurrent.FAULTS,
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
@@ -37,6 +42,7 @@ FAMILIES = {
     "feed-forward blocks": feed_forward.FAULTS,
     "transformer models": transformer_models.FAULTS,
     "gpt": gpt.FAULTS,
+    "vit": vit.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
     "schedules": schedules.FAULTS,

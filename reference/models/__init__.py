@@ -9,5 +9,17 @@ from reference.models.name_generator import NameGenerator
 from reference.models.sentiment_classifier import SentimentClassifier
 from reference.models.seq2seq import Seq2Seq
 from reference.models.transformer import Transformer
+from reference.models.vit import ViT
 
-__all__ = ["BERT", "CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]
+__all__ = [
+    "BERT",
+    "CNN",
+    "GPT",
+    "MLP",
+    "CharLanguageModel",
+    "NameGenerator",
+    "SentimentClassifier",
+    "Seq2Seq",
+    "Transformer",
+    "ViT",
+]

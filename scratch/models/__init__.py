@@ -9,5 +9,17 @@ from scratch.models.name_generator import NameGenerator
 from scratch.models.sentiment_classifier import SentimentClassifier
 from scratch.models.seq2seq import Seq2Seq
 from scratch.models.transformer import Transformer
+from scratch.models.vit import ViT
 
-__all__ = ["BERT", "CNN", "GPT", "MLP", "CharLanguageModel", "NameGenerator", "SentimentClassifier", "Seq2Seq", "Transformer"]
+__all__ = [
+    "BERT",
+    "CNN",
+    "GPT",
+    "MLP",
+    "CharLanguageModel",
+    "NameGenerator",
+    "SentimentClassifier",
+    "Seq2Seq",
+    "Transformer",
+    "ViT",
+]
