@@ -62,7 +62,7 @@ def test_no_boxes_at_all():
     assert nms(none, np.zeros(0, np.float32), 0.5)[0].tolist() == []
 
 
-@pytest.mark.parametrize("formats", itertools.product(("xyxy", "xywh", "cxcywh"), repeat=2), ids="-".join)
+@pytest.mark.parametrize("formats", [*itertools.product(("xyxy", "xywh", "cxcywh"), repeat=2)], ids="-".join)
 def test_formats_go_there_and_back(formats):
     rng = np.random.default_rng(0)
     corner = rng.normal(size=(5, 2))

@@ -3,14 +3,20 @@
 from typing import Any
 
 from parity.case import ParityCase
-from parity.cases.convolutional import images
+from parity.cases.convolutional import Inputs, images
+
+
+def table(positions: int) -> Inputs:
+    """Learned positions."""
+    return lambda draw: {"positions": draw.normal(1, positions, 7)}
+
 
 OPS = [
     ParityCase(
         f"interpolate_positions-{name}",
         "ops.interpolate_positions",
         "positions.interpolate_positions",
-        lambda draw, T=first + grid[0] * grid[1]: {"positions": draw.normal(1, T, 7)},
+        table(first + grid[0] * grid[1]),
         {"grid": grid, "size": size},
     )
     for name, first, grid, size in (
@@ -27,7 +33,7 @@ LAYERS = [
         f"SelfAttention{suffix}",
         "layers.SelfAttention",
         "layers.SelfAttention",
-        lambda draw, T=T: {"x": draw.normal(3, T, 15)},
+        images(3, T, 15),
         {"embed_dim": 15, "num_heads": heads},
     )
     for suffix, T, heads in (("", 13, 3), ("-one-head", 13, 1), ("-long", 131, 5))

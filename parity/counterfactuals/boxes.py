@@ -90,7 +90,8 @@ def focal(
     loss = loss * focus ** {"gamma 1": 1, "gamma 0": 0}.get(change, gamma)
     if alpha is not None:
         weight = alpha * target + (1 - alpha) * (1 - target)
-        loss, plain = loss * {"unbalanced": 1, "alpha swapped": 1 - weight, "alpha": alpha}.get(change, weight), plain * weight
+        wrong = {"unbalanced": torch.ones_like(weight), "alpha swapped": 1 - weight, "alpha": torch.full_like(weight, alpha)}
+        loss, plain = loss * wrong.get(change, weight), plain * weight
     return _reduced(graft(plain, loss) if change == "focus constant" else loss, reduction, change)
 
 

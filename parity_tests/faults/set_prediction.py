@@ -113,8 +113,8 @@ LOSS = [
     ),
     loss(
         "set_loss: default weights in the matching",
-        ", box_weight, giou_weight\n    )",
-        "\n    )",
+        ", box_weight, giou_weight)\n    matched",
+        ")\n    matched",
         "forward",
         "default weights",
         cases=("set_loss-weights",),

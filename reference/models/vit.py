@@ -10,6 +10,7 @@ from reference.layers import SelfAttention
 from reference.positions import interpolate_positions
 
 EPS = 1e-6
+ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # at first
 SIZES = {  # of table 1, and the smaller ones of Touvron et al. 2021, table 1: ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
     "Ti": {"width": 192, "layers": 12, "heads": 3, "feed_forward": 768},
     "S": {"width": 384, "layers": 12, "heads": 6, "feed_forward": 1536},
@@ -27,11 +28,14 @@ class EncoderBlock(nn.Module):
         self.self_attention = SelfAttention(width, heads)
         self.dropout = nn.Dropout(dropout)
         self.ln_2 = nn.LayerNorm(width, EPS)
-        first, second = nn.Linear(width, feed_forward), nn.Linear(feed_forward, width)
-        for linear in (first, second):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.normal_(linear.bias, std=1e-6)
-        self.mlp = nn.Sequential(first, nn.GELU(), nn.Dropout(dropout), second, nn.Dropout(dropout))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, feed_forward), nn.GELU(), nn.Dropout(dropout), nn.Linear(feed_forward, width), nn.Dropout(dropout)
+        )
+        for parameter in self.mlp.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.normal_(parameter, std=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.self_attention(self.ln_1(x)))
@@ -102,13 +106,13 @@ class ViT(nn.Module):
         self.pool, self.patch = pool, (patch_size, patch_size) if isinstance(patch_size, int) else patch_size
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.conv_proj = nn.Conv2d(in_channels, width, self.patch, stride=self.patch)
+        nn.init.normal_(self.conv_proj.weight, std=(in_channels * self.patch[0] * self.patch[1]) ** -0.5)
         grid = self._grid((image_size, image_size) if isinstance(image_size, int) else image_size)
         self.encoder = Encoder(grid, width, layers, heads, feed_forward, dropout)
-        head = nn.Linear(width, classes)
-        self.heads = nn.Sequential(OrderedDict(head=head))
-        nn.init.normal_(self.conv_proj.weight, std=(in_channels * self.patch[0] * self.patch[1]) ** -0.5)
-        for zero in (self.conv_proj.bias, head.weight, head.bias):
-            nn.init.zeros_(zero)
+        self.heads = nn.Sequential(OrderedDict(head=nn.Linear(width, classes)))
+        for name, parameter in self.named_parameters():
+            if name in ZERO:
+                nn.init.zeros_(parameter)
 
     def forward(self, images: Tensor) -> Tensor:
         x, grid = self._embed(images)

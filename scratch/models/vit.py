@@ -1,5 +1,7 @@
 """The Vision Transformer: images as sequences of patches (Dosovitskiy et al. 2021)."""
 
+from typing import Any
+
 import numpy as np
 
 from scratch.layers import GELU, Conv2d, Dropout, LayerNorm, Linear, SelfAttention, Sequential
@@ -9,6 +11,7 @@ from scratch.ops.checks import divides, one_of, pair
 from scratch.ops.interpolate_positions import interpolate_positions
 
 EPS = 1e-6
+ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # at first
 SIZES = {  # of table 1, and the smaller ones of Touvron et al. 2021, table 1: ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
     "Ti": {"width": 192, "layers": 12, "heads": 3, "feed_forward": 768},
     "S": {"width": 384, "layers": 12, "heads": 6, "feed_forward": 1536},
@@ -25,11 +28,12 @@ class EncoderBlock(Module):
         self.self_attention = SelfAttention(width, heads)
         self.dropout = Dropout(dropout)
         self.ln_2 = LayerNorm(width, EPS)
-        first, second = Linear(width, feed_forward), Linear(feed_forward, width)
-        for linear in (first, second):
-            xavier_uniform_(linear.weight)
-            normal_(linear.bias, 1e-6)
-        self.mlp = Sequential(first, GELU(), Dropout(dropout), second, Dropout(dropout))
+        self.mlp = Sequential(Linear(width, feed_forward), GELU(), Dropout(dropout), Linear(feed_forward, width), Dropout(dropout))
+        for parameter in self.mlp.parameters():
+            if parameter.data.ndim > 1:
+                xavier_uniform_(parameter)
+            else:
+                normal_(parameter, 1e-6)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         normed, ln_1_backward = self.ln_1(x)
@@ -74,6 +78,7 @@ class Encoder(Module):
         """The weights (layers, B, heads, T, T) of a call, T = 1 + H W."""
         x, _ = self._placed(x, grid)
         weights = []
+        layer: Any
         for _, layer in self.layers.named_children():
             normed, _ = layer.ln_1(x)
             weights.append(layer.self_attention.attend(normed))
@@ -125,11 +130,10 @@ class ViT(Module):
         normal_(self.conv_proj.weight, (in_channels * self.patch[0] * self.patch[1]) ** -0.5)
         grid = self._grid(pair("ViT", "image_size", image_size, 1))
         self.encoder = Encoder(grid, width, layers, heads, feed_forward, dropout)
-        head = Linear(width, classes)
-        head.weight.data = np.zeros_like(head.weight.data)
-        for bias in (self.conv_proj.bias, head.bias):
-            bias.data = np.zeros_like(bias.data)
-        self.heads = Sequential({"head": head})
+        self.heads = Sequential({"head": Linear(width, classes)})
+        for name, parameter in self.named_parameters():
+            if name in ZERO:
+                parameter.data = np.zeros_like(parameter.data)
 
     def forward(self, images: Array) -> tuple[Array, Backward]:
         x, grid, embed_backward = self._embed(images)

@@ -28,9 +28,8 @@ def set_loss(
     """
     check_set("set_loss", logits, boxes, labels, target_boxes)
     B, Q, classes = logits.shape
-    cost, _ = matching_cost(
-        *(a.astype(np.float64) for a in (logits, boxes)), labels, target_boxes.astype(np.float64), box_weight, giou_weight
-    )
+    exact_logits, exact_boxes, exact_targets = (a.astype(np.float64) for a in (logits, boxes, target_boxes))
+    cost, _ = matching_cost(exact_logits, exact_boxes, labels, exact_targets, box_weight, giou_weight)
     matched, _ = bipartite_matching(cost, labels >= 0)
     image, target = np.nonzero(matched >= 0)
     query = matched[image, target]
