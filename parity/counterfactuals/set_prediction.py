@@ -123,7 +123,7 @@ def sinusoidal_positions_2d(x: Tensor, present: Tensor, normalize: bool = True, 
     seen = torch.ones_like(present) if change == "padding" else present
     counted = []
     for axis in (1, 2):
-        places = seen.cumsum(axis, dtype=torch.float64) - (change == "from 0")
+        places = seen.cumsum(axis, dtype=torch.float64) - int(change == "from 0")
         last = places.amax(axis, keepdim=True)
         last = torch.full_like(last, x.shape[axis + 1]) if change == "whole map" else last
         whole = 1.0 if change == "no turn" else math.pi if change == "half a turn" else 2 * math.pi

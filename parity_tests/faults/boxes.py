@@ -53,6 +53,7 @@ FORMATS = [
         "np.linalg.inv(FORMATS[out_fmt])",
         "forward",
         "takes in_fmt for xyxy|not convert",
+        cases=("box_convert-cxcywh-xyxy", "box_convert-xywh-cxcywh"),
     ),
     convert(
         "box_convert: the corner for the centre",
@@ -80,8 +81,14 @@ FORMATS = [
     ),
     convert("box_convert: the gradient converted like the boxes", "dy @ change", "dy @ change.T", "backward", None),
     area("box_area: sum of the sides", "sides[..., 0] * sides[..., 1]", "sides[..., 0] + sides[..., 1]", "forward", None),
-    area("box_area: sides swapped in the gradient", "sides[..., ::-1]", "sides", "backward", None),
-    area("box_area: gradient of the first corner not negated", "[-dsides, dsides]", "[dsides, dsides]", "backward", None),
+    area("box_area: sides swapped in the gradient", "sides[..., ::-1]", "sides", "backward", "right numbers in the wrong order"),
+    area(
+        "box_area: gradient of the first corner not negated",
+        "[-dsides, dsides]",
+        "[dsides, dsides]",
+        "backward",
+        "factor that is constant along axis 0",
+    ),
     area("box_area: gradient to the second corner alone", "[-dsides, dsides]", "[0 * dsides, dsides]", "backward", None),
 ]
 
@@ -178,7 +185,14 @@ OVERLAPS = [
         "forward",
         "leaves the box around both out",
     ),
-    giou("generalized_box_iou: what is empty added", "iou - (around", "iou + (around", "forward", None),
+    giou(
+        "generalized_box_iou: what is empty added",
+        "iou - (around",
+        "iou + (around",
+        "forward",
+        None,
+        cases=("generalized_box_iou", "generalized_box_iou_loss-none"),
+    ),
     giou(
         "generalized_box_iou: divided by the union",
         "(around - union) / around,",
@@ -245,13 +259,6 @@ SUPPRESSION = [
         "returns the numbers in order",
     ),
     nms("nms: those suppressed kept", "left[iou <= iou_threshold]", "left[iou > iou_threshold]", "forward", None),
-    nms(
-        "nms: only the next box compared",
-        "left = left[iou <= iou_threshold]",
-        "left = left[1:] if (iou[:1] > iou_threshold).any() else left",
-        "forward",
-        None,
-    ),
 ]
 
 FOCAL = [

@@ -54,7 +54,13 @@ MATCHING = [
         "default weights",
         cases=("matching_cost-weights",),
     ),
-    cost("matching_cost: the last class for padding, not 0", "np.where(labels[:, None] < 0, 0, cost)", "cost", "forward", None),
+    cost(
+        "matching_cost: the last class for padding, not 0",
+        "np.where(labels[:, None] < 0, 0, cost)",
+        "cost",
+        "forward",
+        "differs only where y is 0",
+    ),
     match(
         "bipartite_matching: at the highest cost",
         "costs[:, there].T)",
@@ -76,7 +82,7 @@ MATCHING = [
         "matched[image, there] = linear_sum_assignment(costs.T)[1][there]",
         "forward",
         "objects that are not there",
-        cases=("bipartite_matching-ties",),
+        cases=("bipartite_matching",),
     ),
     match(
         "bipartite_matching: objects for queries",
@@ -141,7 +147,7 @@ LOSS = [
         "dboxes[image, query] = dfound",
         "dboxes[image, target] = dfound",
         "backward",
-        None,
+        "right numbers in the wrong order",
         cases=("set_loss", "set_loss-weights"),
     ),
     loss("set_loss: no gradient of the overlap", "dfound + corners_backward(dcorners)", "dfound", "backward", None),
@@ -179,7 +185,11 @@ PLACES = [
         "counts from 0",
     ),
     positions(
-        "sinusoidal_positions_2d: not normalised", "if normalize:", "if not normalize:", "forward", "normalises where it should not"
+        "sinusoidal_positions_2d: not normalised",
+        "if normalize:",
+        "if not normalize:",
+        "forward",
+        "normalises where it should not|takes normalize = False",
     ),
     positions(
         "sinusoidal_positions_2d: without 2π",
