@@ -150,7 +150,14 @@ LOSS = [
         "right numbers in the wrong order",
         cases=("set_loss", "set_loss-weights"),
     ),
-    loss("set_loss: no gradient of the overlap", "dfound + corners_backward(dcorners)", "dfound", "backward", None),
+    loss(
+        "set_loss: no gradient of the overlap",
+        "dfound + corners_backward(dcorners)",
+        "dfound",
+        "backward",
+        None,
+        cases=("set_loss", "set_loss-weights"),
+    ),
     loss(
         "set_loss: no gradient of the distance",
         "dfound + corners_backward(dcorners)",
