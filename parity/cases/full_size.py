@@ -3,8 +3,10 @@
 from typing import Any
 
 from parity.case import ParityCase
+from parity.cases.convolutional import images
 from parity.cases.recurrent_models import Inputs
 from parity.inputs import Draw
+from scratch.models.vit import SIZES
 
 
 def text(B: int, T: int, vocabulary: int) -> Inputs:
@@ -23,5 +25,12 @@ CASES = [
         "models.GPT",
         text(1, 64, 50257),
         {"vocab_size": 50257, "context": 1024, "width": 768, "layers": 12, "heads": 12},
+    ),
+    ParityCase(
+        "vit-b16-full-size",
+        "models.ViT",
+        "models.ViT",
+        images(2, 3, 224, 224),
+        {"in_channels": 3, "image_size": 224, "patch_size": 16, "classes": 1000} | SIZES["B"],
     ),
 ]

@@ -11,11 +11,11 @@ from scratch.ops.linear import linear
 
 
 class SelfAttention(Module):
-    """x (B, T, embed_dim) attends itself in num_heads heads (Vaswani et al. 2017, section 3.2.2), with the names, the shapes and
-    the initial distributions of the parameters of torch.nn.MultiheadAttention.
+    """num_heads heads in which x (B, T, embed_dim) attends itself (Vaswani et al. 2017, section 3.2.2).
 
-    Those of queries, keys and values lie in one array, in this order, so that one matrix product makes all three;
-    MultiheadAttention has them apart, for sequences that differ.
+    The parameters have the names, shapes and initial distributions of those of torch.nn.MultiheadAttention: one array has
+    those of queries, keys and values, in this order, so that one matrix product makes all three. MultiheadAttention of
+    this package has them apart, for sequences that differ.
     """
 
     def __init__(self, embed_dim: int, num_heads: int):
