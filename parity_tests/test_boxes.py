@@ -164,6 +164,10 @@ BAD = {
     "boxes in a batch": (lambda: nms(f64(2, 3, 4), f64(2, 3), 0.5), "nms: expected boxes (N, 4), got (2, 3, 4)"),
     "scores": (lambda: nms(f64(3, 4), f64(2), 0.5), "nms: expected scores of shape (3,), got (2,)"),
     "a box of negative size": (lambda: nms(NEGATIVE, f64(2), 0.5), "nms: boxes hold [3.0, 0.0, 2.0, 1.0], a box of negative size"),
+    "scores of another dtype": (
+        lambda: nms(f64(3, 4), np.zeros(3, np.float32), 0.5),
+        "nms: expected one floating-point dtype, got boxes float64, scores float32",
+    ),
     "threshold": (lambda: nms(f64(3, 4), f64(3), 50), "nms: iou_threshold is 50, expected 0 to 1"),
     "alpha": (
         lambda: sigmoid_focal_loss(f64(3), f64(3), alpha=-1),

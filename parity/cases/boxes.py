@@ -37,6 +37,11 @@ def partners(draw: Draw) -> dict[str, Array]:
     return {"boxes1": anywhere(draw, 5, 13), "boxes2": anywhere(draw, 5, 13)}
 
 
+def aligned_partners(draw: Draw) -> dict[str, Array]:
+    """The same for boxes between which there are ties, the first of each kind with its like."""
+    return {"boxes1": aligned(draw, 23), "boxes2": aligned(draw, 23)}
+
+
 def scored(draw: Draw) -> dict[str, Array]:
     """Boxes with scores, several of which are equal."""
     boxes = aligned(draw, 40)
@@ -74,6 +79,13 @@ CASES = [
         for suffix, inputs in (("", two_sets), ("-aligned", two_aligned_sets))
     ),
     *reductions("generalized_box_iou_loss", "ops.generalized_box_iou_loss", "boxes.generalized_box_iou_loss", partners),
+    ParityCase(
+        "generalized_box_iou_loss-aligned",
+        "ops.generalized_box_iou_loss",
+        "boxes.generalized_box_iou_loss",
+        aligned_partners,
+        {"reduction": "none"},
+    ),
     *(
         ParityCase(f"nms-{threshold}", "ops.nms", "boxes.nms", scored, {"iou_threshold": threshold})
         for threshold in (0.0, 0.3, 0.5, 1.0)

@@ -9,30 +9,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import reference.boxes as right
 from parity.counterfactuals.graft import graft
-from reference.boxes import box_convert
 
 
-def convert(boxes: Tensor, in_fmt: str, out_fmt: str, *, change: str) -> Tensor:
+def box_convert(boxes: Tensor, in_fmt: str, out_fmt: str, *, change: str = "") -> Tensor:
     """Other formats with one change."""
     if change == "swapped":
-        return box_convert(boxes, out_fmt, in_fmt)
-    if change in ("xyxy", "xywh", "cxcywh"):
-        return box_convert(boxes, change, out_fmt)
+        return right.box_convert(boxes, out_fmt, in_fmt)
     if change == "unchanged":
         return boxes
+    if change == "whole sides" and in_fmt == "cxcywh":
+        centre, sides = boxes.split(2, dim=-1)
+        return right.box_convert(torch.cat((centre, 2 * sides), dim=-1), in_fmt, out_fmt)
+    y = right.box_convert(boxes, change if change in ("xyxy", "xywh", "cxcywh") else in_fmt, out_fmt)
     if change == "rows first":
-        return box_convert(boxes, in_fmt, out_fmt)[..., [1, 0, 3, 2]]
-    if change == "whole sides":
-        first, second = boxes.split(2, dim=-1)
-        return torch.cat((first - second, first + second), dim=-1) if in_fmt == "cxcywh" else boxes
-    return graft(box_convert(boxes, in_fmt, out_fmt), boxes)
+        return y[..., [1, 0, 3, 2]]
+    return graft(y, boxes) if change == "not in the backward" else y
 
 
-def iou(boxes1: Tensor, boxes2: Tensor, *, change: str = "", generalized: bool = False, pairs: bool = True) -> Tensor:
+def box_iou(boxes1: Tensor, boxes2: Tensor, *, change: str = "", generalized: bool = False, pairs: bool = True) -> Tensor:
     """Intersection over union, or the generalised one, of pairs or of partners, with one change."""
     if change in ("xywh", "cxcywh"):
-        boxes1, boxes2 = (box_convert(boxes, change, "xyxy") for boxes in (boxes1, boxes2))
+        boxes1, boxes2 = (right.box_convert(boxes, change, "xyxy") for boxes in (boxes1, boxes2))
     boxes1 = boxes1[:, None] if pairs else boxes1
     pixel = float(change == "pixels")
     low, high = torch.maximum(boxes1[..., :2], boxes2[..., :2]), torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
@@ -57,18 +56,18 @@ def iou(boxes1: Tensor, boxes2: Tensor, *, change: str = "", generalized: bool =
     return y - (around - union) / (covered if change == "by the union" else around)
 
 
-def giou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "mean", *, change: str) -> Tensor:
+def generalized_box_iou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "mean", *, change: str = "") -> Tensor:
     """The loss of partners with one change."""
-    loss = 1 - iou(boxes1, boxes2, change=change, generalized=True, pairs=False)
+    loss = 1 - box_iou(boxes1, boxes2, change=change, generalized=True, pairs=False)
     return _reduced(loss, reduction, change)
 
 
-def suppression(boxes: Tensor, scores: Tensor, iou_threshold: float, *, change: str) -> Tensor:
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, *, change: str = "") -> Tensor:
     """Non-maximum suppression with one change."""
     order = scores.argsort(descending=change != "lowest first", stable=True)
     if change == "last of equal":
         order = scores.flip(0).argsort(descending=True, stable=True).neg() + len(scores) - 1
-    overlap = iou(boxes[order], boxes[order], change=change)
+    overlap = box_iou(boxes[order], boxes[order], change=change)
     repeats = overlap >= iou_threshold if change == "at the threshold" else overlap > iou_threshold
     kept = torch.ones_like(order, dtype=torch.bool)
     for i in range(len(order)):
@@ -77,8 +76,8 @@ def suppression(boxes: Tensor, scores: Tensor, iou_threshold: float, *, change: 
     return order[kept].sort().values if change == "in their order" else order[kept]
 
 
-def focal(
-    input: Tensor, target: Tensor, alpha: float | None = 0.25, gamma: float = 2.0, reduction: str = "mean", *, change: str
+def sigmoid_focal_loss(
+    input: Tensor, target: Tensor, alpha: float | None = 0.25, gamma: float = 2.0, reduction: str = "mean", *, change: str = ""
 ) -> Tensor:
     """The focal loss with one change."""
     p = input.sigmoid()
@@ -93,6 +92,9 @@ def focal(
         wrong = {"unbalanced": torch.ones_like(weight), "alpha swapped": 1 - weight, "alpha": torch.full_like(weight, alpha)}
         loss, plain = loss * wrong.get(change, weight), plain * weight
     return _reduced(graft(plain, loss) if change == "focus constant" else loss, reduction, change)
+
+
+generalized_box_iou = partial(box_iou, generalized=True)
 
 
 def _reduced(loss: Tensor, reduction: str, change: str) -> Tensor:
@@ -129,7 +131,7 @@ _of_mean = {
 
 TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
     "box_convert": _with(
-        convert,
+        box_convert,
         {
             "swapped": "converts the other way",
             "unchanged": "does not convert",
@@ -141,11 +143,11 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             "not in the backward": "does not convert the gradient back",
         },
     ),
-    "box_iou": _with(iou, _of_iou),
-    "generalized_box_iou": _with(partial(iou, generalized=True), _of_giou),
-    "generalized_box_iou_loss": _with(giou_loss, {**_of_giou, **_of_mean}),
+    "box_iou": _with(box_iou, _of_iou),
+    "generalized_box_iou": _with(generalized_box_iou, _of_giou),
+    "generalized_box_iou_loss": _with(generalized_box_iou_loss, {**_of_giou, **_of_mean}),
     "nms": _with(
-        suppression,
+        nms,
         {
             "at the threshold": "suppresses boxes whose overlap is the threshold; it is to be above",
             "last of equal": "takes the last of equal scores first; it is the first of them",
@@ -160,7 +162,7 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
         },
     ),
     "sigmoid_focal_loss": _with(
-        focal,
+        sigmoid_focal_loss,
         {
             "easy ones": "weighs by p_t, the easy ones most; it is 1 - p_t",
             "gamma 1": "takes gamma = 1",

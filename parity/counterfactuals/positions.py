@@ -98,7 +98,7 @@ def relative_position_bucket(
     return bucket
 
 
-def interpolate_positions(positions: Tensor, grid: tuple[int, int], size: tuple[int, int], *, change: str) -> Tensor:
+def interpolate_positions(positions: Tensor, grid: tuple[int, int], size: tuple[int, int], *, change: str = "") -> Tensor:
     """Another grid's positions with one change."""
     (h, w), (H, W) = grid, size
     first, table = positions.tensor_split([positions.shape[1] - h * w], dim=1)

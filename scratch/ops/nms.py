@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, iou_and_union
-from scratch.ops.checks import has_shape
+from scratch.ops.checks import has_shape, one_float_dtype
 
 
 def nms(boxes: Array, scores: Array, iou_threshold: float) -> tuple[Array, Backward]:
@@ -13,6 +13,7 @@ def nms(boxes: Array, scores: Array, iou_threshold: float) -> tuple[Array, Backw
     Box by box in this order, of equal scores the first in the array first, each that is left takes those after it away with
     which its intersection over union is above the threshold (Girshick et al. 2014, section 2.2). There is no gradient.
     """
+    one_float_dtype("nms", boxes=boxes, scores=scores)
     are_boxes("nms", boxes=boxes)
     if boxes.ndim != 2:
         raise ValueError(f"nms: expected boxes (N, 4), got {boxes.shape}")
