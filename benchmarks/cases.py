@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from parity.case import ParityCase
 from parity.inputs import Draw
+from scratch.module import Array
 
 Inputs = Callable[[Draw], dict[str, Any]]
 
@@ -74,6 +77,15 @@ def attended(B: int, H: int, T: int, D: int) -> Inputs:
 def labelled(rows: int, classes: int) -> Inputs:
     """Rows of logits with their labels."""
     return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
+
+
+def overlapping(n: int, m: int) -> Inputs:
+    """Two sets of boxes."""
+
+    def boxes(draw: Draw, count: int) -> Array:
+        return np.concatenate([corner := draw.normal(count, 2), corner + draw.positive(count, 2)], axis=1)
+
+    return lambda draw: {"boxes1": boxes(draw, n), "boxes2": boxes(draw, m)}
 
 
 def tokens(*shape: int, vocabulary: int) -> Inputs:
@@ -148,6 +160,8 @@ ROW_OPS = [
     ParityCase("softmax", "ops.softmax", f"{F}.softmax", normal(4096, 1000), {"dim": -1}),
     ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),
     ParityCase("cross_entropy-50257", "ops.cross_entropy", f"{F}.cross_entropy", labelled(256, 50257)),
+    ParityCase("box_iou-1000x100", "ops.box_iou", "boxes.box_iou", overlapping(1000, 100)),
+    ParityCase("generalized_box_iou-1000x100", "ops.generalized_box_iou", "boxes.generalized_box_iou", overlapping(1000, 100)),
 ]
 
 IMAGE_MODELS = [
@@ -170,6 +184,22 @@ IMAGE_MODELS += [
         "models.ResNet",
         normal(32, 3, 32, 32),
         {"depth": 18, "classes": 10, "small_images": True},
+    ),
+    ParityCase(
+        "vit-6x192",
+        "models.ViT",
+        "models.ViT",
+        normal(32, 3, 32, 32),
+        {
+            "in_channels": 3,
+            "image_size": 32,
+            "patch_size": 4,
+            "classes": 10,
+            "width": 192,
+            "layers": 6,
+            "heads": 3,
+            "feed_forward": 768,
+        },
     ),
 ]
 ROW_MODELS = [

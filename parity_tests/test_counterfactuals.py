@@ -7,17 +7,21 @@ import numpy as np
 import pytest
 
 from parity.cases import attention as attention_cases
-from parity.cases import basics, recurrent, segmentation, transformers
+from parity.cases import basics, recurrent, segmentation, transformers, vit
+from parity.cases import boxes as box_cases
+from parity.cases import set_prediction as set_cases
 from parity.check import posed
 from parity.counterfactuals import (
     TABLE,
     attention,
+    boxes,
     cells,
     group_normalisation,
     positions,
     resizing,
     row_normalisation,
     schedule,
+    set_prediction,
     transposed,
 )
 from parity.counterfactuals.recurrent import kernel
@@ -31,14 +35,14 @@ RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}
 RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
 RIGHT["scaled_dot_product_attention"] = attention.attention
 RIGHT |= {name: getattr(row_normalisation, name) for name in row_normalisation.TABLE}
-RIGHT |= {name: getattr(positions, name) for name in positions.TABLE}
+RIGHT |= {name: getattr(module, name) for module in (positions, boxes, set_prediction) for name in module.TABLE}
 RIGHT |= {
     "conv_transpose2d": transposed.conv_transpose2d,
     "group_norm": group_normalisation.group_norm,
     "interpolate": resizing.interpolate,
 }
 CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
-CASES += [*attention_cases.CASES, *transformers.CASES, *segmentation.CASES]
+CASES += [*attention_cases.CASES, *transformers.CASES, *segmentation.CASES, *box_cases.CASES, *set_cases.CASES, *vit.OPS]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
 

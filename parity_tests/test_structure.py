@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+import reference.boxes
 import reference.functional
 import reference.layers
+import reference.matching
 import reference.models
 import reference.positions
 import scratch.layers
@@ -23,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 OURS = {"scratch", "reference", "parity", "parity_tests", "benchmarks", "examples"}
 MAY_IMPORT = {
     "scratch": {"scratch", "numpy", "scipy"},
-    "reference": {"reference", "torch"},
+    "reference": {"reference", "torch", "scipy"},
 }
 MODULE_CASES = [case for case in CASES if not case.scratch.startswith("ops.") and case.training]
 
@@ -102,7 +104,7 @@ def test_layers_that_torch_lacks_have_one_signature(name):
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
 def test_ops_take_torchs_arguments(name):
-    libraries = reference.functional, reference.positions, torch.nn.functional, torch
+    libraries = reference.boxes, reference.functional, reference.matching, reference.positions, torch.nn.functional, torch
     theirs = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         signature = inspect.signature(theirs).parameters

@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import wrap_torch_function
 
 
@@ -18,6 +19,19 @@ def sinusoidal_positions(x: Tensor, positions: Tensor, base: float = 10000.0) ->
     angles = positions[..., None] * rates
     table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., :width]
     return x + table.to(x.dtype)
+
+
+@wrap_torch_function(lambda x, present, *others, **options: (x, present))
+def sinusoidal_positions_2d(x: Tensor, present: Tensor, normalize: bool = True, base: float = 10000.0) -> Tensor:
+    """Sines and cosines of the rows, in the first half of x's channels, and of the columns of what is `present`, in its shape."""
+    width = x.shape[1] // 2
+    rates = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=x.device) / width)
+    rows, columns = (present.cumsum(axis, dtype=torch.float64) for axis in (1, 2))
+    if normalize:
+        rows, columns = (2 * math.pi * n / (n.amax(axis, keepdim=True) + 1e-6) for axis, n in ((1, rows), (2, columns)))
+    angles = torch.stack((rows, columns), dim=1)[..., None] * rates  # (B, 2, H, W, width / 2)
+    table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., :width]
+    return table.movedim(-1, 2).flatten(1, 2).to(x.dtype)
 
 
 @wrap_torch_function(lambda x, *others, **options: (x,))
@@ -51,3 +65,15 @@ def relative_position_bucket(
     share = torch.log(distance.clamp(min=1).double() / exact) / math.log(max_distance / exact)  # of the way to max_distance
     far = exact + (share * (num_buckets - exact)).long()
     return buckets + torch.where(distance < exact, distance, far.clamp(max=num_buckets - 1))
+
+
+@wrap_torch_function(lambda positions, *others, **options: (positions,))
+def interpolate_positions(positions: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """A table (1, P + h w, D) for a grid (h, w) of patches to one (1, P + H W, D) for a grid (H, W), but for its first P."""
+    if tuple(grid) == tuple(size):
+        return positions
+    h, w = grid
+    first, table = positions.tensor_split([positions.shape[1] - h * w], dim=1)
+    image = table.unflatten(1, (h, w)).permute(0, 3, 1, 2)
+    resized = F.interpolate(image, tuple(size), mode="bicubic", align_corners=False)
+    return torch.cat((first, resized.flatten(2).transpose(1, 2)), dim=1)

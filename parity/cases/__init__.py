@@ -12,6 +12,7 @@ from parity.cases import (
     activations,
     attention,
     basics,
+    boxes,
     classifiers,
     convolutional,
     full_size,
@@ -20,14 +21,17 @@ from parity.cases import (
     recurrent,
     recurrent_models,
     segmentation,
+    set_prediction,
     transformer_models,
     transformers,
+    vit,
 )
 
 FAMILIES = {
     "activations": activations,
     "attention": attention,
     "basics": basics,
+    "boxes": boxes,
     "convolutional": convolutional,
     "classifiers": classifiers,
     "gpt": gpt,
@@ -35,8 +39,10 @@ FAMILIES = {
     "recurrent": recurrent,
     "recurrent models": recurrent_models,
     "segmentation": segmentation,
+    "set prediction": set_prediction,
     "transformers": transformers,
     "transformer models": transformer_models,
+    "vit": vit,
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from parity.case import ParityCase
 from parity.cases.convolutional import Inputs, images
 from parity.inputs import Draw
+from scratch.models.vit import SIZES
 
 
 def text(B: int, T: int, vocabulary: int) -> Inputs:
@@ -33,5 +34,12 @@ CASES = [
         images(2, 3, 224, 224),
         {"depth": 50},
         scales={"bn3.weight": 2**-3},  # the blocks add little, or one rounding opens and closes ReLUs in all those behind it
+    ),
+    ParityCase(
+        "vit-b16-full-size",
+        "models.ViT",
+        "models.ViT",
+        images(2, 3, 224, 224),
+        {"in_channels": 3, "image_size": 224, "patch_size": 16, "classes": 1000} | SIZES["B"],
     ),
 ]

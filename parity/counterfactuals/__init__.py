@@ -13,6 +13,7 @@ from typing import Any
 from parity.counterfactuals import (
     activation,
     attention,
+    boxes,
     cells,
     convolution,
     dropout,
@@ -27,6 +28,7 @@ from parity.counterfactuals import (
     resizing,
     row_normalisation,
     sequences,
+    set_prediction,
     transposed,
 )
 from parity.counterfactuals.options import other_options
@@ -36,6 +38,7 @@ Wrong = Callable[..., Any]
 TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **activation.TABLE,
     **attention.TABLE,
+    **boxes.TABLE,
     **cells.TABLE,
     **convolution.TABLE,
     **dropout.TABLE,
@@ -50,6 +53,7 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **resizing.TABLE,
     **row_normalisation.TABLE,
     **sequences.TABLE,
+    **set_prediction.TABLE,
     **transposed.TABLE,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from parity.counterfactuals.graft import graft
@@ -97,6 +98,24 @@ def relative_position_bucket(
     return bucket
 
 
+def interpolate_positions(positions: Tensor, grid: tuple[int, int], size: tuple[int, int], *, change: str = "") -> Tensor:
+    """Another grid's positions with one change."""
+    (h, w), (H, W) = grid, size
+    first, table = positions.tensor_split([positions.shape[1] - h * w], dim=1)
+    image = table.unflatten(1, (w, h) if change == "columns first" else (h, w)).permute(0, 3, 1, 2)
+    if change == "cut":  # or repeated from its beginning
+        return torch.cat((first, table.repeat(1, -(-H * W // (h * w)), 1)[:, : H * W]), dim=1)
+    options = {
+        "bilinear": {"mode": "bilinear"},
+        "nearest": {"mode": "nearest"},
+        "corners": {"mode": "bicubic", "align_corners": True},
+        "bilinear corners": {"mode": "bilinear", "align_corners": True},
+        "smoothed": {"mode": "bicubic", "antialias": True},
+    }.get(change, {"mode": "bicubic"})
+    resized = F.interpolate(image, size, **options)  # type: ignore[arg-type]
+    return torch.cat((first, resized.flatten(2).transpose(1, 2)), dim=1)
+
+
 def _with(function: Callable[..., Tensor], texts: dict[str, str]) -> list[tuple[str, Callable[..., Tensor]]]:
     return [(text, partial(function, change=change)) for change, text in texts.items()]
 
@@ -116,6 +135,18 @@ _of_angles = {
 }
 
 TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
+    "interpolate_positions": _with(
+        interpolate_positions,
+        {
+            "cut": "does not interpolate: takes as many positions from the beginning of the table as there are patches",
+            "columns first": "takes the width of the grid for its height",
+            "bilinear": "interpolates linearly; it is by cubic convolution",
+            "nearest": "takes the nearest position; it interpolates by cubic convolution",
+            "corners": "aligns the corners of both grids; their edges are aligned",
+            "bilinear corners": "interpolates linearly between aligned corners; it is by cubic convolution between aligned edges",
+            "smoothed": "smooths what it makes smaller (antialias)",
+        },
+    ),
     "sinusoidal_positions": _with(
         sinusoidal_positions,
         {

@@ -7,6 +7,7 @@ from parity_tests.faults import (
     activations,
     attention,
     basics,
+    boxes,
     classifiers,
     convolutional,
     feed_forward,
@@ -21,7 +22,9 @@ from parity_tests.faults import (
     row_norms,
     schedules,
     segmentation,
+    set_prediction,
     transformer_models,
+    vit,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -31,7 +34,9 @@ FAMILIES = {
     "convolutional": convolutional.FAULTS,
     "classifiers": classifiers.FAULTS,
     "losses": losses.FAULTS,
+    "boxes": boxes.FAULTS,
     "segmentation": segmentation.FAULTS,
+    "set prediction": set_prediction.FAULTS,
     "recurrent ops": recurrent.FAULTS,
     "recurrent layers": recurrent_layers.FAULTS,
     "recurrent models": recurrent_models.FAULTS,
@@ -41,6 +46,7 @@ FAMILIES = {
     "feed-forward blocks": feed_forward.FAULTS,
     "transformer models": transformer_models.FAULTS,
     "gpt": gpt.FAULTS,
+    "vit": vit.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
     "schedules": schedules.FAULTS,

@@ -9,7 +9,9 @@ from reference.layers.masked_pool import MaskedMax, MaskedMean
 from reference.layers.norm import FrozenBatchNorm2d
 from reference.layers.recurrent import GRU, LSTM, RNN
 from reference.layers.relative_position import RelativePositionBias
+from reference.layers.self_attention import SelfAttention
 from reference.layers.sinusoidal_positions import SinusoidalPositions
+from reference.layers.sinusoidal_positions_2d import SinusoidalPositions2d
 from reference.layers.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
@@ -25,7 +27,9 @@ __all__ = [
     "MaskedMean",
     "MultiheadAttention",
     "RelativePositionBias",
+    "SelfAttention",
     "SinusoidalPositions",
+    "SinusoidalPositions2d",
     "TransformerDecoderLayer",
     "TransformerEncoderLayer",
     "activation_named",

@@ -13,6 +13,7 @@ from reference.models.seq2seq import Seq2Seq
 from reference.models.transformer import Transformer
 from reference.models.unet import UNet
 from reference.models.vgg import VGG
+from reference.models.vit import ViT
 
 __all__ = [
     "BERT",
@@ -29,4 +30,5 @@ __all__ = [
     "Seq2Seq",
     "Transformer",
     "UNet",
+    "ViT",
 ]

@@ -16,7 +16,9 @@ from scratch.layers.norm import BatchNorm1d, BatchNorm2d, FrozenBatchNorm2d, Gro
 from scratch.layers.pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from scratch.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from scratch.layers.relative_position import RelativePositionBias
+from scratch.layers.self_attention import SelfAttention
 from scratch.layers.sinusoidal_positions import SinusoidalPositions
+from scratch.layers.sinusoidal_positions_2d import SinusoidalPositions2d
 from scratch.layers.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 from scratch.layers.upsample import Upsample
 
@@ -59,10 +61,12 @@ __all__ = [
     "RNNCell",
     "ReLU",
     "RelativePositionBias",
+    "SelfAttention",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "SinusoidalPositions",
+    "SinusoidalPositions2d",
     "SmoothL1Loss",
     "Softmax",
     "Tanh",

@@ -7,14 +7,14 @@ from scratch.ops.flatten import flatten
 
 
 class Sequential(Module):
-    """Each layer applied to the value of the one before; they are named "0", "1", ... .
+    """Each layer applied to the value of the one before; they are named "0", "1", ..., or by the keys of a dict of them.
 
     Of constants, the backward ends where nothing before it has a parameter that requires a gradient.
     """
 
-    def __init__(self, *layers: Module):
+    def __init__(self, *layers: Module | dict[str, Module]):
         for i, layer in enumerate(layers):
-            setattr(self, str(i), layer)
+            vars(self).update(layer if isinstance(layer, dict) else {str(i): layer})
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         whole = needed = not is_constant(x)

@@ -13,6 +13,7 @@ from scratch.models.seq2seq import Seq2Seq
 from scratch.models.transformer import Transformer
 from scratch.models.unet import UNet
 from scratch.models.vgg import VGG
+from scratch.models.vit import ViT
 
 __all__ = [
     "BERT",
@@ -29,4 +30,5 @@ __all__ = [
     "Seq2Seq",
     "Transformer",
     "UNet",
+    "ViT",
 ]

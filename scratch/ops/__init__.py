@@ -11,6 +11,7 @@ given); where there is a single array input, its gradient itself. Backwards of o
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.additive_attention import additive_attention
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
+from scratch.ops.boxes import box_area, box_convert, box_iou, generalized_box_iou
 from scratch.ops.conv import conv2d
 from scratch.ops.conv_transpose import conv_transpose2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
@@ -22,19 +23,31 @@ from scratch.ops.gelu import gelu
 from scratch.ops.group_norm import group_norm
 from scratch.ops.gru import gru
 from scratch.ops.interpolate import interpolate
+from scratch.ops.interpolate_positions import interpolate_positions
 from scratch.ops.layer_norm import layer_norm
 from scratch.ops.linear import linear
-from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
+from scratch.ops.loss import (
+    binary_cross_entropy_with_logits,
+    generalized_box_iou_loss,
+    l1_loss,
+    mse_loss,
+    sigmoid_focal_loss,
+    smooth_l1_loss,
+)
 from scratch.ops.lstm import lstm
 from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.masks import causal_mask, padding_mask
+from scratch.ops.matching import bipartite_matching, matching_cost
+from scratch.ops.nms import nms
 from scratch.ops.norm import batch_norm, frozen_batch_norm
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from scratch.ops.relative_position import relative_position_bucket
 from scratch.ops.rms_norm import rms_norm
 from scratch.ops.rnn import rnn
 from scratch.ops.rotary import rotary
+from scratch.ops.set_loss import set_loss
 from scratch.ops.sinusoidal_positions import sinusoidal_positions
+from scratch.ops.sinusoidal_positions_2d import sinusoidal_positions_2d
 from scratch.ops.softmax import log_softmax, softmax
 
 __all__ = [
@@ -44,6 +57,10 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
+    "bipartite_matching",
+    "box_area",
+    "box_convert",
+    "box_iou",
     "causal_mask",
     "conv2d",
     "conv_transpose2d",
@@ -54,9 +71,12 @@ __all__ = [
     "flatten",
     "frozen_batch_norm",
     "gelu",
+    "generalized_box_iou",
+    "generalized_box_iou_loss",
     "group_norm",
     "gru",
     "interpolate",
+    "interpolate_positions",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -65,9 +85,11 @@ __all__ = [
     "lstm",
     "masked_max",
     "masked_mean",
+    "matching_cost",
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "nms",
     "padding_mask",
     "relative_position_bucket",
     "relu",
@@ -75,9 +97,12 @@ __all__ = [
     "rnn",
     "rotary",
     "scaled_dot_product_attention",
+    "set_loss",
     "sigmoid",
+    "sigmoid_focal_loss",
     "silu",
     "sinusoidal_positions",
+    "sinusoidal_positions_2d",
     "smooth_l1_loss",
     "softmax",
     "tanh",

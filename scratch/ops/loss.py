@@ -6,6 +6,7 @@
 import numpy as np
 
 from scratch.module import Array, Backward
+from scratch.ops.boxes import are_boxes, giou
 from scratch.ops.checks import has_shape, one_float_dtype, one_of
 
 
@@ -54,6 +55,39 @@ def binary_cross_entropy_with_logits(
         loss, slope, dtarget = loss * weight, slope * weight, dtarget * weight
     y, backward = _reduced(op, loss, slope, reduction, dtarget)
     return y, lambda dy: (*backward(dy), None, None)
+
+
+def sigmoid_focal_loss(
+    input: Array, target: Array, alpha: float | None = 0.25, gamma: float = 2.0, reduction: str = "mean"
+) -> tuple[Array, Backward]:
+    """-alpha_t (1 - p_t)^gamma log p_t for logits and targets from 0 to 1 (Lin et al. 2017, equation 5).
+
+    p_t is the probability given to the target, 1 - p_t how much it is missed by; alpha_t is alpha for 1 and 1 - alpha for 0, or
+    1 if alpha is None.
+    """
+    op = "sigmoid_focal_loss"
+    _check_pair(op, input, target)
+    if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
+        raise ValueError(f"{op}: expected alpha from 0 to 1, or None, and gamma of at least 0, got alpha {alpha} and gamma {gamma}")
+    softplus = np.maximum(-input, 0) + np.log1p(np.exp(-np.abs(input)))
+    sigmoid, entropy = 0.5 * np.tanh(0.5 * input) + 0.5, (1 - target) * input + softplus
+    missed = sigmoid + target - 2 * sigmoid * target
+    easy = missed**gamma
+    per_missed = entropy * (gamma * missed ** (gamma - 1) if gamma else 0)  # the slope of easy * entropy through `missed`
+    scale, scale_slope = (1, 0) if alpha is None else (alpha * target + (1 - alpha) * (1 - target), 2 * alpha - 1)
+    slope = scale * (easy * (sigmoid - target) + per_missed * sigmoid * (1 - sigmoid) * (1 - 2 * target))
+    target_slope = scale_slope * easy * entropy + scale * (per_missed * (1 - 2 * sigmoid) - easy * input)
+    return _reduced(op, scale * easy * entropy, slope, reduction, target_slope)
+
+
+def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mean") -> tuple[Array, Backward]:
+    """1 - generalized_box_iou of each box of boxes1 (..., 4) with the one in its place in boxes2 (Rezatofighi et al. 2019)."""
+    op = "generalized_box_iou_loss"
+    are_boxes(op, boxes1=boxes1, boxes2=boxes2)
+    has_shape(op, "boxes2", boxes2, boxes1.shape)
+    y, giou_backward = giou(boxes1, boxes2)
+    loss, backward = _reduced(op, 1 - y, -np.ones_like(y), reduction)
+    return loss, lambda dy: giou_backward(backward(dy)[0])
 
 
 def _reduced(op: str, loss: Array, slope: Array, reduction: str, target_slope: Array | None = None) -> tuple[Array, Backward]:

@@ -1,0 +1,61 @@
+"""The Vision Transformer, self-attention with torch's own parameters, and positions for images of another size."""
+
+from typing import Any
+
+from parity.case import ParityCase
+from parity.cases.convolutional import Inputs, images
+
+
+def table(positions: int) -> Inputs:
+    """Learned positions."""
+    return lambda draw: {"positions": draw.normal(1, positions, 7)}
+
+
+OPS = [
+    ParityCase(
+        f"interpolate_positions-{name}",
+        "ops.interpolate_positions",
+        "positions.interpolate_positions",
+        table(first + grid[0] * grid[1]),
+        {"grid": grid, "size": size},
+    )
+    for name, first, grid, size in (
+        ("larger", 1, (3, 4), (7, 5)),
+        ("smaller", 1, (7, 5), (3, 4)),
+        ("one-side", 2, (3, 5), (3, 8)),
+        ("no-token", 0, (4, 3), (5, 9)),
+        ("from-one", 1, (1, 3), (4, 2)),
+        ("same", 1, (3, 4), (3, 4)),
+    )
+]
+LAYERS = [
+    ParityCase(
+        f"SelfAttention{suffix}",
+        "layers.SelfAttention",
+        "layers.SelfAttention",
+        images(3, T, 15),
+        {"embed_dim": 15, "num_heads": heads},
+    )
+    for suffix, T, heads in (("", 13, 3), ("-one-head", 13, 1), ("-long", 131, 5))
+]
+
+# Weights with more than one axis are drawn the smaller the more of them there are, which is meant for kernels.
+SCALES = {"pos_embedding": 8, "class_token": 4}
+STACK: dict[str, Any] = {"width": 15, "layers": 2, "heads": 3, "feed_forward": 11, "classes": 7}
+PIXELS: dict[str, Any] = {"in_channels": 3, "image_size": [15, 12], "patch_size": [5, 3]}
+# In a deep stack whose parts are as loud as what goes past them all tokens grow alike, and mistakes of attention hide.
+QUIET = {".out_proj.": 0.25, ".mlp.3.": 0.25, ".ln_1.bias": 0.25, ".ln_2.bias": 0.25, ".in_proj_weight": 2}
+MODELS = [
+    ParityCase(f"vit{suffix}", "models.ViT", "models.ViT", images(3, 3, *size), PIXELS | STACK | config, scales=SCALES | scales)
+    for suffix, size, config, scales in (
+        ("", (15, 12), {}, {}),
+        ("-mean", (15, 12), {"pool": "mean"}, {}),
+        ("-larger", (20, 24), {}, {}),
+        ("-smaller", (10, 6), {"pool": "mean", "dropout": 0.3}, {}),
+        ("-dropout", (15, 12), {"dropout": 0.3}, {}),
+        ("-square", (12, 12), {"image_size": 12, "patch_size": 4}, {}),
+        ("-deep", (15, 12), {"layers": 12, "width": 14, "heads": 2}, QUIET),
+    )
+]
+
+CASES = [*OPS, *LAYERS, *MODELS]

@@ -1,0 +1,48 @@
+"""Learned positions of one image size for images of another."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import one_float_dtype
+
+A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlow; Keys prefers -0.5
+
+
+def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Array, Backward]:
+    """A table (1, P + h w, D) for a grid (h, w) of patches to one (1, P + H W, D) for a grid (H, W), by cubic convolution.
+
+    The first P positions, such as a class token's, stay as they are (Dosovitskiy et al. 2021, section 3.2). It is
+    torch.nn.functional.interpolate with mode="bicubic" and corners that are not aligned.
+    """
+    one_float_dtype("interpolate_positions", positions=positions)
+    (h, w), (H, W) = grid, size
+    first = positions.shape[1] - h * w if positions.ndim == 3 else -1
+    if min(h, w, H, W) < 1 or first < 0:
+        raise ValueError(
+            f"interpolate_positions: expected positions (1, P + h w, D) and sizes of at least 1, got {positions.shape} for a grid "
+            f"{tuple(grid)} and one {tuple(size)}"
+        )
+    if (h, w) == (H, W):
+        return positions, lambda dy: dy
+    weights = np.kron(cubic_weights(h, H), cubic_weights(w, W)).astype(positions.dtype)  # (H W, h w)
+    y = np.concatenate([positions[:, :first], weights @ positions[:, first:]], axis=1)
+
+    def backward(dy: Array) -> Array:
+        return np.concatenate([dy[:, :first], weights.T @ dy[:, first:]], axis=1)
+
+    return y, backward
+
+
+def cubic_weights(n: int, m: int) -> Array:
+    """The weights (m, n) of n numbers in each of m between them, which spread over the same interval (Keys 1981, equation 15).
+
+    Numbers beyond the ends are as the last.
+    """
+    place = (np.arange(m) + 0.5) * n / m - 0.5
+    before = np.floor(place).astype(int)
+    weights = np.zeros((m, n))
+    for at in (before - 1, before, before + 1, before + 2):
+        d = np.abs(place - at)
+        near, far = ((A + 2) * d - (A + 3)) * d * d + 1, A * (((d - 5) * d + 8) * d - 4)
+        weights[np.arange(m), np.clip(at, 0, n - 1)] += np.where(d <= 1, near, far)
+    return weights

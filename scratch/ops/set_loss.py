@@ -1,0 +1,57 @@
+"""The loss of a set of predictions, which are in no order."""
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.boxes import box_convert
+from scratch.ops.cross_entropy import cross_entropy
+from scratch.ops.loss import generalized_box_iou_loss, l1_loss
+from scratch.ops.matching import bipartite_matching, check_set, matching_cost
+
+
+def set_loss(
+    logits: Array,
+    boxes: Array,
+    labels: Array,
+    target_boxes: Array,
+    no_object: float = 0.1,
+    box_weight: float = 5.0,
+    giou_weight: float = 2.0,
+) -> tuple[tuple[Array, Array, Array], Backward]:
+    """The parts (of classes, of distances, of overlaps) whose sum DETR is trained by (Carion et al. 2020, section 3.1).
+
+    logits (B, Q, K + 1) and boxes (B, Q, 4) are matched with the objects as in matching.py. Queries with an object are to say
+    its class, the others the last one, "no object", which counts `no_object` times as much. The distance |box - target|₁
+    and 1 - giou of those with an object are divided by their number. Targets are constants.
+
+    The matching is made in float64, so that rounding decides nothing.
+    """
+    check_set("set_loss", logits, boxes, labels, target_boxes)
+    B, Q, classes = logits.shape
+    exact_logits, exact_boxes, exact_targets = (a.astype(np.float64) for a in (logits, boxes, target_boxes))
+    cost, _ = matching_cost(exact_logits, exact_boxes, labels, exact_targets, box_weight, giou_weight)
+    matched, _ = bipartite_matching(cost, labels >= 0)
+    image, target = np.nonzero(matched >= 0)
+    query = matched[image, target]
+    box_scale, giou_scale = (boxes.dtype.type(weight / max(len(query), 1)) for weight in (box_weight, giou_weight))
+
+    wanted = np.full((B, Q), classes - 1)
+    wanted[image, query] = labels[image, target]
+    weight = np.ones(classes, logits.dtype)
+    weight[-1] = no_object
+    class_loss, class_backward = cross_entropy(logits.reshape(B * Q, classes), wanted.reshape(B * Q), weight)
+
+    found, sought = boxes[image, query], target_boxes[image, target]
+    distance, distance_backward = l1_loss(found, sought, "sum")
+    corners, corners_backward = box_convert(found, "cxcywh", "xyxy")
+    overlap, overlap_backward = generalized_box_iou_loss(corners, box_convert(sought, "cxcywh", "xyxy")[0], "sum")
+
+    def backward(dclass: Array, ddistance: Array, doverlap: Array) -> tuple[Array, Array, None, None]:
+        dlogits, *_ = class_backward(dclass)
+        dfound, _ = distance_backward(ddistance * box_scale)
+        dcorners, _ = overlap_backward(doverlap * giou_scale)
+        dboxes = np.zeros_like(boxes)
+        dboxes[image, query] = dfound + corners_backward(dcorners)  # two paths meet
+        return dlogits.reshape(logits.shape), dboxes, None, None
+
+    return (class_loss, distance * box_scale, overlap * giou_scale), backward

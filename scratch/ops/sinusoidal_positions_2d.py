@@ -1,0 +1,35 @@
+"""Positions in images as sines and cosines."""
+
+import math
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.sinusoidal_positions import sinusoidal_table
+
+EPS = 1e-6
+
+
+def sinusoidal_positions_2d(x: Array, present: Array, normalize: bool = True, base: float = 10000.0) -> tuple[Array, Backward]:
+    """What tells the places in feature maps x (B, C, H, W) apart, in their shape: sines and cosines of row and column.
+
+    Rows, in the first half of the channels, and columns, in the second, are counted from 1 where `present` (B, H, W) is true,
+    which it is not in the padding of images that are smaller than others. normalize: as a share of 2π of the whole
+    image (Carion et al. 2020, appendix A.4; Parmar et al. 2018). They do not depend on the numbers in x; there is no gradient.
+    """
+    op = "sinusoidal_positions_2d"
+    one_float_dtype(op, x=x)
+    if x.ndim != 4 or x.shape[1] % 2:
+        raise ValueError(f"{op}: expected x (B, C, H, W) with an even number of channels, got {x.shape}")
+    B, C, H, W = x.shape
+    has_shape(op, "present", present, (B, H, W))
+    if present.dtype != bool:
+        raise ValueError(f"{op}: present is {present.dtype}, expected bool (true: not padding)")
+    halves = []
+    for axis in (1, 2):
+        places = present.cumsum(axis=axis)
+        if normalize:
+            places = 2 * math.pi * places / (places.take([-1], axis=axis) + EPS)
+        halves.append(sinusoidal_table(places, C // 2, base))  # (B, H, W, C / 2)
+    return np.concatenate(halves, axis=-1).transpose(0, 3, 1, 2).astype(x.dtype), lambda dy: (None, None)
