@@ -108,7 +108,7 @@ def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, l
     verdict.tensors = len(forward.truth.keys() | run.tensors.keys())
     if verdict.findings:
         verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
-        e = Evidence("", build_scratch(), standard.build, problem, forward, run.tensors, verdict.findings, verdict.dtype)
+        e = Evidence("", build_scratch(), standard, forward, run.tensors, verdict.findings, verdict.dtype)
         verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e))]
     else:
         verdict.verdict, verdict.findings = "missing", [Finding("grad y", lacking)]

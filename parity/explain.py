@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from parity.hints import MARGIN, hint, matches
 from parity.locate import Evidence
-from parity.mistaken import mistaken_runs
+from parity.mistaken import known_mistakes
 from parity.tolerance import deviation, largest
 from parity.twins import Tensors, run_scratch
 
@@ -51,7 +51,7 @@ def _as_counterfactual(evidence: Evidence) -> str:
 
     whole: list[str] = []
     partly: list[str] = []
-    for text, run in mistaken_runs(evidence):
+    for text, run in known_mistakes(evidence.standard):
         if phase == "forward" and not (first := run(False)).keys() & failing <= equal_to(first):
             continue  # which spares the backward of most
         wrong = run(True)

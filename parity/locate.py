@@ -34,12 +34,16 @@ class Evidence:
 
     path: str
     subject: Any
-    build_reference: Build
-    problem: Problem
-    calibration: Calibration
+    standard: Standard
+    calibration: Calibration  # the standard's, or that of its forward pass alone
     tensors: Tensors  # empty where it did not run
     findings: list[Finding]
     dtype: str
+
+    @property
+    def problem(self) -> Problem:
+        """What it was given."""
+        return self.standard.problem
 
     @property
     def kind(self) -> str:
@@ -81,7 +85,7 @@ def examine(path: str, subject: Any, standard: Standard, dtype: str) -> Evidence
             run = run_scratch(lambda: subject, problem, dtype, backward=False)
             tensors, (findings, _) = run.tensors, compare(run, calibration.of_forward(), dtype)
             findings.append(Finding("", _raised("the backward", error)))
-    return Evidence(path, subject, standard.build, problem, calibration, tensors, findings, dtype)
+    return Evidence(path, subject, standard, calibration, tensors, findings, dtype)
 
 
 def _raised(what: str, error: Exception) -> str:

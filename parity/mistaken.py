@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, lru_cache, partial
 from itertools import chain
 from typing import Any, Self
 
@@ -20,16 +20,28 @@ from parity.counterfactuals import counterfactuals
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity.counterfactuals.sums import wrong_sums
 from parity.counterfactuals.takers import wrong_takers
-from parity.locate import Evidence
+from parity.standard import Standard
 from parity.twins import Build, Problem, Tensors, other_numbers, run_reference
 from scratch.module import Array
 
 Run = Callable[[bool], Tensors]  # with its backward, or the outputs alone
 
 
-def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
-    """Every mistake: what it says of the culprit, and the run that has the tensors it leads to."""
-    build, problem = evidence.build_reference, evidence.problem
+def known_mistakes(standard: Standard) -> Iterable[tuple[str, Run]]:
+    """Every mistake: what it says of the culprit, and the run that has the tensors it leads to.
+
+    Of a small subject the runs are kept, for whoever makes the next mistake in it.
+    """
+    return _kept(standard) if standard.is_small else _mistaken_runs(standard)
+
+
+@lru_cache(maxsize=32)
+def _kept(standard: Standard) -> list[tuple[str, Run]]:
+    return [(text, cache(run)) for text, run in _mistaken_runs(standard)]
+
+
+def _mistaken_runs(standard: Standard) -> Iterator[tuple[str, Run]]:
+    build, problem = standard.build, standard.problem
     calls = Calls()
     with calls:
         subject = build()
@@ -40,7 +52,7 @@ def mistaken_runs(evidence: Evidence) -> Iterator[tuple[str, Run]]:
         yield f"behaves as in {mode}", partial(mistaken, lambda: build().train(not subject.training), problem)
     for name, without, other in _left_out(subject, build, problem):
         yield f"takes no notice of {name}", partial(mistaken, without, other)
-        yield f"goes on where {name} ends it: y alone is 0 there", partial(_cut, evidence.calibration.truth, without, other)
+        yield f"goes on where {name} ends it: y alone is 0 there", partial(_cut, standard.calibration.truth, without, other)
     for text, otherwise in _read_otherwise(problem):
         yield text, partial(mistaken, build, otherwise)
     later = replace(problem, inputs=tree.map_leaves(other_numbers, dict(problem.inputs)))

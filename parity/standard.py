@@ -11,7 +11,8 @@ from parity.tolerance import Calibration, calibrate
 from parity.trace import Call, Trace
 from parity.twins import Build, Problem, Run, Tensors, run_reference
 
-LARGEST_KEPT = 2**25  # numbers in a model's weights; to keep the parts of a larger one takes several times its memory
+LARGEST_KEPT = 2**26  # numbers; to keep the parts of a larger model takes several times its memory
+SMALL = 2**17
 
 
 class Standard:
@@ -54,9 +55,19 @@ class Standard:
             noise=partial(Trace, self.problem.noise().seed, call.path, call.draws),
         )
         part = Standard(partial(deepcopy, self._modules[call.path]), problem)  # a copy is cheaper than a new model
-        if sum(array.size for array in self.problem.state.values()) <= LARGEST_KEPT:
+        if self._numbers <= LARGEST_KEPT:
             self._parts[key] = part
         return part
+
+    @property
+    def is_small(self) -> bool:
+        """Whether hundreds of results have room."""
+        return self._numbers <= SMALL
+
+    @cached_property
+    def _numbers(self) -> int:
+        """How many numbers its weights and results are."""
+        return sum(array.size for array in (*self.problem.state.values(), *self.calibration.truth.values()))
 
     @cached_property
     def _modules(self) -> dict[str, torch.nn.Module]:
