@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,9 +25,15 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     return graft(F.pad(input, pad, mode, value), wrong) if change.endswith("gradient") else wrong
 
 
+def pad_with_edge(input: Tensor, pad: Sequence[int], **options: Any) -> Tensor:
+    """Padding that repeats what it begins at."""
+    return F.pad(input, pad, "replicate")
+
+
 TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
     "pad": [
         ("pads before where it is to pad behind, and behind for before", partial(pad, change="other side")),
+        ("repeats the edge rather than padding with zeros", pad_with_edge),
         ("shares the padding between both sides", partial(pad, change="both sides")),
         ("takes the gradient of the padding for that of the input", partial(pad, change="other side's gradient")),
     ]

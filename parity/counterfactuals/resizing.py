@@ -73,16 +73,6 @@ def shared(input: Tensor, *options: Any, **rest: Any) -> Tensor:
     return graft(y, y * (input.shape[-1] * input.shape[-2] / (y.shape[-1] * y.shape[-2])))
 
 
-def padded_before(input: Tensor, pad: Any, **options: Any) -> Tensor:
-    """Padding that changes sides."""
-    return F.pad(input, [pad[i ^ 1] for i in range(len(pad))], **options)
-
-
-def padded_with_edge(input: Tensor, pad: Any, **options: Any) -> Tensor:
-    """Padding that repeats what it begins at."""
-    return F.pad(input, pad, "replicate")
-
-
 COMMON = {"", "step of the sizes", "step of a copy"}
 NEAREST = {"exact", "rounded", "half a pixel"}
 CORNERS = {"all intervals", "round the edge", "shares swapped"}
@@ -107,9 +97,5 @@ TABLE: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
             }.items()
         ),
         ("divides the gradient among the pixels that show one; they add up", shared),
-    ],
-    "pad": [
-        ("pads before the image rather than after it", padded_before),
-        ("repeats the edge rather than padding with zeros", padded_with_edge),
     ],
 }

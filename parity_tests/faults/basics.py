@@ -25,7 +25,7 @@ FAULTS = [
     linear(
         "linear: gradient of bias summed over the first axis alone",
         "dweight, dbias",
-        "rows, dy.sum(axis=0)",
+        "dweight, dy.sum(axis=0)",
         "backward",
         r"not summed over the broadcast axis 0",
         cases=("linear-three-axes",),
@@ -33,7 +33,7 @@ FAULTS = [
     linear(
         "linear: gradient of bias not summed",
         "dweight, dbias",
-        "rows, dy",
+        "dweight, dy",
         "backward",
         "not summed over the broadcast ax",
         cases=("linear", "linear-three-axes"),
@@ -41,7 +41,7 @@ FAULTS = [
     linear(
         "linear: gradient of bias missing",
         "dweight, dbias",
-        "rows, None",
+        "dweight, None",
         "backward",
         "missing",
     ),

@@ -615,7 +615,7 @@ UNET = [
         "y[:, K:, :h, :w] =",
         "y[:, K:, H - h :, W - w :] =",
         "forward",
-        "pads before the image",
+        "pads before where",
         cases=("unet", "unet-deep"),
     ),
     joined(
