@@ -61,8 +61,9 @@ def blockwise_attention(
 
     def forward(share: Share) -> None:
         heads, group = share
+        keys, values = key[group], value[group]
         for at in heads:
-            scaled, keys, values = query[at] * scale, key[group], value[group]
+            scaled = query[at] * scale
             for rows in blocks:
                 seen = keys_of(rows)
                 weights = scores(scaled, keys, at, rows, seen)
@@ -83,8 +84,9 @@ def blockwise_attention(
 
         def backward_of(share: Share) -> None:
             heads, group = share
+            keys, values = key[group], value[group]
             for at in heads:
-                scaled, keys, values, dvalues = query[at] * scale, key[group], value[group], dy[at] * (kept / total[at])
+                scaled, dvalues = query[at] * scale, dy[at] * (kept / total[at])
                 through_total = np.einsum("...v,...v->...", dy[at], y[at])[..., None] / total[at]
                 for rows in blocks:
                     seen = keys_of(rows)
@@ -117,7 +119,11 @@ def blockwise_attention(
 
 
 def _shares(query: Array, key: Array) -> list[Share]:
-    """The heads of query that are attended from at once, in as many goes as each head of key serves, and those of key."""
+    """What one thread works on: some heads of key and value, after the heads of query that they serve, one set after the other.
+
+    A set has one head of query for each of key, and as many as keep its scores for a block of queries within SCORES; there
+    are enough shares for all threads. Each is a place in the axes before the last two.
+    """
     if key.ndim == 2:
         return [([()], ())]
     *batch, H, S, _ = key.shape
