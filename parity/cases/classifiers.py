@@ -13,7 +13,7 @@ CASES = [
         ("vgg-11", "VGG", (3, 3, 33, 67), {"depth": 11, "hidden": 11, "dropout": 0.3}),
         ("vgg-13-bn", "VGG", (3, 2, 67, 39), {"depth": 13, "in_channels": 2, "hidden": 11, "batch_norm": True}),
         ("resnet-10", "ResNet", (3, 3, 35, 49), {"depth": 10, "width": 3}),
-        ("resnet-14", "ResNet", (3, 2, 49, 35), {"depth": 14, "in_channels": 2}),
+        ("resnet-14", "ResNet", (3, 2, 49, 35), {"depth": 14, "in_channels": 2, "width": 4}),
         ("resnet-18-small", "ResNet", (4, 1, 13, 15), {"depth": 18, "in_channels": 1, "small_images": True}),
         ("cifar-resnet-a", "CifarResNet", (4, 3, 11, 13), {"depth": 14, "width": 3}),
         ("cifar-resnet-b", "CifarResNet", (4, 3, 13, 11), {"depth": 14, "width": 3, "shortcut": "B"}),
