@@ -99,8 +99,9 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         )
         return f"{len(failed)} of {len(verdicts)} comparisons failed: {kinds}"
     worst = max(verdicts, key=lambda verdict: verdict.headroom)
+    cases = len({verdict.name for verdict in verdicts})
     return (
-        f"{len({v.name for v in verdicts})} cases verified in {len(verdicts)} comparisons of {tensors} tensors; "
+        f"{cases} {'case' if cases == 1 else 'cases'} verified in {len(verdicts)} comparisons of {tensors} tensors; "
         f"the largest error is {worst.headroom:.2g} of its tolerance ({worst.name}, {worst.dtype}, {worst.device})"
     )
 

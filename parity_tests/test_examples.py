@@ -119,7 +119,7 @@ def test_parity_check_verifies_the_twins_at_the_saved_weights(run, tmp_path, cap
     assert (images.shape, images.dtype) == ((16, 1, 8, 8), np.float32)
     assert np.abs(images - datasets.digits().test_x[:16]).max() < 0.1  # half of one of 16 grey levels
     assert parity(["check", "cnn", "--weights", str(tmp_path / "my model")]) == 0
-    assert "1 cases verified" in capsys.readouterr().out
+    assert "1 case verified" in capsys.readouterr().out
 
 
 def test_training_goes_on_from_saved_weights(run, tmp_path):

@@ -238,7 +238,7 @@ def test_parity_check_verifies_what_was_trained(script, run, tmp_path, capsys):
     _, out, _ = run(script, "--steps", 3, "--save", tmp_path)
     assert f"verify the twins:  parity check --weights {tmp_path}" in out
     assert parity(["check", "--weights", str(tmp_path)]) == 0
-    assert "1 cases verified" in capsys.readouterr().out
+    assert "1 case verified" in capsys.readouterr().out
 
 
 @every_script
