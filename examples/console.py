@@ -43,7 +43,7 @@ class Meter:
         self.progress.update(self.task, description=stretch, completed=done)
 
     def step(self, size: int, loss: float, accuracy: float) -> None:
-        """Take a step on `size` examples into account."""
+        """Take a step on `size` examples into account; an accuracy of nan is none."""
         self.count += size
         self.loss += (loss - self.loss) * size / self.count
         self.accuracy += (accuracy - self.accuracy) * size / self.count
@@ -52,7 +52,8 @@ class Meter:
     def news(self) -> str:
         """The stretch so far, in a few words."""
         speed = self.count / (time.perf_counter() - self.since)
-        return f"loss {self.loss:.4f}{self.nats}  accuracy {self.accuracy:6.2%}  {speed:,.0f} {self.unit}/s"
+        accuracy = "" if math.isnan(self.accuracy) else f"accuracy {self.accuracy:6.2%}  "
+        return f"loss {self.loss:.4f}{self.nats}  {accuracy}{speed:,.0f} {self.unit}/s"
 
 
 def sparkline(values: Array, width: int = 60) -> str:

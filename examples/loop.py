@@ -17,7 +17,8 @@ import numpy as np
 from checkpoint import FILE, Checkpoint, restore, snapshot
 from comparison import HEADING, compared, compared_step
 from console import InputError, Meter, Parser, at_least, device_problem, number, positive, refusing, result_line, writable
-from training import IGNORED, SCHEDULES, Backend, backend_for, learning_rate, new_model, noise
+from objectives import IGNORED, Objective, cross_entropy
+from training import SCHEDULES, Backend, backend_for, learning_rate, new_model, noise
 
 from parity.weights import save_arrays, save_model, set_state
 from scratch.module import Array, Module
@@ -32,11 +33,20 @@ class Task:
     """What is learnt: batches by their step, a score on held-out data, and something to show.
 
     unit       what the loss is the mean over: "character"
+    nats       whether it is in nats a unit
     carries    whether the recurrent state goes on from one batch to the next
+    options    what the run was started with
     """
 
     unit: str
+    nats = True
     carries = False
+    options: argparse.Namespace
+
+    @property
+    def objective(self) -> Objective:
+        """What training makes small."""
+        return cross_entropy(self.options.label_smoothing)
 
     def describe(self) -> str:
         """The data in one line."""
@@ -79,9 +89,12 @@ def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices:
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where PyTorch computes (default: cpu)")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="default: float32")
     parser.add_argument("--data", choices=choices, metavar="NAME", help=data)
-    parser.add_argument(
-        "--steps", type=at_least(0), metavar="N", help=f"batches to train on (default: {defaults['steps']}, by the data)"
-    )
+    length = parser.add_mutually_exclusive_group()
+    if "epochs" in defaults:
+        by_epochs = f"passes over the data (default: {defaults['epochs']}, by the data)"
+        length.add_argument("--epochs", type=at_least(0), metavar="N", help=by_epochs)
+    by_steps = f" (default: {defaults['steps']}, by the data)" if "steps" in defaults else ""
+    length.add_argument("--steps", type=at_least(0), metavar="N", help=f"batches to train on{by_steps}")
     parser.add_argument("--batch", type=at_least(1), metavar="N", help=f"examples a step (default: {defaults['batch']})")
     parser.add_argument("--lr", type=positive, help=f"the highest learning rate of the run (default: {defaults['lr']:g})")
     course = "of the learning rate after its warm-up (default: cosine)"
@@ -91,7 +104,8 @@ def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices:
     dropout = f"the share of values that are zeroed in training (default: {defaults['dropout']:g})"
     parser.add_argument("--dropout", type=number(0, below=1), metavar="P", help=dropout)
     parser.add_argument("--seed", type=at_least(0), metavar="N", help="default: 0")
-    parser.add_argument("--every", type=at_least(1), metavar="N", help=f"take stock every N steps (default: {defaults['every']})")
+    every = f"take stock every N steps (default: {defaults.get('every', 'a pass')})"
+    parser.add_argument("--every", type=at_least(1), metavar="N", help=every)
     parser.add_argument("--save", metavar="DIR", help="keep the run, to go on with --resume, and its weights")
     parser.add_argument("--resume", metavar="DIR", help="go on exactly where the run in DIR stopped, with its options")
     parser.add_argument("--plots", metavar="DIR", help="draw what the run came to")
@@ -121,6 +135,15 @@ def parsed(
     return options
 
 
+def in_passes(options: argparse.Namespace, examples: int) -> None:
+    """Count the steps of a run, and those from one stock-taking to the next, in passes over so many examples."""
+    a_pass = max(1, examples // options.batch)
+    if options.steps is None:
+        options.steps = options.epochs * a_pass
+    if options.every is None:
+        options.every = a_pass
+
+
 def _resume(options: argparse.Namespace) -> None:
     """Fill in the options of the run that is resumed; ValueError where another value is given."""
     saved = Checkpoint.load(options.resume).options
@@ -135,9 +158,19 @@ def _resume(options: argparse.Namespace) -> None:
 
 
 class Run:
-    """A training run: its task, its backends and what it has come through."""
+    """A training run: its task, its backends and what it has come through.
 
-    def __init__(self, task: Task, model: str, config: Mapping[str, Any], options: argparse.Namespace):
+    `rates` are those of parts of the model, as shares of the learning rate: see training.parameter_groups.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: str,
+        config: Mapping[str, Any],
+        options: argparse.Namespace,
+        rates: Mapping[str, float] | None = None,
+    ):
         self.task, self.model, self.config, self.options = task, model, dict(config), options
         self.step = 0
         self.losses: list[Sequence[float]] = []  # of every step, one a backend
@@ -151,7 +184,7 @@ class Run:
                     f"{options.save} keeps a run already: go on with --resume {options.save}, or name another directory"
                 )
             twin = self._fresh(checkpoint)
-            self.backends = [backend_for(name, twin, self.config, options.device) for name in options.backends]
+            self.backends = [backend_for(name, twin, self.config, options.device, rates) for name in options.backends]
             if checkpoint:
                 restore(self.backends[0], checkpoint)
                 history = checkpoint.part("history")
@@ -169,7 +202,7 @@ class Run:
         if options.compare:
             print(HEADING)
         validation: dict[str, float] = {}
-        with Meter(options.steps, f"{unit}s", f" nats/{unit}") as meter, stopping() as stopped:
+        with Meter(options.steps, f"{unit}s", f" nats/{unit}" if self.task.nats else "") as meter, stopping() as stopped:
             meter.begin("training", self.step)
             while self.step < options.steps:
                 self._one_step(meter)
@@ -227,7 +260,7 @@ class Run:
             if task.carries and task.begins_anew(self.step):
                 backend.carry([])
             with noise(options.seed, MASKS, self.step), np.errstate(over="ignore", invalid="ignore"):
-                loss, accuracy = backend.step(*batch, lr=lr, clip=1.0, carry=task.carries, label_smoothing=options.label_smoothing)
+                loss, accuracy = backend.step(*batch, lr=lr, clip=1.0, carry=task.carries, objective=task.objective)
             losses.append(loss)
             accuracies.append(accuracy)
         self.step += 1

@@ -22,7 +22,8 @@ import numpy as np
 from console import Parser, at_least, exit_status, refusing
 from corpora import Vocabulary, text
 from loop import BATCHES, HELD_OUT, Run, Task, add_options, parsed
-from training import IGNORED, Backend
+from objectives import IGNORED
+from training import Backend
 
 from scratch.module import Array
 

@@ -19,7 +19,8 @@ import numpy as np
 from console import Parser, at_least, exit_status, number, refusing
 from corpora import Vocabulary, lines
 from loop import BATCHES, HELD_OUT, SAMPLES, Run, Task, add_options, parsed
-from training import IGNORED, Backend, drawn, padded, score
+from objectives import IGNORED
+from training import Backend, drawn, padded, score
 
 from scratch.module import Array
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from corpora import Pair, Vocabulary
 from loop import BATCHES, Task
-from training import IGNORED, Backend, drawn, padded, score
+from objectives import IGNORED
+from training import Backend, drawn, padded, score
 
 from scratch.module import Array
 

@@ -46,7 +46,9 @@ def of_run(run: Run) -> list[str]:
     if not run.losses:
         return []
     names = [backend.name for backend in run.backends]
-    losses(f"{run.options.plots}/losses.png", np.array(run.losses), names, np.array(run.scores), run.task.unit)
+    losses(
+        f"{run.options.plots}/losses.png", np.array(run.losses), names, np.array(run.scores), run.task.unit if run.task.nats else ""
+    )
     return ["losses.png"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from objectives import IGNORED, Objective, cross_entropy
 
 import reference.generation
 import reference.models
@@ -20,16 +20,15 @@ from parity import tree
 from parity.noise import shared_noise
 from parity.weights import get_state, load_arrays, load_config, load_model, set_state
 from scratch.module import Array, Module, constant
-from scratch.ops.cross_entropy import cross_entropy
 from scratch.optim import AdamW, clip_grad_norm_
 from scratch.optim.lr_scheduler import noam, warm_up_cosine
 from scratch.random import use_generator
 
-IGNORED = -100  # a label that counts for nothing
+CROSS_ENTROPY = cross_entropy()
 
-# A batch is the model's inputs followed by the labels. Logits (..., classes) have their classes last. A model with several heads
-# has a tuple of logits and of labels; the loss is the sum of theirs, the accuracy that of the first. A recurrent model's value is
-# (logits, state); it is given the state of the batch before, as its last input, where that is to be carried on.
+# A batch is the model's inputs followed by the target. Where the target is a tuple, as that of a model with several heads, the
+# objective is given all its members. A recurrent model's value is (logits, state); it is given the state of the batch before, as
+# its last input, where that is to be carried on.
 
 
 class NumPyBackend:
@@ -37,38 +36,41 @@ class NumPyBackend:
 
     name, device = "numpy", "cpu"
 
-    def __init__(self, model: Module):
-        self.model = model
-        self.optimizer = AdamW(model.parameters())
+    def __init__(self, model: Module, rates: Mapping[str, float] | None = None):
+        self.model, self.frozen = model, frozen(model, rates or {})
+        self.optimizer = AdamW(parameter_groups(model, rates or {}))
         self.state: Any = None
 
     def step(
-        self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False, label_smoothing: float = 0.0
+        self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False, objective: Objective = CROSS_ENTROPY
     ) -> tuple[float, float]:
         """Train on one batch, its gradient clipped to a norm; its loss and accuracy before the update."""
         self.model.train()
+        for part in self.frozen:
+            part.eval()
         self.model.zero_grad()
-        *inputs, labels = self._arrays(batch)
+        *inputs, target = self._arrays(batch)
         with constant(*(x for x in inputs if isinstance(x, np.ndarray))):
-            heads, backward = self._apply(inputs, labels, carry)
-        loss, dheads = self._loss(heads, label_smoothing)
-        backward(*dheads)
+            predictions, targets, backward = self._apply(inputs, target, carry)
+        loss, gradients = objective.numpy_loss(predictions, targets)
+        backward(*gradients)
         if clip < math.inf:
             clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
         self.optimizer.step()
-        return loss, accuracy(*heads[0])
+        return loss, objective.share_right(predictions, targets)
 
-    def score(self, *batch: Any, carry: bool = False) -> tuple[float, float]:
+    def score(self, *batch: Any, carry: bool = False, objective: Objective = CROSS_ENTROPY) -> tuple[float, float]:
         """The loss and accuracy on one batch."""
         self.model.eval()
-        *inputs, labels = self._arrays(batch)
-        heads, _ = self._apply(inputs, labels, carry)
-        return self._loss(heads)[0], accuracy(*heads[0])
+        *inputs, target = self._arrays(batch)
+        predictions, targets, _ = self._apply(inputs, target, carry)
+        loss, _ = objective.numpy_loss(predictions, targets)
+        return loss, objective.share_right(predictions, targets)
 
     def logits(self, *inputs: Any) -> Any:
-        """The model's logits."""
+        """The model's value, such as its logits."""
         self.model.eval()
         return self.model(*self._arrays(inputs))[0]
 
@@ -106,26 +108,20 @@ class NumPyBackend:
         """Carry this state on; none begins anew."""
         self.state = _state(list(arrays))
 
-    def _apply(self, inputs: list[Any], labels: Any, carry: bool) -> tuple[list[tuple[Array, Array]], Any]:
-        """The logits and labels of each head, and the backward of the logits."""
+    def _apply(self, inputs: list[Any], target: Any, carry: bool) -> tuple[tuple[Any, ...], tuple[Any, ...], Any]:
+        """The predictions, what they are to be, and the backward of the predictions."""
         y, backward = self.model(*inputs, *((self.state,) if carry else ()))
-        heads, state = _heads(y, labels)
+        predictions, targets, state = _told_apart(y, target)
         self.state = state if carry else self.state
-        return heads, backward
-
-    def _loss(self, heads: list[tuple[Array, Array]], label_smoothing: float = 0.0) -> tuple[float, list[Array]]:
-        """The cross-entropy of all heads together and the gradient of each one's logits."""
-        total, dheads = 0.0, []
-        for logits, labels in heads:
-            loss, backward = cross_entropy(_rows(logits), labels.reshape(-1), label_smoothing=label_smoothing)
-            drows, *_ = backward(np.ones_like(loss))
-            total += float(loss)
-            dheads.append(drows.reshape(logits.shape))
-        return total, dheads
+        return predictions, targets, backward
 
     def _arrays(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).data.dtype
-        return [x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in batch]
+
+        def array(x: Any) -> Any:
+            return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+        return [tree.map_leaves(array, x) for x in batch]
 
 
 class TorchBackend:
@@ -133,42 +129,45 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, model: torch.nn.Module, device: str = "cpu"):
+    def __init__(self, model: torch.nn.Module, device: str = "cpu", rates: Mapping[str, float] | None = None):
         if device == "cuda":  # float32 as everywhere else, and the same sums in every run
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
         self.model, self.device = model.to(device), device
-        self.optimizer = torch.optim.AdamW(self.model.parameters())
+        self.frozen = frozen(model, rates or {})
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, rates or {}))
         self.state: Any = None
 
     def step(
-        self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False, label_smoothing: float = 0.0
+        self, *batch: Any, lr: float, clip: float = math.inf, carry: bool = False, objective: Objective = CROSS_ENTROPY
     ) -> tuple[float, float]:
         """Train on one batch, its gradient clipped to a norm; its loss and accuracy before the update."""
         self.model.train()
+        for part in self.frozen:
+            part.eval()
         self.model.zero_grad()
-        *inputs, labels = self._tensors(batch)
-        heads = self._apply(inputs, labels, carry)
-        loss = self._loss(heads, label_smoothing)
+        *inputs, target = self._tensors(batch)
+        predictions, targets = self._apply(inputs, target, carry)
+        loss = objective.torch_loss(predictions, targets)
         loss.backward()
         if clip < math.inf:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
         self.optimizer.step()
-        return loss.item(), accuracy(*heads[0])
+        return loss.item(), objective.share_right(predictions, targets)
 
     @torch.no_grad()
-    def score(self, *batch: Any, carry: bool = False) -> tuple[float, float]:
+    def score(self, *batch: Any, carry: bool = False, objective: Objective = CROSS_ENTROPY) -> tuple[float, float]:
         """The loss and accuracy on one batch."""
         self.model.eval()
-        *inputs, labels = self._tensors(batch)
-        heads = self._apply(inputs, labels, carry)
-        return self._loss(heads).item(), accuracy(*heads[0])
+        *inputs, target = self._tensors(batch)
+        predictions, targets = self._apply(inputs, target, carry)
+        return objective.torch_loss(predictions, targets).item(), objective.share_right(predictions, targets)
 
     @torch.no_grad()
     def logits(self, *inputs: Any) -> Any:
-        """The model's logits."""
+        """The model's value, such as its logits."""
         self.model.eval()
         return tree.map_leaves(lambda leaf: leaf.cpu().numpy(), self.model(*self._tensors(inputs)))
 
@@ -212,16 +211,11 @@ class TorchBackend:
         """Carry this state on; none begins anew."""
         self.state = _state([torch.from_numpy(array).to(self.device) for array in arrays])
 
-    def _apply(self, inputs: list[Any], labels: Any, carry: bool) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """The logits and labels of each head."""
-        heads, state = _heads(self.model(*inputs, *((self.state,) if carry else ())), labels)
+    def _apply(self, inputs: list[Any], target: Any, carry: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The predictions and what they are to be."""
+        predictions, targets, state = _told_apart(self.model(*inputs, *((self.state,) if carry else ())), target)
         self.state = tree.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
-        return heads
-
-    def _loss(self, heads: list[tuple[torch.Tensor, torch.Tensor]], label_smoothing: float = 0.0) -> torch.Tensor:
-        """The cross-entropy of all heads together."""
-        losses = [F.cross_entropy(_rows(y), labels.reshape(-1), label_smoothing=label_smoothing) for y, labels in heads]
-        return sum(losses[1:], losses[0])
+        return predictions, targets
 
     def _tensors(self, batch: Sequence[Any]) -> list[Any]:
         dtype = next(self.model.parameters()).dtype
@@ -238,31 +232,38 @@ class TorchBackend:
 Backend = NumPyBackend | TorchBackend
 
 
+def frozen(model: Any, rates: Mapping[str, float]) -> list[Any]:
+    """Freeze the parts of a model whose rate is 0: they get no gradients, and are to stay in eval mode."""
+    parts = [part for name, part in model.named_children() if rates.get(name) == 0]
+    for part in parts:
+        part.requires_grad_(False)
+    return parts
+
+
+def parameter_groups(model: Any, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The parameters that are trained, by their share of the learning rate: that of the model's child they are in, else 1."""
+    groups: dict[float, list[Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(rates.get(name.split(".")[0], 1.0), []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
+
+
 def writer(model: Any) -> Any:
     """What writes token by token: a model's step, where it has one, or the model itself."""
     return getattr(model, "step", model)
 
 
-def _heads(y: Any, labels: Any) -> tuple[list[tuple[Any, Any]], Any]:
-    """The logits and labels of each head, and a recurrent model's state."""
-    if isinstance(labels, tuple):
-        return list(zip(y, labels, strict=True)), None
-    logits, state = y if isinstance(y, tuple) else (y, None)
-    return [(logits, labels)], state
+def _told_apart(y: Any, target: Any) -> tuple[tuple[Any, ...], tuple[Any, ...], Any]:
+    """The predictions, the targets, and a recurrent model's state."""
+    if isinstance(target, tuple):
+        return y if isinstance(y, tuple) else (y,), target, None
+    prediction, state = y if isinstance(y, tuple) else (y, None)
+    return (prediction,), (target,), state
 
 
 def _state(leaves: list[Any]) -> Any:
     return tuple(leaves) if len(leaves) > 1 else leaves[0] if leaves else None
-
-
-def _rows(logits: Any) -> Any:
-    return logits.reshape(-1, logits.shape[-1])
-
-
-def accuracy(logits: Any, labels: Any) -> float:
-    """The share of labels that are the largest of their logits, of those that count, in either backend."""
-    counted = labels != IGNORED
-    return float(((logits.argmax(-1) == labels) & counted).sum()) / max(1, int(counted.sum()))
 
 
 @contextmanager
@@ -289,22 +290,24 @@ def saved_model(directory: str | Path, name: str, dtype: str) -> tuple[Module, d
     return model, config
 
 
-def backend_for(name: str, model: Module, config: Mapping[str, Any], device: str = "cpu") -> Backend:
-    """A backend that begins at the weights of `model`, itself or its PyTorch twin."""
+def backend_for(
+    name: str, model: Module, config: Mapping[str, Any], device: str = "cpu", rates: Mapping[str, float] | None = None
+) -> Backend:
+    """A backend that begins at the weights of `model`, itself or its PyTorch twin, and trains its parts at these rates."""
     if name == "numpy":
-        return NumPyBackend(model)
+        return NumPyBackend(model, rates)
     state = get_state(model)
     twin = getattr(reference.models, type(model).__name__)(**config).to(torch.from_numpy(next(iter(state.values()))).dtype)
     set_state(twin, state)
-    return TorchBackend(twin, device)
+    return TorchBackend(twin, device, rates)
 
 
-def score(backend: Backend, *arrays: Array | None, batch: int = 500) -> tuple[float, float]:
+def score(backend: Backend, *arrays: Array | None, batch: int = 500, objective: Objective = CROSS_ENTROPY) -> tuple[float, float]:
     """The mean loss and accuracy over a data set, in batches; None is an input that is not given."""
     starts = range(0, len(arrays[-1]), batch)
     pieces = [tuple(None if a is None else a[i : i + batch] for a in arrays) for i in starts]
     counted = [int((piece[-1] != IGNORED).sum()) for piece in pieces]
-    loss, accuracy = np.average([backend.score(*piece) for piece in pieces], axis=0, weights=counted)
+    loss, accuracy = np.average([backend.score(*piece, objective=objective) for piece in pieces], axis=0, weights=counted)
     return float(loss), float(accuracy)
 
 
