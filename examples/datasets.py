@@ -67,6 +67,16 @@ def read_idx(content: bytes, source: str = "content") -> Array:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
+def untied(images: Array) -> Array:
+    """Images with noise of half a grey level, such as `parity check` compares the twins' gradients on.
+
+    In a blank background all the values that a pool chooses from are equal, and rounding would decide which of them
+    gets the gradient.
+    """
+    half = np.diff(np.unique(images)).min() / 2
+    return images + np.random.default_rng(0).uniform(-half, half, images.shape).astype(images.dtype)
+
+
 def _dataset(name: str, train_x: Array, train_y: Array, test_x: Array, test_y: Array) -> Dataset:
     """Pixels centred and scaled by the mean and deviation of those to train on."""
     mean, deviation = train_x.mean(dtype=np.float64), train_x.std(dtype=np.float64)

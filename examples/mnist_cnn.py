@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from augmentation import shift
 from comparison import HEADING, compared, compared_step
 from console import (
     InputError,
@@ -33,7 +34,7 @@ from console import (
     result_line,
     writable,
 )
-from datasets import Dataset, digits, mnist
+from datasets import Dataset, digits, mnist, untied
 from threadpoolctl import threadpool_limits
 from training import Backend, backend_for, learning_rate, new_model, saved_model, score, shuffled
 
@@ -144,7 +145,7 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
             meter.begin(f"epoch {epoch}/{options.epochs}")
             for x, y in shuffled(rng, options.batch, data.train_x, data.train_y):
                 if options.augment:
-                    x = shifted(rng, x)
+                    x = shift(rng, x)
                 lr = rate(len(losses))
                 loss, accuracy = zip(*(backend.step(x, y, lr=lr) for backend in backends), strict=True)
                 losses.append(loss)
@@ -158,31 +159,10 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
     return np.array(losses).reshape(-1, len(backends))
 
 
-def shifted(rng: np.random.Generator, images: Array) -> Array:
-    """Each image moved by up to a fourteenth of its height (a pixel at least) along either axis; background moves in."""
-    N, _, H, W = images.shape
-    by = max(1, H // 14)
-    padded = np.pad(images, ((0, 0), (0, 0), (by, by), (by, by)), constant_values=images.min())
-    views = np.lib.stride_tricks.sliding_window_view(padded, (H, W), axis=(2, 3))  # (N, C, 2 by + 1, 2 by + 1, H, W)
-    rows, columns = rng.integers(0, 2 * by + 1, (2, N))
-    return views[np.arange(N), :, rows, columns]
-
-
-def samples(data: Dataset) -> Array:
-    """A few held-out images with noise of half a grey level: `parity check` compares the twins' gradients on them.
-
-    In a blank background all the values that a pool chooses from are equal, and rounding would decide which of them
-    gets the gradient.
-    """
-    images = data.test_x[:16]
-    half = np.diff(np.unique(images)).min() / 2
-    return images + np.random.default_rng(0).uniform(-half, half, images.shape).astype(images.dtype)
-
-
 def save(backend: Backend, data: Dataset, config: dict[str, Any], options: argparse.Namespace) -> None:
     """Save the model with a few held-out images, and say what can be done with it."""
     save_model(options.save, backend.model, config)
-    save_arrays(f"{options.save}/samples.safetensors", {"x": samples(data)})
+    save_arrays(f"{options.save}/samples.safetensors", {"x": untied(data.test_x[:16])})
     other = "torch" if backend.name == "numpy" else "numpy"
     where = shlex.quote(options.save)
     print(f"saved to {options.save}: config.json, model.safetensors, samples.safetensors")

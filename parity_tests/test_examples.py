@@ -18,6 +18,7 @@ from scratch.models import CNN, MLP
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
+import augmentation
 import console
 import datasets
 import files
@@ -313,7 +314,7 @@ def test_the_learning_rate_of_transformers_falls_as_the_root_of_the_step():
 
 def test_augmentation_shifts_and_invents_nothing():
     image = np.random.default_rng(0).standard_normal((1, 1, 8, 8))
-    shifted = mnist_cnn.shifted(np.random.default_rng(1), np.repeat(image, 200, axis=0))
+    shifted = augmentation.shift(np.random.default_rng(1), np.repeat(image, 200, axis=0))
     padded = np.pad(image[0, 0], 1, constant_values=image.min())
     possible = {padded[i : i + 8, j : j + 8].tobytes() for i in range(3) for j in range(3)}
     assert {x.tobytes() for x in shifted} == possible
