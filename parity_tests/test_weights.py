@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 import reference.models
 import scratch.models
 from parity.weights import get_state, load_arrays, load_config, load_model, replace_file, save_arrays, save_model, set_state
-from scratch.module import Module, Parameter
+from scratch.module import Module, Parameter, state_mismatch
 
 CONFIG = {"in_channels": 1, "image_size": [8, 9], "classes": 3, "channels": [4, 5], "hidden": 6, "batch_norm": True}
 BACKENDS = {"numpy": scratch.models, "torch": reference.models}
@@ -172,3 +173,32 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("models", BACKENDS.values(), ids=BACKENDS)
+@pytest.mark.parametrize(
+    ("name", "config", "head"),
+    [
+        ("ResNet", dict(depth=10, in_channels=1, width=2), "fc"),
+        ("CNN", dict(in_channels=1, image_size=(8, 8)), "classifier.3"),
+        ("ViT", dict(in_channels=1, image_size=8, patch_size=4, width=4, layers=1, heads=1, feed_forward=4), "heads.head"),
+        ("UNet", dict(in_channels=1, depth=1, width=2), "head"),
+    ],
+)
+def test_a_state_for_other_classes_is_refused_with_what_to_do(models, name, config, head):
+    build = getattr(models, name)
+    advice = f"; if these are classes, build the model for 7, load the state, then replace {head} by a layer for 5"
+    with pytest.raises(ValueError, match=rf"{re.escape(head)}\.weight has shape \(7, .*{re.escape(advice)}$"):
+        set_state(build(**config, classes=5), get_state(build(**config, classes=7)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"fc.weight": (3, 6)}, {"fc.weight": (3, 5), "fc.bias": (3,)}, {"fc.weight": (3, 6), "fc.bias": ()}, {"bn.weight": (4,)}],
+    ids=str,
+)
+def test_nothing_is_advised_where_more_differs_than_the_classes(changes):
+    shapes = {"fc.weight": (4, 6), "fc.bias": (4,), "bn.weight": (3,), "bn.bias": (3,)}
+    state = {name: np.zeros(shape) for name, shape in (shapes | changes).items()}
+    assert "has shape" in state_mismatch(shapes, state)
+    assert "if these are classes" not in state_mismatch(shapes, state)

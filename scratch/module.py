@@ -67,12 +67,23 @@ def state_mismatch(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, An
     """What keeps `state` from being loaded where arrays of these shapes are expected, in one line; "" where nothing does."""
     problems = [f"missing {name}" for name in shapes if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in shapes]
-    for name in shapes.keys() & state.keys():
-        here, there = shapes[name], tuple(np.shape(state[name]))
-        if here != there:
-            hint = "; its transpose would fit" if here == there[::-1] else ""
-            problems.append(f"{name} has shape {there}, expected {here}{hint}")
-    return "; ".join(sorted(problems))
+    pairs = {name: (tuple(np.shape(state[name])), shapes[name]) for name in shapes.keys() & state.keys()}
+    unlike = {name: (there, here) for name, (there, here) in pairs.items() if there != here}
+    advice = "" if problems else _another_head(unlike)
+    for name, (there, here) in unlike.items():
+        hint = "; its transpose would fit" if here == there[::-1] else ""
+        problems.append(f"{name} has shape {there}, expected {here}{hint}")
+    return "; ".join(sorted(problems)) + advice
+
+
+def _another_head(unlike: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> str:
+    """What to do where all shapes that differ, there and here, are those of one layer for another number of classes."""
+    head = next(iter(unlike), "").rpartition(".")[0]
+    as_long = all(len(there) == len(here) and there[1:] == here[1:] for there, here in unlike.values())
+    if unlike.keys() != {f"{head}.weight", f"{head}.bias"} or not as_long:
+        return ""
+    theirs, ours = unlike[f"{head}.bias"]
+    return f"; if these are classes, build the model for {theirs[0]}, load the state, then replace {head} by a layer for {ours[0]}"
 
 
 @contextmanager
