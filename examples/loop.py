@@ -26,7 +26,7 @@ from scratch.module import Array, Module
 # What a run can be gone on with otherwise than it was begun: its losses do not depend on it.
 FREE = {"backend", "backends", "compare", "device", "save", "resume", "plots", "sample", "prompt", "temperature", "top_k", "top_p"}
 
-HELD_OUT, SAMPLES, BATCHES, MASKS = range(4)  # what a generator is for: it begins at (seed, purpose, step)
+HELD_OUT, SAMPLES, BATCHES, MASKS, CHANGES = range(5)  # what a generator is for: it begins at (seed, purpose, step)
 
 
 class Task:
@@ -160,7 +160,8 @@ def _resume(options: argparse.Namespace) -> None:
 class Run:
     """A training run: its task, its backends and what it has come through.
 
-    `rates` are those of parts of the model, as shares of the learning rate: see training.parameter_groups.
+    `rates` are those of parts of the model, as shares of the learning rate: see training.parameter_groups. `prepare` changes the
+    NumPy model, of initial weights, that the run begins with.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Run:
         config: Mapping[str, Any],
         options: argparse.Namespace,
         rates: Mapping[str, float] | None = None,
+        prepare: Callable[[Any], None] = lambda model: None,
     ):
         self.task, self.model, self.config, self.options = task, model, dict(config), options
         self.step = 0
@@ -183,7 +185,7 @@ class Run:
                 raise ValueError(
                     f"{options.save} keeps a run already: go on with --resume {options.save}, or name another directory"
                 )
-            twin = self._fresh(checkpoint)
+            twin = self._fresh(checkpoint, prepare)
             self.backends = [backend_for(name, twin, self.config, options.device, rates) for name in options.backends]
             if checkpoint:
                 restore(self.backends[0], checkpoint)
@@ -235,7 +237,7 @@ class Run:
             print(f"drawn in {options.plots}: {', '.join(drawn)}")
         print(result_line(**result))
 
-    def _fresh(self, checkpoint: Checkpoint | None) -> Module:
+    def _fresh(self, checkpoint: Checkpoint | None, prepare: Callable[[Any], None]) -> Module:
         """The NumPy model with the weights that the run begins or goes on with."""
         if checkpoint and checkpoint.model != self.model:
             raise ValueError(f"{self.options.resume}: expected the run of a {self.model}, found that of a {checkpoint.model}")
@@ -248,6 +250,8 @@ class Run:
         model = new_model(self.model, self.config, self.options.seed, self.options.dtype)
         if checkpoint:
             set_state(model, checkpoint.part("model"))
+        else:
+            prepare(model)
         return model
 
     def _one_step(self, meter: Meter) -> None:
