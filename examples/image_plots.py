@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,4 +109,17 @@ def attention(path: str | Path, backend: Backend, task: Images) -> None:
             axes.imshow(image[0], cmap="gray_r", extent=(0, width, height, 0))
         for axes, of_layer in zip(row[1:], of_image, strict=True):
             axes.imshow(of_layer.reshape(height, width), cmap="Reds", alpha=0.6, vmin=0, extent=(0, width, height, 0))
+    figure.savefig(path, dpi=150)
+
+
+def courses(path: str | Path, scores: Mapping[str, Array], goal: float) -> None:
+    """The held-out accuracy of several runs, by name: scores (n, 3) have steps, losses and accuracies."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, course in scores.items():
+        axes.plot(course[:, 0], course[:, 2], "o-", markersize=3, label=name)
+    axes.axhline(goal, color="black", linewidth=1, linestyle=":", label=f"{goal:.0%}")
+    axes.set(xlabel="step", ylabel="held-out accuracy")
+    axes.legend()
+    axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)

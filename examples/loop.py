@@ -174,9 +174,10 @@ class Run:
         prepare: Callable[[Any], None] = lambda model: None,
     ):
         self.task, self.model, self.config, self.options = task, model, dict(config), options
+        self.directory = options.save  # that is to be named to go on
         self.step = 0
         self.losses: list[Sequence[float]] = []  # of every step, one a backend
-        self.scores: list[Sequence[float]] = []  # steps and the held-out loss after them
+        self.scores: list[Sequence[float]] = []  # steps, and after them the held-out loss and the other scores
         with refusing():
             for directory in filter(None, (options.save, options.plots)):
                 writable(directory)  # to be known before the training, not after it
@@ -225,17 +226,20 @@ class Run:
         return scores | ran | {"backend": options.backend, "device": options.device}
 
     def finish(self, result: Mapping[str, Any], *drawn: str) -> None:
-        """Say what is saved and drawn and print the result line."""
-        options, backend = self.options, self.backends[0]
-        if options.save:
-            save_model(options.save, backend.model, self.config)
-            save_arrays(f"{options.save}/samples.safetensors", self.task.samples())
-            where = shlex.quote(options.save)
-            print(f"saved in {options.save}: {FILE}, config.json, model.safetensors, samples.safetensors")
-            print(f"verify the twins:  parity check --weights {where}")
+        """Keep the run, say what is drawn and print the result line."""
+        self.keep()
         if drawn:
-            print(f"drawn in {options.plots}: {', '.join(drawn)}")
+            print(f"drawn in {self.options.plots}: {', '.join(drawn)}")
         print(result_line(**result))
+
+    def keep(self) -> None:
+        """Save the model, where it is to be saved, and say what can be done with it."""
+        directory = self.options.save
+        if directory:
+            save_model(directory, self.backends[0].model, self.config)
+            save_arrays(f"{directory}/samples.safetensors", self.task.samples())
+            print(f"saved in {directory}: {FILE}, config.json, model.safetensors, samples.safetensors")
+            print(f"verify the twins:  parity check --weights {shlex.quote(directory)}")
 
     def _fresh(self, checkpoint: Checkpoint | None, prepare: Callable[[Any], None]) -> Module:
         """The NumPy model with the weights that the run begins or goes on with."""
@@ -277,7 +281,7 @@ class Run:
         """Validate, show and save; the scores on held-out data."""
         backend, news = self.backends[0], meter.news()
         scores = self.task.validate(backend)
-        self.scores.append((self.step, scores["loss"]))
+        self.scores.append((self.step, *scores.values()))
         held_out = "  ".join(f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in scores.items())
         print(f"step {self.step:5}/{self.options.steps}  {news}  held out: {held_out}", flush=True)
         for line in self.task.show(backend, self.step):
@@ -294,7 +298,7 @@ class Run:
             last.save(self.options.save)
         except OSError as error:
             whole = (Path(self.options.save) / FILE).exists()
-            hint = f"the last checkpoint is whole: go on with --resume {self.options.save}" if whole else "nothing was saved"
+            hint = f"the last checkpoint is whole: go on with --resume {self.directory}" if whole else "nothing was saved"
             raise InputError(f"{self.options.save}: step {self.step} could not be saved ({error.strerror}); {hint}") from error
 
     def _stop(self, saved: bool) -> None:
@@ -302,7 +306,7 @@ class Run:
         if self.options.save:
             if not saved:
                 self._save()
-            where = shlex.quote(self.options.save)
+            where = shlex.quote(self.directory)
             print(f"stopped after step {self.step}; go on with: python {sys.argv[0]} --resume {where}", file=sys.stderr)
         raise KeyboardInterrupt
 

@@ -24,7 +24,7 @@ except ImportError as error:
 def losses(path: str | Path, curves: Array, names: Sequence[str], held_out: Array | None = None, unit: str = "") -> None:
     """The training losses (steps, backends): every step faintly, and the running mean of a fiftieth of the steps.
 
-    held_out (n, 2) has steps and the loss on held-out data after them.
+    held_out (n, 2 or more) has steps and the loss on held-out data after them, and other scores.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -34,7 +34,7 @@ def losses(path: str | Path, curves: Array, names: Sequence[str], held_out: Arra
         axes.plot(np.arange(1, len(curve) + 1), curve, color=f"C{i}", alpha=0.25, linewidth=0.8)
         axes.plot(np.arange(len(mean)) + (window + 1) / 2, mean, color=f"C{i}", label=name, linestyle=("-", "--")[i], linewidth=2)
     if held_out is not None and len(held_out):
-        axes.plot(*held_out.T, "o-", color="black", markersize=4, linewidth=1, label="held out")
+        axes.plot(*held_out.T[:2], "o-", color="black", markersize=4, linewidth=1, label="held out")
     axes.set(xlabel="step", ylabel=f"loss, nats/{unit}" if unit else "training loss", yscale="log")
     axes.legend()
     axes.grid(alpha=0.3)
@@ -46,9 +46,8 @@ def of_run(run: Run) -> list[str]:
     if not run.losses:
         return []
     names = [backend.name for backend in run.backends]
-    losses(
-        f"{run.options.plots}/losses.png", np.array(run.losses), names, np.array(run.scores), run.task.unit if run.task.nats else ""
-    )
+    unit = run.task.unit if run.task.nats else ""
+    losses(f"{run.options.plots}/losses.png", np.array(run.losses), names, np.array(run.scores), unit)
     return ["losses.png"]
 
 

@@ -69,6 +69,11 @@ class Segmentation(Task):
     nats = False
 
     def __init__(self, data: Dataset, options: argparse.Namespace):
+        if options.size < 2**options.depth:
+            raise ValueError(
+                f"--size {options.size}: a network of --depth {options.depth} halves it to nothing; expected at least "
+                f"{2**options.depth}, or less depth"
+            )
         self.data, self.options = data, options
         self.digits, others = Digits.of(data)
         self.held_out: Batch = scenes(np.random.default_rng(HELD_OUT), others, TESTED, options.size)
