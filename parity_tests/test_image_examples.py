@@ -1,4 +1,4 @@
-"""The examples with images as they are run: that the backends agree, that runs go on exactly, and what bad input is answered with."""
+"""The image examples as they are run: that the backends agree, that runs go on exactly, and what bad input is answered with."""
 
 import sys
 from pathlib import Path
@@ -24,10 +24,8 @@ from checkpoint import FILE
 
 BACKENDS = ("numpy", "torch")
 EVERY_CHANGE = ["--augment", "shift,crop,flip,rotation,cutout,mixup", "--label-smoothing", 0.1]
-SCRIPTS = {
-    name: (image_classification, ["--model", name, "--batch", 8])
-    for name in ("cnn", "alexnet", "vgg", "resnet", "cifar-resnet", "vit")
-} | {
+CLASSIFIERS = ("cnn", "alexnet", "vgg", "resnet", "cifar-resnet", "vit")
+SCRIPTS = {name: (image_classification, ["--model", name, "--batch", 8]) for name in CLASSIFIERS} | {
     "segmentation": (segmentation, ["--size", 24, "--depth", 2, "--width", 4, "--batch", 4, "--label-smoothing", 0.1]),
     "transfer": (transfer_learning, ["--transfer-steps", 6]),
 }
@@ -165,7 +163,7 @@ def test_what_was_trained_is_verified_and_drawn(script, run, tmp_path, capsys):
     assert "1 cases verified" in capsys.readouterr().out
 
 
-def test_the_other_way_round_passes_of_the_data_are_counted(run):
+def test_a_run_is_as_long_as_so_many_passes_over_the_data(run):
     status, out, _ = run("cnn", "--epochs", 1)
     assert (status, result(out)["steps"]) == (0, str(1437 // 8))
     assert sum(line.startswith("step") for line in out) == 1
