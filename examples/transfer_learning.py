@@ -82,7 +82,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--transfer-steps", type=at_least(1), metavar="N", help="batches of 5 to 9 (default: 100; mnist 300)")
     goal = "the share of held-out images whose steps are counted (default: 0.97)"
     parser.add_argument("--goal", type=number(0, below=1), metavar="P", help=goal)
-    return parsed(parser, argv, lambda options: DEFAULTS | BY_DATA.get(options.data, {}))
+    options = parsed(parser, argv, lambda options: DEFAULTS | BY_DATA.get(options.data, {}))
+    if options.compare and options.plots:
+        parser.error("--plots draws scores and --compare has none: leave out either")
+    return options
 
 
 def stage(options: argparse.Namespace, data: Dataset, labels: range, way: str = "", learnt: dict[str, Array] | None = None) -> Run:
@@ -112,10 +115,13 @@ def stage(options: argparse.Namespace, data: Dataset, labels: range, way: str = 
 
 def chosen(data: Dataset, labels: range) -> Dataset:
     """The images of some labels, which are counted from 0."""
-    train, test = np.isin(data.train_y, labels), np.isin(data.test_y, labels)
-    name = f"{data.name} {labels[0]} to {labels[-1]}"
-    y = [all_labels[these] - labels[0] for all_labels, these in ((data.train_y, train), (data.test_y, test))]
-    return Dataset(name, data.train_x[train], y[0], data.test_x[test], y[1], len(labels))
+
+    def these(images: Array, all_labels: Array) -> tuple[Array, Array]:
+        some = np.isin(all_labels, labels)
+        return images[some], all_labels[some] - labels[0]
+
+    train, test = these(data.train_x, data.train_y), these(data.test_x, data.test_y)
+    return Dataset(f"{data.name} {labels[0]} to {labels[-1]}", *train, *test, len(labels))
 
 
 def steps_to(run: Run, goal: float) -> float:

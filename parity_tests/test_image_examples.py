@@ -283,6 +283,7 @@ WRONG_OPTIONS = {
     "a small scene": ("segmentation", ["--size", 8], "--size: expected a whole number of at least 24, got '8'"),
     "a negative weight": ("segmentation", ["--dice", -1], "--dice: expected a number of at least 0, got '-1'"),
     "a goal beyond all": ("transfer", ["--goal", 1.5], "--goal: expected a number of at least 0 and below 1, got '1.5'"),
+    "nothing to draw": ("transfer", ["--compare", "--plots", "x"], "--plots draws scores and --compare has none: leave out either"),
     "NumPy on a GPU": ("cnn", ["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
 }
 
