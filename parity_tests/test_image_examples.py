@@ -160,7 +160,7 @@ def test_what_was_trained_is_verified_and_drawn(script, run, tmp_path, capsys):
     for name in names:
         assert imread(tmp_path / name)[..., :3].std() > 0.05, f"{name} is blank"
     assert parity(["check", "--weights", str(tmp_path)]) == 0
-    assert "1 cases verified" in capsys.readouterr().out
+    assert "1 case verified" in capsys.readouterr().out
 
 
 def test_a_run_is_as_long_as_so_many_passes_over_the_data(run):
