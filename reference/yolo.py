@@ -109,11 +109,11 @@ def yolo_detections(
     for box, of_classes in zip(boxes, scores, strict=True):
         corners = box_convert(box, "cxcywh", "xyxy")
         numbers, labels = [], []
-        for label, score in enumerate(of_classes.T):
+        for k, score in enumerate(of_classes.T):
             sure = (score > score_threshold).nonzero()[:, 0]
             kept = sure[nms(corners[sure], score[sure], iou_threshold)]
             numbers.append(kept)
-            labels.append(torch.full_like(kept, label))
+            labels.append(torch.full_like(kept, k))
         number, label = torch.cat(numbers), torch.cat(labels)
         score, order = of_classes[number, label].sort(descending=True, stable=True)
         found.append({"boxes": box[number][order].to(predictions), "scores": score.to(predictions), "labels": label[order]})

@@ -59,11 +59,11 @@ def yolo_detections(
     found = []
     for image in range(len(boxes)):
         numbers, labels = [], []
-        for label, of_class in enumerate(scores[image].T):
+        for k, of_class in enumerate(scores[image].T):
             sure = np.flatnonzero(of_class > score_threshold)
             kept, _ = nms(corners[image, sure], of_class[sure], iou_threshold)
             numbers.append(sure[kept])
-            labels.append(np.full(len(kept), label))
+            labels.append(np.full(len(kept), k))
         number, label = np.concatenate(numbers), np.concatenate(labels)
         score = scores[image, number, label]
         order = np.argsort(-score, kind="stable")

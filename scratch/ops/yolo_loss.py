@@ -73,7 +73,8 @@ def _overlaps(predictions: Array, labels: Array, boxes: Array, grids: Sequence[G
     sought = np.where(labels[:, :, None] < 0, 0, boxes.astype(np.float64))
     (corners, _), (objects, _) = (box_convert(each, "cxcywh", "xyxy") for each in (found, sought))
     iou, *_ = iou_and_union(corners[:, :, None], objects[:, None])  # (B, P, N)
-    return (iou > above).any(axis=2)
+    overlaps: Array = iou.max(axis=2, initial=0) > above
+    return overlaps
 
 
 def _check(op: str, predictions: Array, labels: Array, boxes: Array, grids: Sequence[Grid]) -> None:
