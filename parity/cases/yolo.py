@@ -11,7 +11,7 @@ from parity.inputs import Draw, float32_representable
 from scratch.module import Array
 
 CLASSES = 4
-GRIDS = (((3, 5), ((1.5, 1.0), (0.75, 1.25))), ((6, 10), ((1.0, 2.5), (2.0, 1.0), (0.5, 0.625))))
+GRIDS = (((3, 5), ((1.5, 1.0), (1.25, 1.25))), ((6, 10), ((1.0, 2.5), (2.0, 1.0), (0.5, 0.625))))
 EVEN_GRIDS = (((4, 8), ((2.0, 1.0), (1.0, 1.0))), ((8, 16), ((4.0, 2.0), (2.0, 2.0))))  # both shapes are there twice
 B, N = 4, 5
 THERE = np.arange(N) < np.array([[3], [0], [5], [1]])  # an image without any object among them

@@ -52,7 +52,7 @@ def check_objects(op: str, labels: Array, boxes: Array) -> None:
     has_shape(op, "boxes", boxes, (*labels.shape, 4))
     if (labels < -1).any():
         raise ValueError(f"{op}: labels hold {labels.min()}, expected 0 or more, or -1 where there is no object")
-    sound = ((boxes >= 0) & (boxes <= (1, 1, np.inf, np.inf))).all(axis=2)
+    sound = ((boxes >= 0) & np.isfinite(boxes)).all(axis=2) & (boxes[..., :2] <= 1).all(axis=2)
     if (wrong := (labels >= 0) & ~sound).any():
         raise ValueError(
             f"{op}: boxes hold {boxes[wrong][0].tolist()}, expected (x centre, y centre, width, height) as shares of the image, "
