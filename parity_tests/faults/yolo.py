@@ -296,18 +296,18 @@ LOSS = [
     loss("yolo_loss: gradient of corners not converted", "corners_backward(dcorners)", "dcorners", "backward", None),
     loss(
         "yolo_loss: gradient not divided",
-        "overlap_backward(doverlap * box_scale)",
-        "overlap_backward(doverlap * box_weight)",
+        "return dpredictions, None",
+        "return dpredictions * B, None",
         "backward",
-        None,
+        "does not divide the gradient",
     ),
     loss("yolo_loss: no gradient of the classes", "class_backward(dclass * scale)[0]", "0", "backward", None),
     loss(
         "yolo_loss: in the matching, x and y swapped",
         "anchor_matching(labels, boxes, grids)",
-        "anchor_matching(labels, boxes[..., [1, 0, 3, 2]], grids)",
+        "anchor_matching(labels, boxes[..., [1, 0, 2, 3]], grids)",
         "forward",
-        None,
+        "in the matching, takes x for y",
     ),
     ignoring("yolo_loss: every overlap ignored", "> above", "> 0", "forward", "overlaps an object at all"),
     ignoring(
@@ -316,6 +316,7 @@ LOSS = [
         "objects.reshape(1, 1, -1, 4)",
         "forward",
         None,
+        cases=("yolo_loss", "yolo_loss-weights"),
     ),
 ]
 
