@@ -94,6 +94,7 @@ def tokens(*shape: int, vocabulary: int) -> Inputs:
 
 
 F = "torch.nn.functional"
+ANCHORS = ((1.0, 1.5), (2.0, 1.25), (3.0, 4.0))  # in cells
 
 IMAGE_OPS = [
     ParityCase(f"conv2d-{name}", "ops.conv2d", f"{F}.conv2d", affine(x, weight), config)
@@ -161,6 +162,13 @@ ROW_OPS = [
     ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),
     ParityCase("cross_entropy-50257", "ops.cross_entropy", f"{F}.cross_entropy", labelled(256, 50257)),
     ParityCase("box_iou-1000x100", "ops.box_iou", "boxes.box_iou", overlapping(1000, 100)),
+    ParityCase(
+        "yolo_boxes-416x416",
+        "ops.yolo_boxes",
+        "yolo.yolo_boxes",
+        lambda draw: {"predictions": draw.normal(8, 3 * (13 * 13 + 26 * 26), 85)},
+        {"grids": (((13, 13), ANCHORS), ((26, 26), ANCHORS))},
+    ),
     ParityCase("generalized_box_iou-1000x100", "ops.generalized_box_iou", "boxes.generalized_box_iou", overlapping(1000, 100)),
 ]
 
@@ -178,6 +186,7 @@ IMAGE_MODELS += [
     ParityCase(
         "unet-64x64", "models.UNet", "models.UNet", normal(8, 1, 64, 64), {"in_channels": 1, "classes": 11, "depth": 3, "width": 32}
     ),
+    ParityCase("yolo-64x64", "models.YOLO", "models.YOLO", normal(32, 1, 64, 64), {"in_channels": 1, "classes": 10}),
     ParityCase(
         "resnet18-32x32",
         "models.ResNet",

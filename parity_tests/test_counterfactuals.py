@@ -10,6 +10,7 @@ from parity.cases import attention as attention_cases
 from parity.cases import basics, recurrent, segmentation, transformers, vit
 from parity.cases import boxes as box_cases
 from parity.cases import set_prediction as set_cases
+from parity.cases import yolo as yolo_cases
 from parity.check import posed
 from parity.counterfactuals import (
     TABLE,
@@ -23,6 +24,7 @@ from parity.counterfactuals import (
     schedule,
     set_prediction,
     transposed,
+    yolo,
 )
 from parity.counterfactuals.recurrent import kernel
 from parity.hints import MARGIN
@@ -35,14 +37,22 @@ RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}
 RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
 RIGHT["scaled_dot_product_attention"] = attention.attention
 RIGHT |= {name: getattr(row_normalisation, name) for name in row_normalisation.TABLE}
-RIGHT |= {name: getattr(module, name) for module in (positions, boxes, set_prediction) for name in module.TABLE}
+RIGHT |= {name: getattr(module, name) for module in (positions, boxes, set_prediction, yolo) for name in module.TABLE}
 RIGHT |= {
     "conv_transpose2d": transposed.conv_transpose2d,
     "group_norm": group_normalisation.group_norm,
     "interpolate": resizing.interpolate,
 }
 CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
-CASES += [*attention_cases.CASES, *transformers.CASES, *segmentation.CASES, *box_cases.CASES, *set_cases.CASES, *vit.OPS]
+CASES += [
+    *attention_cases.CASES,
+    *transformers.CASES,
+    *segmentation.CASES,
+    *box_cases.CASES,
+    *set_cases.CASES,
+    *vit.OPS,
+    *yolo_cases.OPS,
+]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
 

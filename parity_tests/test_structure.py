@@ -14,6 +14,7 @@ import reference.layers
 import reference.matching
 import reference.models
 import reference.positions
+import reference.yolo
 import scratch.layers
 import scratch.models
 import scratch.ops
@@ -104,7 +105,8 @@ def test_layers_that_torch_lacks_have_one_signature(name):
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
 def test_ops_take_torchs_arguments(name):
-    libraries = reference.boxes, reference.functional, reference.matching, reference.positions, torch.nn.functional, torch
+    ours_in_torch = reference.boxes, reference.functional, reference.matching, reference.positions, reference.yolo
+    libraries = *ours_in_torch, torch.nn.functional, torch
     theirs = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         signature = inspect.signature(theirs).parameters

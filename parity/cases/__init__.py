@@ -25,6 +25,7 @@ from parity.cases import (
     transformer_models,
     transformers,
     vit,
+    yolo,
 )
 
 FAMILIES = {
@@ -43,6 +44,7 @@ FAMILIES = {
     "transformers": transformers,
     "transformer models": transformer_models,
     "vit": vit,
+    "yolo": yolo,
 }
 
 

@@ -30,6 +30,7 @@ from parity.counterfactuals import (
     sequences,
     set_prediction,
     transposed,
+    yolo,
 )
 from parity.counterfactuals.options import other_options
 
@@ -55,6 +56,7 @@ TABLE: dict[str, list[tuple[str, Wrong]]] = {
     **sequences.TABLE,
     **set_prediction.TABLE,
     **transposed.TABLE,
+    **yolo.TABLE,
 }
 
 

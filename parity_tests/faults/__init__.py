@@ -25,6 +25,7 @@ from parity_tests.faults import (
     set_prediction,
     transformer_models,
     vit,
+    yolo,
 )
 from parity_tests.faults.fault import Fault, Judgement, judge
 
@@ -47,6 +48,7 @@ FAMILIES = {
     "transformer models": transformer_models.FAULTS,
     "gpt": gpt.FAULTS,
     "vit": vit.FAULTS,
+    "yolo": yolo.FAULTS,
     "modules": modules.FAULTS,
     "optimisers": optimisers.FAULTS,
     "schedules": schedules.FAULTS,

@@ -14,6 +14,7 @@ from reference.models.transformer import Transformer
 from reference.models.unet import UNet
 from reference.models.vgg import VGG
 from reference.models.vit import ViT
+from reference.models.yolo import YOLO
 
 __all__ = [
     "BERT",
@@ -21,6 +22,7 @@ __all__ = [
     "GPT",
     "MLP",
     "VGG",
+    "YOLO",
     "AlexNet",
     "CharLanguageModel",
     "CifarResNet",

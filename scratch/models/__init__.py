@@ -14,6 +14,7 @@ from scratch.models.transformer import Transformer
 from scratch.models.unet import UNet
 from scratch.models.vgg import VGG
 from scratch.models.vit import ViT
+from scratch.models.yolo import YOLO
 
 __all__ = [
     "BERT",
@@ -21,6 +22,7 @@ __all__ = [
     "GPT",
     "MLP",
     "VGG",
+    "YOLO",
     "AlexNet",
     "CharLanguageModel",
     "CifarResNet",

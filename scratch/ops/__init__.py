@@ -10,6 +10,7 @@ given); where there is a single array input, its gradient itself. Backwards of o
 
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.additive_attention import additive_attention
+from scratch.ops.anchor_matching import anchor_matching
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
 from scratch.ops.boxes import box_area, box_convert, box_iou, generalized_box_iou
 from scratch.ops.conv import conv2d
@@ -49,10 +50,13 @@ from scratch.ops.set_loss import set_loss
 from scratch.ops.sinusoidal_positions import sinusoidal_positions
 from scratch.ops.sinusoidal_positions_2d import sinusoidal_positions_2d
 from scratch.ops.softmax import log_softmax, softmax
+from scratch.ops.yolo_boxes import yolo_boxes, yolo_detections
+from scratch.ops.yolo_loss import yolo_loss
 
 __all__ = [
     "adaptive_avg_pool2d",
     "additive_attention",
+    "anchor_matching",
     "attention_weights",
     "avg_pool2d",
     "batch_norm",
@@ -106,4 +110,7 @@ __all__ = [
     "smooth_l1_loss",
     "softmax",
     "tanh",
+    "yolo_boxes",
+    "yolo_detections",
+    "yolo_loss",
 ]

@@ -1,0 +1,123 @@
+"""YOLO: objects on two grids, all of them seen at once (Redmon et al. 2016; Redmon & Farhadi 2018)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scratch.layers import BatchNorm2d, Conv2d, LeakyReLU, Sequential, Upsample
+from scratch.module import Array, Backward, Module
+from scratch.ops.yolo_boxes import Grid
+
+Anchors = Sequence[Sequence[tuple[float, float]]]
+ANCHORS = (((14, 20), (20, 26), (28, 28)), ((6, 14), (10, 18), (14, 14)))  # for handwritten digits in images of 64x64
+
+
+class YOLO(Module):
+    """Images (B, in_channels, H, W) to predictions (B, P, 5 + classes), which scratch.ops.yolo_boxes explains.
+
+    A small Darknet (2018, section 2.4): each stage halves the images, doubles their channels, `width` to begin with, and has so
+    many residual blocks as `blocks` says. What comes out of the last stage predicts on a coarse grid; enlarged and put before
+    what comes out of the last but one, it predicts on one twice as fine (section 2.3, with the short heads of YOLOv3-tiny).
+    `anchors` are those of the coarse and of the fine grid, (width, height) in pixels. Both sides of images are multiples
+    of 2 to the number of stages.
+    """
+
+    def __init__(
+        self, in_channels: int, classes: int, anchors: Anchors = ANCHORS, width: int = 16, blocks: Sequence[int] = (1, 1, 1, 1)
+    ):
+        if min(in_channels, classes, width) < 1 or len(blocks) < 2 or min(blocks) < 0:
+            raise ValueError(
+                f"YOLO: expected at least one of each and blocks of at least two stages, got in_channels {in_channels}, classes "
+                f"{classes}, width {width}, blocks {tuple(blocks)}"
+            )
+        if len(anchors) != 2 or not all(len(of_grid) and all(min(anchor) > 0 for anchor in of_grid) for of_grid in anchors):
+            raise ValueError(f"YOLO: expected anchors, (width, height) in pixels, of a coarse and of a fine grid, got {anchors}")
+        self.in_channels, self.numbers, self.anchors = in_channels, 5 + classes, anchors
+        self.strides = 2 ** len(blocks), 2 ** (len(blocks) - 1)
+        *widths, near, far = (width * 2**i for i in range(len(blocks) + 1))
+        coarse, fine = (self.numbers * len(of_grid) for of_grid in anchors)
+        *shallow, deep = (stage(wide, count) for wide, count in zip((*widths, near), blocks, strict=True))
+        self.shallow = Sequential(convolution(in_channels, width, 3), *shallow)
+        self.deep = Sequential(deep, convolution(far, near, 1))
+        self.coarse = Sequential(convolution(near, far, 3), Conv2d(far, coarse, 1))
+        self.up = Up(near, near // 2)
+        self.fine = Sequential(convolution(near // 2 + near, near, 3), Conv2d(near, fine, 1))
+
+    def grids(self, height: int, width: int) -> tuple[Grid, ...]:
+        """The coarse and the fine grid over images of this size, with their anchors in cells."""
+        cell = self.strides[0]
+        if any(side < cell or side % cell for side in (height, width)):
+            raise ValueError(
+                f"YOLO: cells of {cell}x{cell} do not cut images of {height}x{width} evenly; resize or pad the images, or take "
+                "fewer stages"
+            )
+        return tuple(
+            ((height // stride, width // stride), tuple((w / stride, h / stride) for w, h in anchors))
+            for stride, anchors in zip(self.strides, self.anchors, strict=True)
+        )
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f"YOLO: expected images (B, {self.in_channels}, H, W), got {x.shape}")
+        self.grids(*x.shape[2:])  # there are some
+        near, shallow = self.shallow(x)
+        far, deep = self.deep(near)
+        coarse, coarse_backward = self.coarse(far)
+        joined, up = self.up(far, near)
+        fine, fine_backward = self.fine(joined)
+        (first, first_backward), (second, second_backward) = self._listed(coarse), self._listed(fine)
+
+        def backward(dpredictions: Array) -> Array:
+            dcoarse, dfine = np.split(dpredictions, [first.shape[1]], axis=1)
+            dfar, dnear = up(fine_backward(second_backward(dfine)))
+            dfar = dfar + coarse_backward(first_backward(dcoarse))  # two paths meet
+            return shallow(dnear + deep(dfar))
+
+        return np.concatenate([first, second], axis=1), backward
+
+    def _listed(self, y: Array) -> tuple[Array, Backward]:
+        """A grid's numbers (B, A (5 + K), H, W) as a list of its predictions (B, H W A, 5 + K)."""
+        B, C, H, W = y.shape
+        listed = y.transpose(0, 2, 3, 1).reshape(B, -1, self.numbers)
+        return listed, lambda dlisted: dlisted.reshape(B, H, W, C).transpose(0, 3, 1, 2)
+
+
+class Up(Module):
+    """x (B, in_channels, H, W) in fewer channels, enlarged twofold, and put before skip (B, K, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        self.convolution = convolution(in_channels, out_channels, 1)
+        self.up = Upsample(scale_factor=2)
+
+    def forward(self, x: Array, skip: Array) -> tuple[Array, Backward]:
+        x, convolution = self.convolution(x)
+        x, up = self.up(x)
+        C = x.shape[1]
+        return np.concatenate([x, skip], axis=1), lambda dy: (convolution(up(dy[:, :C])), dy[:, C:])
+
+
+class Residual(Module):
+    """x + f(x), where f goes through half of the channels (2018, table 1): x (B, channels, H, W) to its like."""
+
+    def __init__(self, channels: int):
+        self.first = convolution(channels, channels // 2, 1)
+        self.second = convolution(channels // 2, channels, 3)
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        y, first = self.first(x)
+        y, second = self.second(y)
+        return x + y, lambda dy: dy + first(second(dy))
+
+
+def stage(channels: int, blocks: int) -> Sequential:
+    """Half the size and twice the channels, and residual blocks."""
+    return Sequential(convolution(channels, 2 * channels, 3, stride=2), *(Residual(2 * channels) for _ in range(blocks)))
+
+
+def convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> Sequential:
+    """A padded convolution, batch normalisation and the leaky ReLU of Redmon et al. 2016, equation 2."""
+    return Sequential(
+        Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        BatchNorm2d(out_channels),
+        LeakyReLU(0.1),
+    )

@@ -1,0 +1,87 @@
+"""The loss of a grid of anchors, each of which may see an object in its cell."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scratch.module import Array, Backward
+from scratch.ops.anchor_matching import anchor_matching, check_objects
+from scratch.ops.boxes import box_convert, iou_and_union
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.loss import binary_cross_entropy_with_logits, generalized_box_iou_loss
+from scratch.ops.yolo_boxes import Grid, check_predictions, yolo_boxes
+
+
+def yolo_loss(
+    predictions: Array,
+    labels: Array,
+    boxes: Array,
+    grids: Sequence[Grid],
+    ignore_above: float = 0.5,
+    no_object: float = 0.5,
+    box_weight: float = 5.0,
+) -> tuple[tuple[Array, Array, Array], Backward]:
+    """The parts (of classes, of objectness, of boxes) whose sum YOLO is trained by (Redmon & Farhadi 2018, section 2).
+
+    predictions (B, P, 5 + K) are matched with the objects as in anchor_matching. A matched one is to say that an object is
+    there, which classes it is of, each for itself (section 2.2), and where. All others are to say that there is none, which
+    counts `no_object` times as much (Redmon et al. 2016, equation 3), but for those whose box overlaps an object's by more than
+    `ignore_above`: what they say has no loss (2018, section 2.1). Each part is the sum over an image, and the mean over images, so
+    that images without any object are as good as others.
+
+    The loss of a box is box_weight (1 - giou): unlike the squared errors of the paper it weighs small and large boxes alike, and
+    is what detections are judged by (Rezatofighi et al. 2019, section 4.1, where it is put in YOLOv3). Targets are constants.
+    What is matched and what is ignored is found in float64, so that rounding decides nothing.
+    """
+    _check("yolo_loss", predictions, labels, boxes, grids)
+    (B, P, numbers), dtype = predictions.shape, predictions.dtype
+    matched, _ = anchor_matching(labels, boxes, grids)
+    image, target = np.nonzero(matched >= 0)
+    chosen = image, matched[image, target]
+    scale, box_scale = dtype.type(1 / B), dtype.type(box_weight / B)
+
+    wanted = np.eye(numbers - 5, dtype=dtype)[labels[image, target]]
+    class_loss, class_backward = binary_cross_entropy_with_logits(predictions[chosen][:, 5:], wanted, reduction="sum")
+
+    there = np.zeros((B, P), dtype)
+    there[chosen] = 1
+    weight = np.full((B, P), no_object, dtype)
+    weight[_overlaps(predictions, labels, boxes, grids, ignore_above)] = 0
+    weight[chosen] = 1
+    objectness, objectness_backward = binary_cross_entropy_with_logits(predictions[..., 4], there, weight, reduction="sum")
+
+    decoded, decoded_backward = yolo_boxes(predictions, grids)
+    corners, corners_backward = box_convert(decoded[chosen], "cxcywh", "xyxy")
+    sought, _ = box_convert(boxes[image, target], "cxcywh", "xyxy")
+    overlap, overlap_backward = generalized_box_iou_loss(corners, sought, "sum")
+
+    def backward(dclass: Array, dobjectness: Array, doverlap: Array) -> tuple[Array, None, None]:
+        dcorners, _ = overlap_backward(doverlap * box_scale)
+        ddecoded = np.zeros_like(decoded)
+        ddecoded[chosen] = corners_backward(dcorners)
+        dpredictions = decoded_backward(ddecoded)
+        dpredictions[..., 4] = objectness_backward(dobjectness * scale)[0]
+        dpredictions[..., 5:][chosen] = class_backward(dclass * scale)[0]
+        return dpredictions, None, None
+
+    return (class_loss * scale, objectness * scale, overlap * box_scale), backward
+
+
+def _overlaps(predictions: Array, labels: Array, boxes: Array, grids: Sequence[Grid], above: float) -> Array:
+    """Which predictions (B, P) have a box whose intersection over union with an object's is above a number."""
+    found, _ = yolo_boxes(predictions.astype(np.float64), grids)
+    sought = np.where(labels[:, :, None] < 0, 0, boxes.astype(np.float64))
+    (corners, _), (objects, _) = (box_convert(each, "cxcywh", "xyxy") for each in (found, sought))
+    iou, *_ = iou_and_union(corners[:, :, None], objects[:, None])  # (B, P, N)
+    overlaps: Array = iou.max(axis=2, initial=0) > above
+    return overlaps
+
+
+def _check(op: str, predictions: Array, labels: Array, boxes: Array, grids: Sequence[Grid]) -> None:
+    one_float_dtype(op, predictions=predictions, boxes=boxes)
+    check_predictions(op, predictions, grids)
+    check_objects(op, labels, boxes)
+    has_shape(op, "labels", labels, (len(predictions), labels.shape[1]))
+    classes = predictions.shape[2] - 5
+    if labels.size and labels.max() >= classes:
+        raise ValueError(f"{op}: labels hold {labels.max()}, expected 0 to {classes - 1}, or -1 where there is no object")
