@@ -81,7 +81,7 @@ SMALL: dict[str, Any] = {
 }
 # Queries of the size that training starts from, and parts that add less than what goes past them, or all queries grow alike.
 SCALES = {"queries": 4, "out_proj": 0.5, "linear2": 0.5}
-UNEQUAL = (33, 46), (25, 30), (40, 19)
+UNEQUAL = (31, 46), (25, 30), (40, 19)
 
 CASES = [
     ParityCase("pad_images", "ops.pad_images", "functional.pad_images", unequal),
@@ -114,7 +114,7 @@ CASES = [
             ("-one-size", without_padding(3, 2, 33, 47), {"decoder_layers": 2}),
             (
                 "-bottleneck",
-                padded(1, 70, 99, (70, 99), (64, 51), (33, 80)),
+                padded(1, 70, 99, (70, 99), (44, 51), (33, 80)),
                 {"depth": 14, "in_channels": 1, "small_images": False},
             ),
             ("-one-layer", padded(2, 25, 33, (25, 33), (17, 30)), {"encoder_layers": 1, "decoder_layers": 1, "num_queries": 4}),

@@ -14,7 +14,7 @@ from reference.models.resnet import ResNet
 DIGITS = {  # which finds digits in images of 64x64, and is trained from nothing
     "classes": 10,
     "depth": 10,
-    "width": 16,
+    "width": 8,
     "d_model": 64,
     "nhead": 4,
     "encoder_layers": 2,
