@@ -175,7 +175,7 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
             continue
         with np.errstate(all="ignore"):
             level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
-            if _is_something(evidence, name, truth):
+            if _is_something(evidence, name, truth) and not _of_one_row(evidence, name, np.moveaxis(truth, axis, -1)):
                 yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
             for text, term in ({"": np.ones_like(truth)} | known).items():
                 level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
@@ -186,6 +186,13 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
 def _evident(evidence: Evidence, name: str, array: Array, truth: Array) -> Array:
     """Which numbers are wrong by so much that a repair of them is no accident."""
     return np.abs(truth - array) > MARGIN * evidence.calibration.tolerance(name, evidence.dtype)
+
+
+def _of_one_row(evidence: Evidence, name: str, truth: Array) -> bool:
+    """Whether its rows along the last axis are multiples of one, so that a factor for each makes it of any other such array."""
+    rows = truth.reshape(-1, truth.shape[-1])
+    row = rows[np.square(rows).sum(axis=1).argmax()]
+    return len(rows) > 1 and not _evident(evidence, name, np.outer(rows @ row / (row @ row), row), rows).any()
 
 
 def _is_something(evidence: Evidence, name: str, truth: Array) -> bool:

@@ -47,11 +47,13 @@ class Standard:
         prefix = f"{call.path}."
         state = {name.removeprefix(prefix): array for name, array in self.problem.state.items() if name.startswith(prefix)}
         called = dict(zip(call.inputs, names, strict=True))
+        constants = tuple(called[name] for name in call.constants)
         problem = Problem(
             inputs={called[name]: value for name, value in call.inputs.items()},
             state=state | call.buffers,
             cotangents=tuple(call.cotangents.values()),
-            constants=tuple(called[name] for name in call.constants),
+            constants=constants,
+            unasked=constants,
             noise=partial(Trace, self.problem.noise().seed, call.path, call.draws),
         )
         part = Standard(partial(deepcopy, self._modules[call.path]), problem)  # a copy is cheaper than a new model

@@ -30,12 +30,16 @@ Build = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Problem:
-    """What both sides are given: everything a run depends on, but for the implementation, dtype and device."""
+    """What both sides are given: everything a run depends on, but for the implementation, dtype and device.
+
+    Of `unasked` inputs of a part the whole has no use for a gradient: one that comes is neither expected nor wrong.
+    """
 
     inputs: Mapping[str, Any]
     state: Mapping[str, Array]
     cotangents: tuple[Array, ...]
     constants: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
     noise: Callable[[], Trace] = Trace
 
     def map(self, function: Callable[[Any], Any]) -> Problem:
@@ -102,7 +106,7 @@ def pose(
     build_reference: Build, inputs: Mapping[str, Any], state: Mapping[str, Array], constants: tuple[str, ...], seed: int
 ) -> Problem:
     """The problem with these inputs and weights: a random cotangent for each output that has a gradient."""
-    problem = Problem(inputs, state, (), constants, partial(Trace, seed))
+    problem = Problem(inputs, state, (), constants, noise=partial(Trace, seed))
     draw = Draw(seed, 1)
     outputs = run_reference(build_reference, problem, "float64", backward=False, taps=False).tensors
     return replace(problem, cotangents=tuple(draw.normal(*y.shape) for y in outputs.values()))
@@ -229,6 +233,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     tensors = outputs | {
         f"grad {leaf_name}": np.asarray(leaf)
         for name, gradient in zip(inputs, gradients, strict=True)
+        if name not in problem.unasked
         for leaf_name, leaf in tree.leaves(name, gradient)
     }
     tensors |= {f"grad {name}": parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}

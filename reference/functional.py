@@ -1,6 +1,6 @@
 """torch functions in the form of scratch.ops, where torch.nn.functional takes its arguments otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -138,6 +138,16 @@ def layer_norm(
 def rms_norm(x: Tensor, weight: Tensor | None = None, *, normalized_shape: tuple[int, ...], eps: float | None = None) -> Tensor:
     """F.rms_norm that takes its tensors first."""
     return F.rms_norm(x, normalized_shape, weight, eps)
+
+
+def pad_images(images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Images (C, h, w) padded with zeros to the right and below, (N, C, H, W), and where they are no padding, (N, H, W)."""
+    H, W = (max(image.shape[axis] for image in images) for axis in (1, 2))
+
+    def padded(images: Iterable[Tensor]) -> Tensor:
+        return torch.stack([F.pad(image, (0, W - image.shape[-1], 0, H - image.shape[-2])) for image in images])
+
+    return padded(images), padded(torch.ones_like(image[0], dtype=torch.bool) for image in images)
 
 
 def padding_mask(lengths: Tensor, T: int) -> Tensor:

@@ -65,3 +65,29 @@ def set_loss(
     distance = F.l1_loss(found, sought, reduction="sum")
     overlap = generalized_box_iou_loss(box_convert(found, "cxcywh", "xyxy"), box_convert(sought, "cxcywh", "xyxy"), reduction="sum")
     return class_loss, box_weight * distance / count, giou_weight * overlap / count
+
+
+@wrap_torch_function(lambda logits, boxes, labels, target_boxes, *others, **options: (logits, boxes, labels, target_boxes))
+def detr_loss(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    target_boxes: Tensor,
+    no_object: float = 0.1,
+    box_weight: float = 5.0,
+    giou_weight: float = 2.0,
+    auxiliary: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The parts of the set loss, each summed over the decoder's layers, or those of the last layer alone."""
+    layers = list(zip(logits, boxes, strict=True))[0 if auxiliary else -1 :]
+    losses = [set_loss(*layer, labels, target_boxes, no_object, box_weight, giou_weight) for layer in layers]
+    class_loss, distance, overlap = (torch.stack(parts).sum(dim=0) for parts in zip(*losses, strict=True))
+    return class_loss, distance, overlap
+
+
+@wrap_torch_function(lambda logits, boxes: (logits, boxes))
+@torch.no_grad()
+def detections(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The score and the label of what each query has found, the likeliest class but "no object", and its box by the corners."""
+    scores, labels = logits.softmax(dim=2)[:, :, :-1].max(dim=2)
+    return scores, labels, box_convert(boxes, "cxcywh", "xyxy")

@@ -15,6 +15,7 @@ from parity.cases import (
     boxes,
     classifiers,
     convolutional,
+    detr,
     full_size,
     gpt,
     losses,
@@ -44,6 +45,7 @@ FAMILIES = {
     "transformers": transformers,
     "transformer models": transformer_models,
     "vit": vit,
+    "detr": detr,
     "yolo": yolo,
 }
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from parity.case import ParityCase
 from parity.cases.convolutional import Inputs, images
+from parity.cases.detr import padded
 from parity.inputs import Draw
 from scratch.models.vit import SIZES
 
@@ -41,5 +42,13 @@ CASES = [
         "models.ViT",
         images(2, 3, 224, 224),
         {"in_channels": 3, "image_size": 224, "patch_size": 16, "classes": 1000} | SIZES["B"],
+    ),
+    ParityCase(
+        "detr-full-size",
+        "models.DETR",
+        "models.DETR",
+        padded(3, 256, 320, (256, 320), (224, 240)),
+        {"classes": 91},
+        scales={"bn3.weight": 2**-3, "queries": 16},  # the blocks as in ResNet-50; queries of the size that they begin with
     ),
 ]

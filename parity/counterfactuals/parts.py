@@ -50,7 +50,7 @@ def watch_parts(module: nn.Module) -> list[Use]:
 
 
 def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
-    """What may be wrong with each use, or alike with those of a list of layers, and how to make a module that is wrong so."""
+    """What may be wrong with each use, or alike with those of a part or of a list of layers, and how to make a module wrong so."""
     often = Counter(use.path for use in uses)
     for use in uses:
         part = use.path if often[use.path] == 1 else f"call {use.index + 1} of {use.path}"
@@ -58,9 +58,9 @@ def wrong_uses(uses: list[Use], build: Build) -> Iterator[tuple[str, Build]]:
             yield text, _built_with(build, [use], wrong)
         if _shares_parameters(use.part, uses):
             yield f"lets no gradient into the parameters of {part}", partial(_with_constant, build, use.path)
-    for name, layers in _layers(uses).items():
-        for text, wrong in _mistakes(layers[0], f"each of {name}"):
-            yield text, _built_with(build, layers, wrong)
+    for name, alike in (_calls(uses) | _layers(uses)).items():
+        for text, wrong in _mistakes(alike[0], name):
+            yield text, _built_with(build, alike, wrong)
     kinds = {use.path: type(use.part) for use in uses}
     for one, two in combinations(kinds, 2):
         if kinds[one] is kinds[two]:
@@ -86,7 +86,8 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Wrong]]:
         if isinstance(value, Tensor) and value.is_floating_point():
             numbers.setdefault(id(value), []).append(i)
     for (one, *_), others in permutations(numbers.values(), 2):
-        if given[one][1].ndim == given[others[0]][1].ndim:
+        kept = [value for i, (_, value) in enumerate(given) if i not in others]
+        if _fits(given[one][1], given[others[0]][1], kept):
             names = " and ".join(given[i][0] for i in others)
             yield f"gives {part} its {given[one][0]} for {names}", _given(partial(_in_place, one, others))
     for name, leaves in _groups([("y", use.output)]):
@@ -101,6 +102,15 @@ def _mistakes(use: Use, part: str) -> Iterator[tuple[str, Wrong]]:
             yield f"leaves {part} out of the backward", _returning(lambda items, y: graft(y, items[0]))
 
 
+def _fits(x: Tensor, place: Tensor, others: list[Any]) -> bool:
+    """Whether x can take a place: in another shape only where no other input has that of the place.
+
+    Of a key and a value that are not equally long, torch's attention reads and writes memory that is not theirs.
+    """
+    alike = any(isinstance(other, Tensor) and other.shape == place.shape for other in others)
+    return x.shape == place.shape or (x.ndim == place.ndim and not alike)
+
+
 def _given(before: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Wrong:
     """A part that is given other inputs."""
     return lambda forward, items: forward(*before(items))
@@ -111,6 +121,15 @@ def _returning(after: Callable[..., Any]) -> Wrong:
     return lambda forward, items: after(items, forward(*items))
 
 
+def _calls(uses: list[Use]) -> dict[str, list[Use]]:
+    """The uses of each part that is used several times, and those before the last, where they are several too."""
+    calls: dict[str, list[Use]] = {}
+    for use in uses:
+        calls.setdefault(f"every call of {use.path}", []).append(use)
+    calls |= {f"{name} but the last": of_part[:-1] for name, of_part in calls.items()}
+    return {name: of_part for name, of_part in calls.items() if len(of_part) > 1}
+
+
 def _layers(uses: list[Use]) -> dict[str, list[Use]]:
     """The uses of the parts in each list, where they are of one kind and each is used once."""
     lists: dict[str, list[Use]] = {}
@@ -118,7 +137,7 @@ def _layers(uses: list[Use]) -> dict[str, list[Use]]:
         if "." in use.path:
             lists.setdefault(use.path.rpartition(".")[0], []).append(use)
     return {
-        name: of_list
+        f"each of {name}": of_list
         for name, of_list in lists.items()
         if len({use.path for use in of_list}) == len(of_list) > 1 and len({type(use.part) for use in of_list}) == 1
     }
@@ -201,6 +220,7 @@ def _otherwise(value: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield f"{not value} for {{}}", lambda value: not value
     if isinstance(value, Tensor) and value.dtype == torch.bool:
         yield "true everywhere for {}", torch.ones_like
+        yield "the opposite of {}", torch.logical_not
     if isinstance(value, Tensor) and value.dtype == torch.int64 and value.ndim == 1 and (value.diff() == 1).all():  # positions
         yield "{} that are one too many", lambda value: value + 1
         yield "{} that are one too few", lambda value: value - 1

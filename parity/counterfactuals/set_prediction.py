@@ -113,6 +113,33 @@ def set_loss(
     return parts
 
 
+def detr_loss(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    target_boxes: Tensor,
+    auxiliary: bool = True,
+    *,
+    change: str = "",
+    of_layer: Callable[..., Any] = right.set_loss,
+    **weights: float,
+) -> tuple[Tensor, ...]:
+    """The loss of all layers with one change, or with another loss of each."""
+    first = 0 if change == "all layers" or (auxiliary and change != "last layer") else len(logits) - 1
+    losses = [of_layer(*layer, labels, target_boxes, **weights) for layer in zip(logits[first:], boxes[first:], strict=True)]
+    return tuple(torch.stack(part).sum(0) / (len(losses) if change == "mean" else 1) for part in zip(*losses, strict=True))
+
+
+@torch.no_grad()
+def detections(logits: Tensor, boxes: Tensor, *, change: str) -> tuple[Tensor, Tensor, Tensor]:
+    """What has been found with one change."""
+    p = logits.sigmoid() if change == "sigmoid" else logits.softmax(2)
+    p = logits[:, :, :-1].softmax(2) if change == "without no object" else p
+    kept = {"no object found": p, "first class": p[:, :, 1:], "without no object": p}.get(change, p[:, :, :-1])
+    scores, found = kept.max(2)
+    return scores, found, boxes.clone() if change == "not converted" else box_convert(boxes, "cxcywh", "xyxy")
+
+
 def sinusoidal_positions_2d(
     x: Tensor, present: Tensor, normalize: bool = True, base: float = 10000.0, *, change: str = ""
 ) -> Tensor:
@@ -169,29 +196,51 @@ def _with(function: Callable[..., Any], texts: dict[str, str]) -> Mistakes:
     return [(text, partial(function, change=change)) for change, text in texts.items()]
 
 
+_of_loss = _with(
+    set_loss,
+    {
+        "unmatched": "leaves the queries without an object out of the loss; they are to say that there is none",
+        "no_object 1": "counts queries without an object as much as the others: ignores no_object",
+        "first class": "takes the first class for no object; it is the last",
+        "all queries": "divides the loss of classes by the number of queries; torch divides by their weights",
+        "batch": "divides the losses of boxes by the batch size; it is the number of objects",
+        "queries": "divides the losses of boxes by the number of queries; it is that of objects",
+        "not divided": "does not divide the losses of boxes by the number of objects",
+        "not divided in the backward": "does not divide the gradients of boxes by the number of objects",
+        "mean of four": "takes the mean of the four distances; it is their sum",
+        "loss not converted": "does not convert the boxes to corners for their overlap",
+        "loss of iou": "takes the plain intersection over union; it is the generalised one",
+        "unweighted": "leaves box_weight and giou_weight out of the loss",
+        **{
+            change: f"in the matching, {text}"
+            for change, text in (_of_cost | _of_matching).items()
+            if change != "padding"  # it costs 0 here, and takes a query that nobody else wants
+        },
+    },
+)
 TABLE: dict[str, Mistakes] = {
     "matching_cost": _with(matching_cost, _of_cost),
     "bipartite_matching": _with(bipartite_matching, _of_matching),
-    "set_loss": _with(
-        set_loss,
-        {
-            "unmatched": "leaves the queries without an object out of the loss; they are to say that there is none",
-            "no_object 1": "counts queries without an object as much as the others: ignores no_object",
-            "first class": "takes the first class for no object; it is the last",
-            "all queries": "divides the loss of classes by the number of queries; torch divides by their weights",
-            "batch": "divides the losses of boxes by the batch size; it is the number of objects",
-            "queries": "divides the losses of boxes by the number of queries; it is that of objects",
-            "not divided": "does not divide the losses of boxes by the number of objects",
-            "not divided in the backward": "does not divide the gradients of boxes by the number of objects",
-            "mean of four": "takes the mean of the four distances; it is their sum",
-            "loss not converted": "does not convert the boxes to corners for their overlap",
-            "loss of iou": "takes the plain intersection over union; it is the generalised one",
-            "unweighted": "leaves box_weight and giou_weight out of the loss",
-            **{
-                change: f"in the matching, {text}"
-                for change, text in (_of_cost | _of_matching).items()
-                if change != "padding"  # it costs 0 here, and takes a query that nobody else wants
+    "set_loss": _of_loss,
+    "detr_loss": [
+        *_with(
+            detr_loss,
+            {
+                "last layer": "leaves the auxiliary losses out, those of all layers but the last",
+                "all layers": "adds auxiliary losses, where that of the last layer alone is asked for",
+                "mean": "takes the mean of the layers' losses; it is their sum",
             },
+        ),
+        *((f"in each layer, {text}", partial(detr_loss, of_layer=wrong)) for text, wrong in _of_loss),
+    ],
+    "detections": _with(
+        detections,
+        {
+            "no object found": "takes no object for a class that can be found",
+            "first class": "takes the first class for no object; it is the last",
+            "without no object": "leaves no object out of the softmax",
+            "sigmoid": "takes a sigmoid of each logit; it is a softmax",
+            "not converted": "does not convert the boxes to corners",
         },
     ),
     "sinusoidal_positions_2d": _with(

@@ -3,6 +3,7 @@
 from reference.layers.activation import activation_named
 from reference.layers.alignment import AdditiveAttention, DotAttention
 from reference.layers.attention import MultiheadAttention
+from reference.layers.detr import DETRDecoderLayer, DETREncoderLayer
 from reference.layers.feed_forward import FeedForward
 from reference.layers.learned_positions import LearnedPositions
 from reference.layers.masked_pool import MaskedMax, MaskedMean
@@ -19,6 +20,8 @@ __all__ = [
     "LSTM",
     "RNN",
     "AdditiveAttention",
+    "DETRDecoderLayer",
+    "DETREncoderLayer",
     "DotAttention",
     "FeedForward",
     "FrozenBatchNorm2d",

@@ -23,3 +23,15 @@ class FrozenBatchNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Put a FrozenBatchNorm2d of the same numbers in the place of every BatchNorm2d inside the module."""
+    for parent in list(module.modules()):
+        for name, norm in list(parent.named_children()):
+            if isinstance(norm, nn.BatchNorm2d):
+                state = norm.state_dict()
+                del state["num_batches_tracked"]
+                frozen = FrozenBatchNorm2d(norm.num_features, norm.eps)
+                frozen.load_state_dict(state)
+                setattr(parent, name, frozen)

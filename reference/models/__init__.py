@@ -4,6 +4,7 @@ from reference.models.alexnet import AlexNet
 from reference.models.bert import BERT
 from reference.models.char_language_model import CharLanguageModel
 from reference.models.cnn import CNN
+from reference.models.detr import DETR
 from reference.models.gpt import GPT
 from reference.models.mlp import MLP
 from reference.models.name_generator import NameGenerator
@@ -19,6 +20,7 @@ from reference.models.yolo import YOLO
 __all__ = [
     "BERT",
     "CNN",
+    "DETR",
     "GPT",
     "MLP",
     "VGG",

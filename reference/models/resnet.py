@@ -93,7 +93,7 @@ class _Residual(nn.Sequential):
     """A stem, stages of blocks, the mean of each channel and a linear map, under torchvision's names.
 
     Each stage but the first halves the images and doubles the width. The stem is a 7x7 convolution and a pooling that
-    halve the images too, for small images a 3x3 convolution alone.
+    halve the images too, for small images a 3x3 convolution alone. With no `classes`, None, the stages are the last.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class _Residual(nn.Sequential):
         block: Block,
         blocks: Sequence[int],
         shortcut: Shortcut,
-        classes: int,
+        classes: int | None,
         in_channels: int,
         width: int,
         small_images: bool,
@@ -117,9 +117,11 @@ class _Residual(nn.Sequential):
         for i, count in enumerate(blocks):
             setattr(self, f"layer{i + 1}", _stage(block, channels, width * 2**i, count, 2 if i else 1, shortcut))
             channels = block.expansion * width * 2**i
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.fc = nn.Linear(channels, classes)
+        self.out_channels = channels
+        if classes is not None:
+            self.avgpool = nn.AdaptiveAvgPool2d(1)
+            self.flatten = nn.Flatten()
+            self.fc = nn.Linear(channels, classes)
         for parameter in self.parameters():
             if parameter.dim() == 4:
                 nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
@@ -128,11 +130,14 @@ class _Residual(nn.Sequential):
 class ResNet(_Residual):
     """Images (N, in_channels, H, W) to logits (N, classes), as for ImageNet (table 1), with projections where shapes change.
 
-    The depth counts convolutions and the linear map: 18 and 34 of the paper have basic blocks, 50, 101 and 152 bottlenecks;
-    10 and 14, 26 are smaller ones of either kind. `small_images` has a stem for images of 32x32.
+    With classes None, to the feature maps that other models look at. The depth counts convolutions and the linear map: 18
+    and 34 of the paper have basic blocks, 50, 101 and 152 bottlenecks; 10 and 14, 26 are smaller ones of either kind.
+    `small_images` has a stem for images of 32x32.
     """
 
-    def __init__(self, depth: int = 18, classes: int = 1000, in_channels: int = 3, width: int = 64, small_images: bool = False):
+    def __init__(
+        self, depth: int = 18, classes: int | None = 1000, in_channels: int = 3, width: int = 64, small_images: bool = False
+    ):
         if depth not in BLOCKS:
             raise ValueError(f"ResNet: depth is {depth}, expected one of {', '.join(map(str, BLOCKS))}")
         block = Bottleneck if depth in BOTTLENECKS else BasicBlock

@@ -5,6 +5,7 @@ from scratch.layers.alignment import AdditiveAttention, DotAttention
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.container import Flatten, Sequential
 from scratch.layers.conv import Conv2d, ConvTranspose2d
+from scratch.layers.detr import DETRDecoderLayer, DETREncoderLayer
 from scratch.layers.dropout import Dropout
 from scratch.layers.embedding import Embedding
 from scratch.layers.feed_forward import FeedForward
@@ -36,6 +37,8 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
+    "DETRDecoderLayer",
+    "DETREncoderLayer",
     "DotAttention",
     "Dropout",
     "Embedding",

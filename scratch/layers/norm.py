@@ -88,6 +88,18 @@ class FrozenBatchNorm2d(Module):
         return y, lambda dy: backward(dy)[0]
 
 
+def freeze_batch_norm(module: Module) -> None:
+    """Put a FrozenBatchNorm2d of the same numbers in the place of every BatchNorm2d inside the module."""
+    for _, parent in list(module.named_modules()):
+        for name, norm in list(vars(parent).items()):
+            if isinstance(norm, BatchNorm2d):
+                state = norm.state_dict()
+                del state["num_batches_tracked"]
+                frozen = FrozenBatchNorm2d(len(state["weight"]), norm.eps)
+                frozen.load_state_dict(state)
+                setattr(parent, name, frozen)
+
+
 class GroupNorm(Module):
     """Normalisation of x (N, num_channels, ...) in groups of its channels, as torch.nn.GroupNorm."""
 

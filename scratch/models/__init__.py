@@ -4,6 +4,7 @@ from scratch.models.alexnet import AlexNet
 from scratch.models.bert import BERT
 from scratch.models.char_language_model import CharLanguageModel
 from scratch.models.cnn import CNN
+from scratch.models.detr import DETR
 from scratch.models.gpt import GPT
 from scratch.models.mlp import MLP
 from scratch.models.name_generator import NameGenerator
@@ -19,6 +20,7 @@ from scratch.models.yolo import YOLO
 __all__ = [
     "BERT",
     "CNN",
+    "DETR",
     "GPT",
     "MLP",
     "VGG",

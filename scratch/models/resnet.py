@@ -141,7 +141,8 @@ class _Residual(Sequential):
     """A stem, stages of blocks, the mean of each channel and a linear map, under torchvision's names.
 
     Each stage but the first halves the images and doubles the width. The stem is a 7x7 convolution and a pooling that
-    halve the images too, for small images a 3x3 convolution alone.
+    halve the images too, for small images a 3x3 convolution alone. With no `classes`, None, the stages are the last: the
+    value is their feature maps (N, out_channels, h, w), h = H / stride and w = W / stride, rounded up.
     """
 
     def __init__(
@@ -149,13 +150,13 @@ class _Residual(Sequential):
         block: Block,
         blocks: Sequence[int],
         shortcut: Shortcut,
-        classes: int,
+        classes: int | None,
         in_channels: int,
         width: int,
         small_images: bool,
     ):
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.stride = in_channels, 2 ** (len(blocks) - 1) * (1 if small_images else 4)
         kernel, stride = (3, 1) if small_images else (7, 2)
         self.conv1 = Conv2d(in_channels, width, kernel, stride, padding=kernel // 2, bias=False)
         self.bn1 = BatchNorm2d(width)
@@ -166,9 +167,11 @@ class _Residual(Sequential):
         for i, count in enumerate(blocks):
             setattr(self, f"layer{i + 1}", _stage(block, channels, width * 2**i, count, 2 if i else 1, shortcut))
             channels = block.expansion * width * 2**i
-        self.avgpool = AdaptiveAvgPool2d(1)
-        self.flatten = Flatten()
-        self.fc = Linear(channels, classes)
+        self.out_channels = channels
+        if classes is not None:
+            self.avgpool = AdaptiveAvgPool2d(1)
+            self.flatten = Flatten()
+            self.fc = Linear(channels, classes)
         for parameter in self.parameters():
             if parameter.data.ndim == 4:
                 kaiming_normal_(parameter)
@@ -181,11 +184,14 @@ class _Residual(Sequential):
 class ResNet(_Residual):
     """Images (N, in_channels, H, W) to logits (N, classes), as for ImageNet (table 1), with projections where shapes change.
 
-    The depth counts convolutions and the linear map: 18 and 34 of the paper have basic blocks, 50, 101 and 152 bottlenecks;
-    10 and 14, 26 are smaller ones of either kind. `small_images` has a stem for images of 32x32.
+    With classes None, to the feature maps that other models look at. The depth counts convolutions and the linear map: 18
+    and 34 of the paper have basic blocks, 50, 101 and 152 bottlenecks; 10 and 14, 26 are smaller ones of either kind.
+    `small_images` has a stem for images of 32x32.
     """
 
-    def __init__(self, depth: int = 18, classes: int = 1000, in_channels: int = 3, width: int = 64, small_images: bool = False):
+    def __init__(
+        self, depth: int = 18, classes: int | None = 1000, in_channels: int = 3, width: int = 64, small_images: bool = False
+    ):
         if depth not in BLOCKS:
             raise ValueError(f"ResNet: depth is {depth}, expected one of {', '.join(map(str, BLOCKS))}")
         block = Bottleneck if depth in BOTTLENECKS else BasicBlock

@@ -16,6 +16,8 @@ from scratch.ops.boxes import box_area, box_convert, box_iou, generalized_box_io
 from scratch.ops.conv import conv2d
 from scratch.ops.conv_transpose import conv_transpose2d
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
+from scratch.ops.detections import detections
+from scratch.ops.detr_loss import detr_loss
 from scratch.ops.dice_loss import dice_loss
 from scratch.ops.dropout import dropout
 from scratch.ops.embedding import embedding
@@ -41,6 +43,7 @@ from scratch.ops.masks import causal_mask, padding_mask
 from scratch.ops.matching import bipartite_matching, matching_cost
 from scratch.ops.nms import nms
 from scratch.ops.norm import batch_norm, frozen_batch_norm
+from scratch.ops.pad_images import pad_images
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from scratch.ops.relative_position import relative_position_bucket
 from scratch.ops.rms_norm import rms_norm
@@ -69,6 +72,8 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
+    "detections",
+    "detr_loss",
     "dice_loss",
     "dropout",
     "embedding",
@@ -94,6 +99,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "nms",
+    "pad_images",
     "padding_mask",
     "relative_position_bucket",
     "relu",

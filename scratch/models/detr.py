@@ -1,0 +1,205 @@
+"""DETR: objects found as a set, with a transformer (Carion et al. 2020)."""
+
+import numpy as np
+
+from scratch.layers import Conv2d, DETRDecoderLayer, DETREncoderLayer, LayerNorm, Linear, Sigmoid, SinusoidalPositions2d
+from scratch.layers.init import normal_, xavier_uniform_
+from scratch.layers.norm import freeze_batch_norm
+from scratch.models.mlp import MLP
+from scratch.models.resnet import ResNet
+from scratch.module import Array, Backward, Module, Parameter
+from scratch.ops.checks import are_images, divides, has_shape
+from scratch.ops.interpolate import interpolate
+
+DIGITS = {  # which finds digits in images of 64x64, and is trained from nothing
+    "classes": 10,
+    "depth": 10,
+    "width": 8,
+    "d_model": 64,
+    "nhead": 4,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "dim_feedforward": 128,
+    "dropout": 0.0,
+    "num_queries": 12,
+    "in_channels": 1,
+    "small_images": True,
+    "frozen_norm": False,
+}
+
+
+class Encoder(Module):
+    """Vectors (B, S, d_model), their positions likewise and where they are no padding (B, 1, 1, S) to a memory (B, S, d_model)."""
+
+    def __init__(self, layers: int, d_model: int, nhead: int, dim_feedforward: int, dropout: float):
+        self.layers = [DETREncoderLayer(d_model, nhead, dim_feedforward, dropout) for _ in range(layers)]
+
+    def forward(self, x: Array, positions: Array, mask: Array) -> tuple[Array, Backward]:
+        backwards = []
+        for layer in self.layers:
+            x, layer_backward = layer(x, positions, mask)
+            backwards.append(layer_backward)
+
+        def backward(dx: Array) -> tuple[Array, None, None]:
+            for layer_backward in reversed(backwards):
+                dx, *_ = layer_backward(dx)
+            return dx, None, None
+
+        return x, backward
+
+
+class Decoder(Module):
+    """Queries (B, Q, d_model) that look at a memory (B, S, d_model), which has its positions likewise and is no padding where
+    the mask (B, 1, 1, S) is true, to what each layer makes of them: (layers, B, Q, d_model).
+
+    The queries tell what begins as nothing, zeros, apart: they are its positions. One norm serves the value of every layer.
+    """
+
+    def __init__(self, layers: int, d_model: int, nhead: int, dim_feedforward: int, dropout: float):
+        self.layers = [DETRDecoderLayer(d_model, nhead, dim_feedforward, dropout) for _ in range(layers)]
+        self.norm = LayerNorm(d_model)
+
+    def forward(self, queries: Array, memory: Array, positions: Array, mask: Array) -> tuple[Array, Backward]:
+        x, values, backwards = np.zeros_like(queries), [], []
+        for layer in self.layers:
+            x, layer_backward = layer(x, memory, queries, positions, mask)
+            value, norm_backward = self.norm(x)
+            values.append(value)
+            backwards.append((norm_backward, layer_backward))
+
+        def backward(dvalues: Array) -> tuple[Array, Array, None, None]:
+            dx, dqueries, dmemory = np.zeros_like(queries), np.zeros_like(queries), np.zeros_like(memory)
+            for dvalue, (norm_backward, layer_backward) in zip(dvalues[::-1], reversed(backwards), strict=True):
+                dx, dmemory_here, dqueries_here, *_ = layer_backward(dx + norm_backward(dvalue))  # to later layers and the norm
+                dqueries += dqueries_here
+                dmemory += dmemory_here
+            return dqueries, dmemory, None, None
+
+        return np.stack(values), backward
+
+    def attend(self, queries: Array, memory: Array, positions: Array, mask: Array) -> Array:
+        """The weights (B, heads, Q, S) with which the last layer attends the memory."""
+        x = np.zeros_like(queries)
+        for layer in self.layers[:-1]:
+            x, _ = layer(x, memory, queries, positions, mask)
+        return self.layers[-1].attend(x, memory, queries, positions, mask)
+
+
+class DETR(Module):
+    """Images (N, in_channels, H, W) to a set of num_queries predictions each, by every decoder layer: logits (layers, N,
+    num_queries, classes + 1), the last class "no object", and boxes (layers, N, num_queries, 4), (x centre, y centre, width,
+    height) each as a share of the image. Those of the last layer are the model's answer; detr_loss trains all.
+
+    Images of unequal sizes are padded to the right and below (ops.pad_images) and `present` (N, H, W), where they are no
+    padding; none is needed where there is no padding. The backbone is a ResNet of that depth and width. `frozen_norm` is
+    for one that is trained already: what its batch norms do is fixed and they have no parameters (section 4). The authors
+    freeze `backbone.conv1` and `backbone.layer1` as well. DETR(91), 91 being one more than the highest number of a class of
+    COCO, is theirs with ResNet-50: 41,524,768 parameters, and but for those two parts 41,302,368. DETR(**DIGITS) is a small one.
+
+    In the authors' weights backbone is called backbone.0.body; encoder and decoder transformer.encoder and .decoder;
+    queries query_embed.weight; feed_forward.linear1 and .linear2 linear1 and linear2; and q_proj, k_proj and v_proj are the
+    thirds of in_proj. In those of the library transformers they are model.backbone.conv_encoder.model; model.encoder and
+    model.decoder; model.query_position_embeddings.weight; fc1 and fc2; and input_proj is model.input_projection, class_embed
+    class_labels_classifier, bbox_embed bbox_predictor, multihead_attn encoder_attn, decoder.norm model.decoder.layernorm, and
+    norm1, norm2 and norm3 self_attn_layer_norm, encoder_attn_layer_norm (of decoders alone) and final_layer_norm.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        depth: int = 50,
+        width: int = 64,
+        d_model: int = 256,
+        nhead: int = 8,
+        encoder_layers: int = 6,
+        decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        num_queries: int = 100,
+        in_channels: int = 3,
+        small_images: bool = False,
+        frozen_norm: bool = True,
+    ):
+        if min(classes, encoder_layers, decoder_layers, num_queries) < 1:
+            raise ValueError(
+                f"DETR: expected at least one of each, got classes {classes}, encoder_layers {encoder_layers}, "
+                f"decoder_layers {decoder_layers} and num_queries {num_queries}"
+            )
+        if d_model % 2:
+            raise ValueError(f"DETR: d_model is {d_model}, expected an even number: half of it is for rows, half for columns")
+        divides("DETR", "nhead", nhead, "d_model", d_model)
+        sizes = d_model, nhead, dim_feedforward, dropout
+        self.backbone = ResNet(depth, None, in_channels, width, small_images)
+        if frozen_norm:
+            freeze_batch_norm(self.backbone)
+        self.input_proj = Conv2d(self.backbone.out_channels, d_model, 1)
+        self.positions = SinusoidalPositions2d()
+        self.encoder, self.decoder = Encoder(encoder_layers, *sizes), Decoder(decoder_layers, *sizes)
+        self.queries = Parameter(np.empty((num_queries, d_model), np.float32))
+        normal_(self.queries, 1)
+        self.class_embed = Linear(d_model, classes + 1)
+        self.bbox_embed = MLP(d_model, [d_model, d_model], 4)
+        self.sigmoid = Sigmoid()
+        for part in (self.encoder, self.decoder):
+            for parameter in part.parameters():
+                if parameter.data.ndim > 1:
+                    xavier_uniform_(parameter)
+
+    def forward(self, images: Array, present: Array | None = None) -> tuple[tuple[Array, Array], Backward]:
+        seen, _, seen_backward = self._seen(images, present)
+        x, decoder_backward = self.decoder(*seen)
+        logits, class_backward = self.class_embed(x)
+        boxes, bbox_backward = self.bbox_embed(x)
+        boxes, sigmoid_backward = self.sigmoid(boxes)
+
+        def backward(dlogits: Array, dboxes: Array) -> tuple[Array, None]:
+            dx = class_backward(dlogits) + bbox_backward(sigmoid_backward(dboxes))  # two paths meet
+            return seen_backward(*decoder_backward(dx)), None
+
+        return (logits, boxes), backward
+
+    def attend(self, images: Array, present: Array | None = None) -> Array:
+        """The weights (N, nhead, num_queries, h, w) with which the last decoder layer attends the feature map."""
+        seen, size, _ = self._seen(images, present)
+        weights = self.decoder.attend(*seen)
+        return weights.reshape(*weights.shape[:3], *size)
+
+    def _seen(self, images: Array, present: Array | None) -> tuple[tuple[Array, ...], tuple[int, int], Backward]:
+        """What the decoder is given, and the size (h, w) of the feature map."""
+        present = self._checked(images, present)
+        features, backbone_backward = self.backbone(images)
+        x, proj_backward = self.input_proj(features)
+        B, C, h, w = x.shape
+        shrunk, _ = interpolate(present[:, None].astype(np.float32), (h, w))
+        there = shrunk[:, 0] > 0
+        positions, _ = self.positions(x, there)
+        positions, mask = _sequence(positions), there.reshape(B, 1, 1, h * w)
+        memory, encoder_backward = self.encoder(_sequence(x), positions, mask)
+        queries = np.broadcast_to(self.queries.data, (B, *self.queries.data.shape))
+
+        def backward(dqueries: Array, dmemory: Array, *_: None) -> Array:
+            self.queries.accumulate(dqueries.sum(axis=0))
+            dx, *_ = encoder_backward(dmemory)
+            return backbone_backward(proj_backward(dx.reshape(B, h, w, C).transpose(0, 3, 1, 2)))
+
+        return (queries, memory, positions, mask), (h, w), backward
+
+    def _checked(self, images: Array, present: Array | None) -> Array:
+        """Where there is no padding; ValueError unless images and padding are as they should be."""
+        are_images("DETR", images, self.backbone.in_channels, self.backbone.stride)
+        N, _, *size = images.shape
+        if present is None:
+            return np.ones((N, *size), bool)
+        has_shape("DETR", "present", present, (N, *size))
+        if present.dtype != bool:
+            raise ValueError(f"DETR: present is {present.dtype}, expected bool (true: not padding)")
+        if not present[:, 0, 0].all():
+            wrong = np.flatnonzero(~present[:, 0, 0])[0]
+            raise ValueError(f"DETR: image {wrong} is padding at its upper left corner; pad to the right and below")
+        return present
+
+
+def _sequence(maps: Array) -> Array:
+    """(B, C, h, w) as vectors (B, h w, C), row by row."""
+    B, C, h, w = maps.shape
+    return maps.transpose(0, 2, 3, 1).reshape(B, h * w, C)

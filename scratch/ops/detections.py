@@ -1,0 +1,22 @@
+"""The objects that a set of predictions tells of."""
+
+from scratch.module import Array, Backward
+from scratch.ops.boxes import box_convert
+from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.softmax import softmax
+
+
+def detections(logits: Array, boxes: Array) -> tuple[tuple[Array, Array, Array], Backward]:
+    """What each query has found: scores (B, Q), labels (B, Q) and boxes (B, Q, 4) by their corners, x1, y1, x2 and y2.
+
+    logits (B, Q, K + 1) and boxes (B, Q, 4), (x centre, y centre, width, height), are those of DETR's last layer. The label
+    is the likeliest class but the last, "no object"; the score is its probability, which is low where there is none
+    (Carion et al. 2020, appendix A.4). The corners are shares of the image. There is no gradient.
+    """
+    one_float_dtype("detections", logits=logits, boxes=boxes)
+    if logits.ndim != 3 or logits.shape[2] < 2:
+        raise ValueError(f"detections: expected logits (B, Q, K + 1) of at least one class, got {logits.shape}; take one layer's")
+    has_shape("detections", "boxes", boxes, (*logits.shape[:2], 4))
+    probabilities = softmax(logits)[0][:, :, :-1]
+    corners, _ = box_convert(boxes, "cxcywh", "xyxy")
+    return (probabilities.max(axis=2), probabilities.argmax(axis=2), corners), lambda *dy: (None, None)
