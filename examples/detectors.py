@@ -1,0 +1,58 @@
+"""Two ways to find objects: what each detector is built with, trained by and says."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+import numpy as np
+from average_precision import Seen
+from objectives import Objective
+
+import reference.matching
+import reference.yolo
+import scratch.models
+from scratch import ops
+from scratch.module import Array
+
+
+class YOLO:
+    """A grid detector: predictions (B, P, 5 + classes)."""
+
+    reads = "x"
+
+    def __init__(self, options: argparse.Namespace):
+        self.config: dict[str, Any] = dict(in_channels=1, classes=10, width=options.width)
+        self.grids = scratch.models.YOLO(**self.config).grids(options.size, options.size)
+        self.objective = Objective(*(partial(loss, grids=self.grids) for loss in (ops.yolo_loss, reference.yolo.yolo_loss)))
+
+    def seen(self, predictions: Array) -> list[Seen]:
+        """What is found in each image, the surest first."""
+        found, _ = ops.yolo_detections(predictions, self.grids)
+        return [Seen(corners(each["boxes"]), each["labels"], each["scores"]) for each in found]
+
+
+class DETR:
+    """A set detector: logits and boxes of each decoder layer."""
+
+    reads = "images"
+
+    def __init__(self, options: argparse.Namespace):
+        self.config: dict[str, Any] = scratch.models.detr.DIGITS | dict(width=options.width, dropout=options.dropout)
+        self.objective = Objective(ops.detr_loss, reference.matching.detr_loss)
+
+    def seen(self, predictions: tuple[Array, Array]) -> list[Seen]:
+        """What each query of the last layer finds, the surest first."""
+        (scores, labels, boxes), _ = ops.detections(*(of_layers[-1] for of_layers in predictions))
+        order = np.argsort(-scores, axis=1, kind="stable")
+        return [Seen(*(each[i][by] for each in (boxes, labels, scores))) for i, by in enumerate(order)]
+
+
+Detector = YOLO | DETR
+DETECTORS = {"yolo": YOLO, "detr": DETR}
+
+
+def corners(boxes: Array) -> Array:
+    """Boxes (..., 4) by their corners, of their centres and sides."""
+    return ops.box_convert(boxes, "cxcywh", "xyxy")[0]
