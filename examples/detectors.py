@@ -6,7 +6,6 @@ import argparse
 from functools import partial
 from typing import Any
 
-import numpy as np
 from average_precision import Seen
 from objectives import Objective
 
@@ -28,7 +27,7 @@ class YOLO:
         self.objective = Objective(*(partial(loss, grids=self.grids) for loss in (ops.yolo_loss, reference.yolo.yolo_loss)))
 
     def seen(self, predictions: Array) -> list[Seen]:
-        """What is found in each image, the surest first."""
+        """What is found in each image."""
         found, _ = ops.yolo_detections(predictions, self.grids)
         return [Seen(corners(each["boxes"]), each["labels"], each["scores"]) for each in found]
 
@@ -43,10 +42,9 @@ class DETR:
         self.objective = Objective(ops.detr_loss, reference.matching.detr_loss)
 
     def seen(self, predictions: tuple[Array, Array]) -> list[Seen]:
-        """What each query of the last layer finds, the surest first."""
+        """What each query finds, in the order of the queries; most of them are not sure of it."""
         (scores, labels, boxes), _ = ops.detections(*(of_layers[-1] for of_layers in predictions))
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return [Seen(*(each[i][by] for each in (boxes, labels, scores))) for i, by in enumerate(order)]
+        return [Seen(*of_image) for of_image in zip(boxes, labels, scores, strict=True)]
 
 
 Detector = YOLO | DETR

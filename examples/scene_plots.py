@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from average_precision import Seen
 from loop import Run
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from plots import of_run
+from training import Backend
 
 from scratch.module import Array
 
 SHOWN = 5
+SURE = 0.5  # of a box that is drawn
 COLOURS = ListedColormap(["white", *(f"C{i}" for i in range(10))])  # of the background and of each digit
 
 
@@ -22,6 +29,20 @@ def of_segmentation(run: Run) -> list[str]:
     images, pixels = task.held_out.images[:SHOWN], task.held_out.pixels[:SHOWN]
     masks(f"{run.options.plots}/masks.png", images[:, 0], pixels, task.predicted(run.backends[0], images))
     return [*of_run(run), "masks.png"]
+
+
+def of_detection(run: Run) -> list[str]:
+    """Draw a run of detection: losses.png, boxes.png, and of DETR attention.png."""
+    task: Any = run.task
+    directory, backend = run.options.plots, run.backends[0]
+    images = task.held_out.images[: 2 * SHOWN]
+    found = task.seen(backend, images)
+    boxes(f"{directory}/boxes.png", images[:, 0], task.truth[: 2 * SHOWN], found)
+    drawn = [*of_run(run), "boxes.png"]
+    if run.model == "DETR":
+        attention(f"{directory}/attention.png", backend, images[:SHOWN], found[:SHOWN])
+        drawn.append("attention.png")
+    return drawn
 
 
 def masks(path: str | Path, images: Array, pixels: Array, predicted: Array) -> None:
@@ -39,3 +60,48 @@ def masks(path: str | Path, images: Array, pixels: Array, predicted: Array) -> N
     handles = [panels[0, 0].scatter([], [], color=COLOURS(1 + digit), marker="s", label=str(digit)) for digit in range(10)]
     figure.legend(handles=handles, loc="outside lower center", ncols=10, fontsize=8, handletextpad=0, columnspacing=1)
     figure.savefig(path, dpi=150)
+
+
+def boxes(path: str | Path, images: Array, truth: Sequence[Seen], found: Sequence[Seen]) -> None:
+    """Scenes (B, H, W) with the true boxes dashed and the surer ones of those found, what they are said to be and how surely."""
+    columns = min(SHOWN, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.6 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, image, there, seen in zip(panels, images, truth, found, strict=False):
+        axes.imshow(image, cmap="gray_r", extent=(0, 1, 1, 0))
+        for box in there.boxes:
+            _frame(axes, box, "0.5", linestyle="--")
+        for box, label, score in zip(*seen, strict=True):
+            if score > SURE:
+                _frame(axes, box, f"C{label}", f"{label} {score:.0%}")
+    figure.savefig(path, dpi=150)
+
+
+def attention(path: str | Path, backend: Backend, images: Array, found: Sequence[Seen]) -> None:
+    """Where the queries of DETR that found something look in the last layer, the mean over its heads, and the box of each."""
+    weights = backend.attention(images).mean(axis=1)  # (B, Q, h, w)
+    figure = Figure(figsize=(2.2 * SHOWN, 2.2 * len(images)), layout="constrained")
+    panels = figure.subplots(len(images), SHOWN, squeeze=False)
+    for row, image, of_queries, seen in zip(panels, images, weights, found, strict=True):
+        for axes in row:
+            axes.set_axis_off()
+        for axes, query in zip(row, np.flatnonzero(seen.scores > SURE), strict=False):
+            axes.imshow(image[0], cmap="gray_r", extent=(0, 1, 1, 0))
+            axes.imshow(of_queries[query], cmap="Reds", alpha=0.6, vmin=0, extent=(0, 1, 1, 0))
+            _frame(axes, *(of_images[query] for of_images in seen))
+    figure.savefig(path, dpi=150)
+
+
+def _frame(axes: Axes, box: Array, label: int, score: float) -> None:
+    """A box that was found, what it is said to be and how surely."""
+    _rectangle(axes, box, f"C{label}")
+    axes.text(box[0], box[1], f"{label} {score:.0%}", color=f"C{label}", fontsize=8, verticalalignment="bottom")
+
+
+def _rectangle(axes: Axes, box: Array, colour: str, **style: Any) -> None:
+    """A box (x1, y1, x2, y2)."""
+    x1, y1, x2, y2 = box
+    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, clip_on=False, **style))
