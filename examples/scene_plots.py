@@ -73,10 +73,10 @@ def boxes(path: str | Path, images: Array, truth: Sequence[Seen], found: Sequenc
     for axes, image, there, seen in zip(panels, images, truth, found, strict=False):
         axes.imshow(image, cmap="gray_r", extent=(0, 1, 1, 0))
         for box in there.boxes:
-            _frame(axes, box, "0.5", linestyle="--")
+            _rectangle(axes, box, "0.6", linestyle="--")
         for box, label, score in zip(*seen, strict=True):
             if score > SURE:
-                _frame(axes, box, f"C{label}", f"{label} {score:.0%}")
+                _frame(axes, box, label, score)
     figure.savefig(path, dpi=150)
 
 
