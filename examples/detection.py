@@ -30,7 +30,7 @@ from scratch.module import Array
 
 DATA = {"digits": digits, "mnist": mnist}
 DEFAULTS: dict[str, Any] = dict(
-    data="digits", model="yolo", steps=2000, batch=16, lr=4e-3, dropout=0.0, every=250, size=64, width=16
+    data="digits", model="yolo", steps=2000, batch=16, lr=2e-3, dropout=0.0, every=250, size=64, width=16
 )
 BY_MODEL: dict[str | None, dict[str, Any]] = {"detr": dict(steps=10000, lr=5e-4, every=1000)}
 TESTED = 256  # scenes, always the same

@@ -81,17 +81,16 @@ def boxes(path: str | Path, images: Array, truth: Sequence[Seen], found: Sequenc
 
 
 def attention(path: str | Path, backend: Backend, images: Array, found: Sequence[Seen]) -> None:
-    """Where the queries of DETR that found something look in the last layer, the mean over its heads, and the box of each."""
+    """Where the surest queries of DETR look in the last layer, the mean over its heads, and what each of them finds."""
     weights = backend.attention(images).mean(axis=1)  # (B, Q, h, w)
     figure = Figure(figsize=(2.2 * SHOWN, 2.2 * len(images)), layout="constrained")
     panels = figure.subplots(len(images), SHOWN, squeeze=False)
     for row, image, of_queries, seen in zip(panels, images, weights, found, strict=True):
-        for axes in row:
-            axes.set_axis_off()
-        for axes, query in zip(row, np.flatnonzero(seen.scores > SURE), strict=False):
+        for axes, query in zip(row, np.argsort(-seen.scores, kind="stable"), strict=False):
             axes.imshow(image[0], cmap="gray_r", extent=(0, 1, 1, 0))
             axes.imshow(of_queries[query], cmap="Reds", alpha=0.6, vmin=0, extent=(0, 1, 1, 0))
-            _frame(axes, *(of_images[query] for of_images in seen))
+            _frame(axes, seen.boxes[query], seen.labels[query], seen.scores[query])
+            axes.set_axis_off()
     figure.savefig(path, dpi=150)
 
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import console
 import datasets
+import detection
 import image_classification
 import images
 import scenes
@@ -27,9 +28,11 @@ EVERY_CHANGE = ["--augment", "shift,crop,flip,rotation,cutout,mixup", "--label-s
 CLASSIFIERS = ("cnn", "alexnet", "vgg", "resnet", "cifar-resnet", "vit")
 SCRIPTS = {name: (image_classification, ["--model", name, "--batch", 8]) for name in CLASSIFIERS} | {
     "segmentation": (segmentation, ["--size", 24, "--depth", 2, "--width", 4, "--batch", 4, "--label-smoothing", 0.1]),
+    "yolo": (detection, ["--model", "yolo", "--size", 32, "--width", 4, "--batch", 4]),
+    "detr": (detection, ["--model", "detr", "--size", 32, "--width", 4, "--batch", 4]),
     "transfer": (transfer_learning, ["--transfer-steps", 6]),
 }
-QUICK = ("resnet", "vit", "segmentation", "transfer")
+QUICK = ("resnet", "vit", "segmentation", "yolo", "detr", "transfer")
 every_script = pytest.mark.parametrize("script", SCRIPTS)
 quick_scripts = pytest.mark.parametrize("script", QUICK)
 
@@ -44,7 +47,8 @@ def one_thread():
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Run an example: its status, and the lines that it prints on stdout and stderr."""
-    monkeypatch.setattr(segmentation, "TESTED", 16)
+    for module in (segmentation, detection):
+        monkeypatch.setattr(module, "TESTED", 16)
 
     def run(script, *argv):
         module, sizes = SCRIPTS[script]
@@ -86,7 +90,7 @@ def test_both_backends_train_alike_and_say_so(script, run, tmp_path):
         assert [line.split()[1] for line in out if line.startswith("step")][:2] == ["3/6", "6/6"]
         lines[backend] = result(out)
     same(losses(tmp_path / "numpy"), losses(tmp_path / "torch"), rtol=1e-9)
-    scores = [name for name in lines["numpy"] if "accuracy" in name or "iou" in name or name.endswith("_steps")]
+    scores = [name for name in lines["numpy"] if name.endswith(("accuracy", "_iou", "_map", "_steps"))]
     assert len(scores) == {"segmentation": 2, "transfer": 7}.get(script, 1)
     assert [lines["numpy"][name] for name in scores] == [lines["torch"][name] for name in scores]
     assert float(lines["numpy"]["held_out_loss"]) == pytest.approx(float(lines["torch"]["held_out_loss"]), rel=1e-5)
@@ -154,7 +158,12 @@ def test_what_was_trained_is_verified_and_drawn(script, run, tmp_path, capsys):
     status, out, err = run(script, "--steps", 3, "--save", tmp_path, "--plots", tmp_path)
     assert (status, err) == (0, [])
     names = next(line for line in out if line.startswith("drawn in")).split(": ")[1].split(", ")
-    expected = {"segmentation": ["losses", "masks"], "transfer": ["transfer"]}
+    expected = {
+        "segmentation": ["losses", "masks"],
+        "yolo": ["losses", "boxes"],
+        "detr": ["losses", "boxes", "attention"],
+        "transfer": ["transfer"],
+    }
     of_model = "attention" if script == "vit" else "features"
     assert names == [f"{name}.png" for name in expected.get(script, ["losses", "filters", of_model, "mistakes"])]
     for name in names:
@@ -179,6 +188,11 @@ def test_the_default_settings_pass_98_percent(model, run, monkeypatch):
 def test_a_segmentation_learns(run):
     _, out, _ = run("segmentation", "--backend", "torch", "--steps", 60, "--width", 8, "--lr", 0.01)
     assert float(result(out)["held_out_accuracy"]) > 0.85
+
+
+def test_a_detector_learns(run):
+    _, out, _ = run("yolo", "--backend", "torch", "--steps", 150, "--width", 8, "--batch", 8, "--lr", 0.01)
+    assert float(result(out)["held_out_map"]) > 0.1
 
 
 def test_mnist_takes_the_same_road(run, monkeypatch):
@@ -282,6 +296,8 @@ WRONG_OPTIONS = {
     "dropout of a U-Net": ("segmentation", ["--dropout", 0.5], "--dropout 0.5: a UNet has none; leave it out"),
     "a small scene": ("segmentation", ["--size", 8], "--size: expected a whole number of at least 24, got '8'"),
     "a negative weight": ("segmentation", ["--dice", -1], "--dice: expected a number of at least 0, got '-1'"),
+    "dropout of a YOLO": ("yolo", ["--dropout", 0.5], "--dropout 0.5: a YOLO has none; leave it out"),
+    "smoothed labels": ("detr", ["--label-smoothing", 0.1], "--label-smoothing 0.1: detectors are trained without; leave it out"),
     "a goal beyond all": ("transfer", ["--goal", 1.5], "--goal: expected a number of at least 0 and below 1, got '1.5'"),
     "nothing to draw": ("transfer", ["--compare", "--plots", "x"], "--plots draws scores and --compare has none: leave out either"),
     "NumPy on a GPU": ("cnn", ["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
@@ -312,6 +328,12 @@ BAD_INPUT = {
         lambda p: ["--depth", 5, "--steps", 1],
         "--size 24: a network of --depth 5 halves it to nothing; expected at least 32",
     ),
+    "scenes that cells do not fit": (
+        "yolo",
+        lambda p: ["--size", 40, "--steps", 1],
+        "YOLO: cells of 16x16 do not cut images of 40x40 evenly",
+    ),
+    "another detector": ("yolo", lambda p: ["--resume", a_run(p, "detr"), "--model", "yolo"], "the run in {} was begun with detr"),
     "a high learning rate": ("cnn", lambda p: ["--lr", 1e30, "--steps", 9], "--lr 1e+30 is too high"),
 }
 
