@@ -9,6 +9,7 @@ import pytest
 from parity.cases import attention as attention_cases
 from parity.cases import basics, recurrent, segmentation, transformers, vit
 from parity.cases import boxes as box_cases
+from parity.cases import detr as detr_cases
 from parity.cases import set_prediction as set_cases
 from parity.check import posed
 from parity.counterfactuals import (
@@ -42,6 +43,7 @@ RIGHT |= {
     "interpolate": resizing.interpolate,
 }
 CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
+CASES += [case for case in detr_cases.CASES if case.scratch.startswith("ops.")]
 CASES += [*attention_cases.CASES, *transformers.CASES, *segmentation.CASES, *box_cases.CASES, *set_cases.CASES, *vit.OPS]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
 calibrated = cache(posed.__wrapped__)
