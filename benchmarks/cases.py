@@ -117,6 +117,13 @@ IMAGE_OPS += [
         {"training": True},
         constants=("running_mean", "running_var"),
     ),
+    ParityCase(
+        "frozen_batch_norm",
+        "ops.frozen_batch_norm",
+        "functional.frozen_batch_norm",
+        normalisation(32, 64, 28, 28),
+        constants=("weight", "bias", "running_mean", "running_var"),
+    ),
     ParityCase("group_norm", "ops.group_norm", "functional.group_norm", group_normalisation(32, 64, 28, 28), {"num_groups": 8}),
     ParityCase(
         "conv_transpose2d-2x2",

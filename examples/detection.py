@@ -123,7 +123,7 @@ class Detection(Task):
         return [seen for piece in pieces for seen in self.detector.seen(backend.logits(piece))]
 
     def samples(self) -> dict[str, Array]:
-        return {self.detector.reads: self.held_out.images[:4]}
+        return self.detector.reads(self.held_out.images[:4])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 from typing import Any
 
+import numpy as np
 from average_precision import Seen
 from objectives import Objective
 
@@ -19,12 +20,14 @@ from scratch.module import Array
 class YOLO:
     """A grid detector: predictions (B, P, 5 + classes)."""
 
-    reads = "x"
-
     def __init__(self, options: argparse.Namespace):
         self.config: dict[str, Any] = dict(in_channels=1, classes=10, width=options.width)
         self.grids = scratch.models.YOLO(**self.config).grids(options.size, options.size)
         self.objective = Objective(*(partial(loss, grids=self.grids) for loss in (ops.yolo_loss, reference.yolo.yolo_loss)))
+
+    def reads(self, images: Array) -> dict[str, Array]:
+        """The inputs of the model by name."""
+        return {"x": images}
 
     def seen(self, predictions: Array) -> list[Seen]:
         """What is found in each image."""
@@ -35,11 +38,13 @@ class YOLO:
 class DETR:
     """A set detector: logits and boxes of each decoder layer."""
 
-    reads = "images"
-
     def __init__(self, options: argparse.Namespace):
         self.config: dict[str, Any] = scratch.models.detr.DIGITS | dict(width=options.width, dropout=options.dropout)
         self.objective = Objective(ops.detr_loss, reference.matching.detr_loss)
+
+    def reads(self, images: Array) -> dict[str, Array]:
+        """The inputs of the model by name."""
+        return {"images": images, "present": np.ones((len(images), *images.shape[2:]), bool)}
 
     def seen(self, predictions: tuple[Array, Array]) -> list[Seen]:
         """What each query finds, in the order of the queries; most of them are not sure of it."""

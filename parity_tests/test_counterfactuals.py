@@ -9,6 +9,7 @@ import pytest
 from parity.cases import attention as attention_cases
 from parity.cases import basics, recurrent, segmentation, transformers, vit
 from parity.cases import boxes as box_cases
+from parity.cases import detr as detr_cases
 from parity.cases import set_prediction as set_cases
 from parity.cases import yolo as yolo_cases
 from parity.check import posed
@@ -51,6 +52,7 @@ CASES += [
     *box_cases.CASES,
     *set_cases.CASES,
     *vit.OPS,
+    *(case for case in detr_cases.CASES if case.scratch.startswith("ops.")),
     *yolo_cases.OPS,
 ]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]

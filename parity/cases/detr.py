@@ -68,7 +68,7 @@ def answers(draw: Draw) -> dict[str, Any]:
 SMALL: dict[str, Any] = {
     "classes": 5,
     "depth": 10,
-    "width": 2,
+    "width": 3,
     "d_model": 14,
     "nhead": 2,
     "encoder_layers": 2,
@@ -115,7 +115,7 @@ CASES = [
             (
                 "-bottleneck",
                 padded(1, 70, 99, (70, 99), (44, 51), (33, 80)),
-                {"depth": 14, "in_channels": 1, "small_images": False},
+                {"depth": 14, "width": 4, "in_channels": 1, "small_images": False},
             ),
             ("-one-layer", padded(2, 25, 33, (25, 33), (17, 30)), {"encoder_layers": 1, "decoder_layers": 1, "num_queries": 4}),
         )

@@ -131,7 +131,7 @@ def detr_loss(
 
 
 @torch.no_grad()
-def detections(logits: Tensor, boxes: Tensor, *, change: str) -> tuple[Tensor, Tensor, Tensor]:
+def detections(logits: Tensor, boxes: Tensor, *, change: str = "") -> tuple[Tensor, Tensor, Tensor]:
     """What has been found with one change."""
     p = logits.sigmoid() if change == "sigmoid" else logits.softmax(2)
     p = logits[:, :, :-1].softmax(2) if change == "without no object" else p

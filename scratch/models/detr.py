@@ -90,18 +90,21 @@ class DETR(Module):
     num_queries, classes + 1), the last class "no object", and boxes (layers, N, num_queries, 4), (x centre, y centre, width,
     height) each as a share of the image. Those of the last layer are the model's answer; detr_loss trains all.
 
-    Images of unequal sizes are padded to the right and below (ops.pad_images) and `present` (N, H, W), where they are no
-    padding; none is needed where there is no padding. The backbone is a ResNet of that depth and width. `frozen_norm` is
-    for one that is trained already: what its batch norms do is fixed and they have no parameters (section 4). The authors
-    freeze `backbone.conv1` and `backbone.layer1` as well. DETR(91), 91 being one more than the highest number of a class of
-    COCO, is theirs with ResNet-50: 41,524,768 parameters, and but for those two parts 41,302,368. DETR(**DIGITS) is a small one.
+    Images of unequal sizes are padded to the right and below (ops.pad_images), and `present` (N, H, W) is true where they are
+    no padding; without padding it may be left out. The backbone is a ResNet of that depth and width, which with `frozen_norm`
+    has been trained before: its batch norms are fixed and have no parameters (section 4). The authors freeze backbone.conv1
+    and backbone.layer1 as well.
 
-    In the authors' weights backbone is called backbone.0.body; encoder and decoder transformer.encoder and .decoder;
-    queries query_embed.weight; feed_forward.linear1 and .linear2 linear1 and linear2; and q_proj, k_proj and v_proj are the
-    thirds of in_proj. In those of the library transformers they are model.backbone.conv_encoder.model; model.encoder and
-    model.decoder; model.query_position_embeddings.weight; fc1 and fc2; and input_proj is model.input_projection, class_embed
-    class_labels_classifier, bbox_embed bbox_predictor, multihead_attn encoder_attn, decoder.norm model.decoder.layernorm, and
-    norm1, norm2 and norm3 self_attn_layer_norm, encoder_attn_layer_norm (of decoders alone) and final_layer_norm.
+    DETR(91), the highest number of a class of COCO being 90, is theirs with ResNet-50: 41,524,768 parameters, of which those two
+    parts leave 41,302,368 to train. DETR(**DIGITS) is a small one.
+
+    The authors' weights have other names: backbone.0.body for backbone, transformer.encoder and .decoder for encoder and
+    decoder, query_embed.weight for queries, linear1 and linear2 for those of feed_forward, bbox_embed.layers.0, .1 and .2
+    for .0, .2 and .4, and q_proj, k_proj and v_proj are the thirds of in_proj. Those of Hugging Face's transformers have
+    model.backbone.conv_encoder.model, model.encoder, model.decoder, model.query_position_embeddings.weight, fc1 and fc2,
+    bbox_predictor for bbox_embed, class_labels_classifier for class_embed, model.input_projection for input_proj, encoder_attn
+    for multihead_attn, model.decoder.layernorm for decoder.norm, and self_attn_layer_norm, encoder_attn_layer_norm (of
+    decoders alone) and final_layer_norm for norm1, norm2 and norm3.
     """
 
     def __init__(
