@@ -368,6 +368,15 @@ def test_images_that_need_no_gradient_cost_none():
         np.testing.assert_allclose(parameter.grad, wanted[name], rtol=1e-11, atol=1e-13)
 
 
+@every_backend
+def test_objects_are_unlikely_to_begin_with(models):
+    state = get_state(models.YOLO(**SMALL))
+    for name, anchors in (("coarse.1.bias", 2), ("fine.1.bias", 1)):
+        numbers = state[name].reshape(anchors, 5 + CLASSES)
+        np.testing.assert_allclose([sigmoid(t) for t in numbers[:, 4]], 0.01, rtol=1e-6)
+        assert not np.delete(numbers, 4, axis=1).any()
+
+
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
 def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):

@@ -37,9 +37,9 @@ def sure(grids: Any) -> Any:
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         said = predictions(draw, grids)
         said[..., 4] = -6
-        said[:, 60:72, 4] = 1
+        said[:, 24:36, 4] = 1
         spread = np.tile(np.linspace(-3, 3, 12 * CLASSES), (B, 1))
-        said[:, 60:72, 5:] = float32_representable(draw.rng.permuted(spread, axis=1).reshape(B, 12, CLASSES))
+        said[:, 24:36, 5:] = float32_representable(draw.rng.permuted(spread, axis=1).reshape(B, 12, CLASSES))
         return {"predictions": said}
 
     return draw_inputs
@@ -48,7 +48,7 @@ def sure(grids: Any) -> Any:
 def equally_sure(draw: Draw) -> dict[str, Any]:
     """The same with many scores equal."""
     said = sure(GRIDS)(draw)["predictions"]
-    said[:, 60:72, 5:] = draw.grid(B, 12, CLASSES)
+    said[:, 24:36, 5:] = draw.grid(B, 12, CLASSES)
     return {"predictions": said}
 
 

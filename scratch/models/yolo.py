@@ -1,11 +1,12 @@
 """YOLO: objects on two grids, all of them seen at once (Redmon et al. 2016; Redmon & Farhadi 2018)."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from scratch.layers import BatchNorm2d, Conv2d, LeakyReLU, Sequential, Upsample
-from scratch.module import Array, Backward, Module
+from scratch.module import Array, Backward, Module, Parameter
 from scratch.ops.yolo_boxes import Grid
 
 Anchors = Sequence[Sequence[tuple[float, float]]]
@@ -35,13 +36,12 @@ class YOLO(Module):
         self.in_channels, self.numbers, self.anchors = in_channels, 5 + classes, anchors
         self.strides = 2 ** len(blocks), 2 ** (len(blocks) - 1)
         *widths, near, far = (width * 2**i for i in range(len(blocks) + 1))
-        coarse, fine = (self.numbers * len(of_grid) for of_grid in anchors)
         *shallow, deep = (stage(wide, count) for wide, count in zip((*widths, near), blocks, strict=True))
         self.shallow = Sequential(convolution(in_channels, width, 3), *shallow)
         self.deep = Sequential(deep, convolution(far, near, 1))
-        self.coarse = Sequential(convolution(near, far, 3), Conv2d(far, coarse, 1))
+        self.coarse = head(near, far, len(anchors[0]), self.numbers)
         self.up = Up(near, near // 2)
-        self.fine = Sequential(convolution(near // 2 + near, near, 3), Conv2d(near, fine, 1))
+        self.fine = head(near // 2 + near, near, len(anchors[1]), self.numbers)
 
     def grids(self, height: int, width: int) -> tuple[Grid, ...]:
         """The coarse and the fine grid over images of this size, with their anchors in cells."""
@@ -112,6 +112,16 @@ class Residual(Module):
 def stage(channels: int, blocks: int) -> Sequential:
     """Half the size and twice the channels, and residual blocks."""
     return Sequential(convolution(channels, 2 * channels, 3, stride=2), *(Residual(2 * channels) for _ in range(blocks)))
+
+
+def head(in_channels: int, hidden: int, anchors: int, numbers: int) -> Sequential:
+    """A convolution and the numbers of each anchor (B, anchors * numbers, H, W), of which number 4 says that an object is there.
+
+    It begins with a probability of 0.01 (Lin et al. 2017, section 4.1): else the many cells without one outweigh all others.
+    """
+    last = Conv2d(hidden, anchors * numbers, 1)
+    last.bias = Parameter(np.tile(np.where(np.arange(numbers) == 4, -math.log(99), 0), anchors).astype(np.float32))
+    return Sequential(convolution(in_channels, hidden, 3), last)
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> Sequential:
