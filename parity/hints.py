@@ -175,9 +175,10 @@ def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> It
             continue
         with np.errstate(all="ignore"):
             level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
-            if _is_something(evidence, name, truth) and not _of_one_row(evidence, name, np.moveaxis(truth, axis, -1)):
+            of_one_row = _of_one_row(evidence, name, np.moveaxis(truth, axis, -1))
+            if _is_something(evidence, name, truth) and not of_one_row:
                 yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
-            for text, term in ({"": np.ones_like(truth)} | known).items():
+            for text, term in ({"": np.ones_like(truth)} | ({} if of_one_row else known)).items():
                 level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
                 constant = f"something constant along axis {axis}, such as a sum or mean over it"
                 yield f"lacks the term {f'{text} x ' if text else ''}({constant})", array + term * np.nan_to_num(level)
@@ -189,7 +190,7 @@ def _evident(evidence: Evidence, name: str, array: Array, truth: Array) -> Array
 
 
 def _of_one_row(evidence: Evidence, name: str, truth: Array) -> bool:
-    """Whether its rows along the last axis are multiples of one, so that a factor for each makes it of any other such array."""
+    """Whether its rows along the last axis are multiples of one, so that numbers for each of them make up for anything."""
     rows = truth.reshape(-1, truth.shape[-1])
     row = rows[np.square(rows).sum(axis=1).argmax()]
     return len(rows) > 1 and not _evident(evidence, name, np.outer(rows @ row / (row @ row), row), rows).any()

@@ -80,6 +80,12 @@ def test_what_the_arrays_say(change, expected):
         assert given.startswith(expected)
 
 
+def test_a_number_for_each_row_explains_nothing_where_all_rows_are_multiples_of_one():
+    column, other, row = Draw(2).normal(7, 1), Draw(3).normal(7, 1), Draw(4).normal(5)
+    inputs = {"x": column * row, "row": row}
+    assert cause(lambda: lambda x, row: (other * row, lambda dy: (dy, 0 * row)), lambda: lambda x, row: x + 0 * row, inputs) == ""
+
+
 def test_accuracy():
     big = {"x": X * 60}
     naive = lambda x: ((e := np.exp(x)) / (1 + e), lambda dy: dy * ((s := 0.5 * np.tanh(0.5 * x) + 0.5) * (1 - s)))  # noqa: E731

@@ -17,7 +17,7 @@ from parity.counterfactuals.sums import wrong_sums
 from parity.counterfactuals.takers import wrong_takers
 from parity.mistaken import Instead
 from parity_tests.test_counterfactuals import calls_of, differences
-from reference.layers import TransformerDecoderLayer
+from reference.layers import DETRDecoderLayer, TransformerDecoderLayer
 
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
 TOKENS = np.arange(15).reshape(3, 5) % 11
@@ -71,7 +71,7 @@ def mistakes():
 
 
 def test_every_use_has_its_mistakes(mistakes):
-    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1"]
+    used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1", "every call of layers.1"]
     expected = [f"lets no gradient back through input of {part}" for part in used]
     expected += [f"gives {part} zeros for input" for part in used]
     expected += [f"lets no gradient back into {part}" for part in (*used, "pair")]
@@ -122,6 +122,36 @@ def test_two_parts_of_a_kind_are_used_in_each_others_place():
     (crossed,) = [build() for text, build in wrong_uses(uses, Two) if text.startswith("uses ")]
     assert torch.equal(crossed(x), watched.first(watched.act(watched.second(x))))
     assert not torch.allclose(crossed(x), y)
+
+
+class Thrice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = nn.Tanh()
+
+    def forward(self, x):
+        return self.act(x) + 2 * self.act(x + 1) + 3 * self.act(x - 1)
+
+
+def test_all_calls_of_a_part_are_wrong_alike_or_all_but_the_last():
+    watched, x = Thrice(), torch.randn(3, 4, dtype=torch.float64)
+    uses = watch_parts(watched)
+    watched(x)
+    mistakes = {text: build()(x) for text, build in wrong_uses(uses, Thrice) if text.startswith("leaves") and text.endswith("out")}
+    assert len(mistakes) == 5
+    assert torch.equal(mistakes["leaves every call of act out"], x + 2 * (x + 1) + 3 * (x - 1))
+    assert torch.equal(mistakes["leaves every call of act but the last out"], x + 2 * (x + 1) + 3 * (x - 1).tanh())
+
+
+def test_a_key_is_not_made_of_another_length_than_its_value():
+    layer = DETRDecoderLayer(6, 2, 5)
+    uses = watch_parts(layer)
+    queries, memory, mask = torch.randn(3, 4, 6), torch.randn(3, 5, 6), torch.ones(3, 1, 1, 5, dtype=torch.bool)
+    layer(queries, memory, queries, memory, mask)
+    mistakes = dict(wrong_uses(uses, lambda: layer))
+    assert not any("multihead_attn its query for" in text for text in mistakes)
+    assert "gives multihead_attn its key for value" in mistakes
+    assert "gives multihead_attn the opposite of attn_mask" in mistakes
 
 
 def test_masks_and_memories_have_mistakes_of_their_own():

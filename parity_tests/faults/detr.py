@@ -277,7 +277,7 @@ STACKS = [
         "values.append(value)",
         "values.append(value if layer is self.layers[-1] else x)",
         "forward",
-        None,
+        "leaves (call 1 of norm|every call of norm but the last) out",
         cases=("detr", "detr-bottleneck-eval"),
     ),
     decoder(
