@@ -97,7 +97,8 @@ def attention(path: str | Path, backend: Backend, images: Array, found: Sequence
 def _frame(axes: Axes, box: Array, label: int, score: float) -> None:
     """A box that was found, what it is said to be and how surely."""
     _rectangle(axes, box, f"C{label}")
-    axes.text(box[0], box[1], f"{label} {score:.0%}", color=f"C{label}", fontsize=8, verticalalignment="bottom")
+    behind = dict(facecolor="white", alpha=0.8, linewidth=0, pad=0.5)
+    axes.text(box[0], box[1], f"{label} {score:.0%}", color=f"C{label}", fontsize=8, verticalalignment="bottom", bbox=behind)
 
 
 def _rectangle(axes: Axes, box: Array, colour: str, **style: Any) -> None:
