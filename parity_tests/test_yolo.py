@@ -507,6 +507,10 @@ BAD = {
     ),
     "no class": (loss(said=SAID[..., :5]), "yolo_loss: expected predictions (B, 210, 5 + K) of the cells and anchors of grids"),
     "no batch": (loss(said=SAID[0]), "5x2 and 6x10x3, got (210, 9)"),
+    "no images": (
+        loss(said=SAID[:0], labels=LABELS[:0], boxes=BOXES[:0]),
+        "yolo_loss: expected the predictions of at least one image, got (0, 210, 9)",
+    ),
     "two dtypes": (
         loss(said=SAID.astype(np.float32)),
         "yolo_loss: expected one floating-point dtype, got predictions float32, boxes",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from scratch.module import Array, Backward
+from scratch.ops.checks import one_float_dtype
 from scratch.ops.set_loss import set_loss
 
 
@@ -21,6 +22,7 @@ def detr_loss(
     logits are (layers, B, Q, K + 1) and boxes (layers, B, Q, 4); each layer is matched for itself with the objects, labels
     (B, N) and target_boxes (B, N, 4). Without the auxiliary losses of the others there is that of the last layer alone.
     """
+    one_float_dtype("detr_loss", logits=logits, boxes=boxes, target_boxes=target_boxes)
     if logits.ndim != 4 or boxes.ndim != 4 or len(logits) != len(boxes) or not len(logits):
         raise ValueError(
             f"detr_loss: expected logits (layers, B, Q, K + 1) and boxes (layers, B, Q, 4) of as many layers, at least one, "

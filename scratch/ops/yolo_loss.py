@@ -80,6 +80,8 @@ def _overlaps(predictions: Array, labels: Array, boxes: Array, grids: Sequence[G
 def _check(op: str, predictions: Array, labels: Array, boxes: Array, grids: Sequence[Grid]) -> None:
     one_float_dtype(op, predictions=predictions, boxes=boxes)
     check_predictions(op, predictions, grids)
+    if not len(predictions):
+        raise ValueError(f"{op}: expected the predictions of at least one image, got {predictions.shape}")
     check_objects(op, labels, boxes)
     has_shape(op, "labels", labels, (len(predictions), labels.shape[1]))
     classes = predictions.shape[2] - 5
