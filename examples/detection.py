@@ -32,7 +32,7 @@ DATA = {"digits": digits, "mnist": mnist}
 DEFAULTS: dict[str, Any] = dict(
     data="digits", model="yolo", steps=2000, batch=16, lr=2e-3, dropout=0.0, every=250, size=64, width=16
 )
-BY_MODEL: dict[str | None, dict[str, Any]] = {"detr": dict(steps=10000, lr=5e-4, every=1000)}
+BY_MODEL: dict[str | None, dict[str, Any]] = {"detr": dict(steps=12000, lr=1e-3, every=1000, width=8)}
 TESTED = 256  # scenes, always the same
 PIECE = 32
 SURE = 0.5  # of what is told and drawn
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_options(parser, "digits (default), which come with scikit-learn, or mnist", DEFAULTS, tuple(DATA))
     parser.add_argument("--model", choices=tuple(DETECTORS), help="default: yolo")
     parser.add_argument("--size", type=at_least(32), metavar="N", help="pixels on each side of a scene (default: 64)")
-    parser.add_argument("--width", type=at_least(1), metavar="N", help="channels of the first layer (default: 16)")
+    parser.add_argument("--width", type=at_least(1), metavar="N", help="channels of the first layer (default: 16; detr 8)")
     options = parsed(parser, argv, lambda options: DEFAULTS | BY_MODEL.get(options.model, {}))
     if options.label_smoothing:
         parser.error(f"--label-smoothing {options.label_smoothing:g}: detectors are trained without; leave it out")
