@@ -8,7 +8,8 @@ import reference.layers.norm
 import reference.models
 import scratch.models
 import scratch.optim
-from parity.weights import get_state, load_model, save_model, set_state
+from parity.weights import get_state, set_state
+from parity_tests.shared import assert_said_in_one_line, assert_weights_go
 from parity_tests.test_classifiers import resnet50, shapes_of
 from reference import matching
 from reference.models.detr import DIGITS as THEIR_DIGITS
@@ -157,12 +158,7 @@ def test_a_small_one_is_trained_from_nothing(models):
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
 def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    saved = BACKENDS[writer].DETR(**SMALL)
-    save_model(tmp_path, saved, SMALL)
-    loaded = load_model(tmp_path, BACKENDS[reader])
-    before, after = get_state(saved), get_state(loaded)
-    assert before.keys() == after.keys()
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert_weights_go(tmp_path, BACKENDS[writer].DETR, BACKENDS[reader], SMALL)
 
 
 # --- layers ---
@@ -482,11 +478,7 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_said_in_one_line(what):
-    call, message = BAD[what]
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
-        call()
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_said_in_one_line(*BAD[what])
 
 
 def test_another_class_count_is_refused_before_anything_is_loaded():

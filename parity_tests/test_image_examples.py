@@ -9,21 +9,19 @@ from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
 from parity.weights import load_arrays
+from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-import console
 import datasets
 import detection
 import image_classification
 import images
 import scenes
 import segmentation
-import training
 import transfer_learning
 from checkpoint import FILE
 
-BACKENDS = ("numpy", "torch")
 EVERY_CHANGE = ["--augment", "shift,crop,flip,rotation,cutout,mixup", "--label-smoothing", 0.1]
 CLASSIFIERS = ("cnn", "alexnet", "vgg", "resnet", "cifar-resnet", "vit")
 SCRIPTS = {name: (image_classification, ["--model", name, "--batch", 8]) for name in CLASSIFIERS} | {
@@ -52,20 +50,9 @@ def run(capsys, monkeypatch):
 
     def run(script, *argv):
         module, sizes = SCRIPTS[script]
-        given = [str(word) for word in (*(sizes if "--resume" not in argv else ()), *argv)]
-        try:
-            status = console.exit_status(lambda: module.main(given))
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        return status, out.splitlines(), err.splitlines()
+        return main(capsys, module, *(sizes if "--resume" not in argv else ()), *argv)
 
     return run
-
-
-def result(out):
-    """The last line as a dict."""
-    return dict(pair.split("=") for pair in out[-1].split())
 
 
 def losses(directory):
@@ -102,19 +89,6 @@ def test_compare_in_float64_agrees_to_1e_9(script, run):
     assert (status, err) == (0, [])
     assert 0 <= float(result(out)["largest_relative_difference"]) <= 1e-9
     assert script != "transfer" or all(float(result(out)[way]) <= 1e-9 for way in transfer_learning.BACKBONE)
-
-
-def killed_at(monkeypatch, step):
-    """Both backends are killed in the middle of this step, counted from 0 over all that follow."""
-    count = iter(range(1_000_000))
-    for backend in (training.NumPyBackend, training.TorchBackend):
-
-        def dying(self, *batch, original=backend.step, **options):
-            if next(count) == step:
-                raise ConnectionAbortedError("killed")
-            return original(self, *batch, **options)
-
-        monkeypatch.setattr(backend, "step", dying)
 
 
 @quick_scripts

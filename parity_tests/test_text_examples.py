@@ -12,11 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
 from parity.weights import load_arrays, save_arrays
+from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import char_language_model
-import console
 import corpora
 import loop
 import masked_language_model
@@ -28,7 +28,6 @@ import training
 from checkpoint import FILE, Checkpoint
 
 ROOT = Path(__file__).parents[1]
-BACKENDS = ("numpy", "torch")
 SCRIPTS = {
     "char_language_model": (char_language_model, ["--hidden", 16, "--embedding", 12, "--batch", 8, "--window", 20]),
     "name_generation": (name_generation, ["--hidden", 16, "--embedding", 12, "--batch", 16]),
@@ -55,13 +54,7 @@ def run(capsys):
 
     def run(script, *argv, small=True):
         module, sizes = SCRIPTS[script]
-        given = [str(word) for word in (*(sizes if small and "--resume" not in argv else ()), *argv)]
-        try:
-            status = console.exit_status(lambda: module.main(given))
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        return status, out.splitlines(), err.splitlines()
+        return main(capsys, module, *(sizes if small and "--resume" not in argv else ()), *argv)
 
     return run
 
@@ -72,11 +65,6 @@ def text(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
     return path
-
-
-def result(out):
-    """The last line as a dict."""
-    return dict(pair.split("=") for pair in out[-1].split())
 
 
 def losses(directory):
@@ -118,19 +106,6 @@ def test_200_steps_of_the_lstm_agree_to_1e_9(run):
     assert status == 0
     assert int(result(out)["steps"]) == 200
     assert float(result(out)["largest_relative_difference"]) <= 1e-9
-
-
-def killed_at(monkeypatch, step):
-    """Both backends are killed in the middle of this step, counted from 0 over all that follow."""
-    count = iter(range(1_000_000))
-    for backend in (training.NumPyBackend, training.TorchBackend):
-
-        def dying(self, *batch, original=backend.step, **options):
-            if next(count) == step:
-                raise ConnectionAbortedError("killed")
-            return original(self, *batch, **options)
-
-        monkeypatch.setattr(backend, "step", dying)
 
 
 @every_script

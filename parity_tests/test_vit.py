@@ -10,7 +10,8 @@ import torch.nn.functional as F
 import reference.models
 import scratch.models
 import scratch.optim
-from parity.weights import get_state, load_model, save_model, set_state
+from parity.weights import get_state, set_state
+from parity_tests.shared import assert_said_in_one_line, assert_weights_go
 from reference.models.vit import SIZES
 from scratch.layers import SelfAttention
 from scratch.models.vit import SIZES as OUR_SIZES
@@ -120,12 +121,7 @@ def test_initial_weights_are_torchvisions(models):
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
 def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    saved = BACKENDS[writer].ViT(**SMALL)
-    save_model(tmp_path, saved, SMALL)
-    loaded = load_model(tmp_path, BACKENDS[reader])
-    before, after = get_state(saved), get_state(loaded)
-    assert before.keys() == after.keys()
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert_weights_go(tmp_path, BACKENDS[writer].ViT, BACKENDS[reader], SMALL)
 
 
 # --- torch's own layers ---
@@ -348,11 +344,7 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_said_in_one_line(what):
-    call, message = BAD[what]
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
-        call()
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_said_in_one_line(*BAD[what])
 
 
 def test_another_class_count_is_refused_before_anything_is_loaded():

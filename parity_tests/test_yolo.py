@@ -12,7 +12,8 @@ import scratch.models
 import scratch.optim
 from parity.cases.yolo import CLASSES, EVEN_GRIDS, GRIDS, B, N, at_edges, equal_objects, nothing, objects, predictions
 from parity.inputs import Draw
-from parity.weights import get_state, load_model, save_model, set_state
+from parity.weights import get_state, set_state
+from parity_tests.shared import assert_said_in_one_line, assert_weights_go
 from scratch.module import constant
 from scratch.ops import (
     anchor_matching,
@@ -380,12 +381,7 @@ def test_objects_are_unlikely_to_begin_with(models):
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
 def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    saved = BACKENDS[writer].YOLO(**SMALL)
-    save_model(tmp_path, saved, SMALL)
-    loaded = load_model(tmp_path, BACKENDS[reader])
-    before, after = get_state(saved), get_state(loaded)
-    assert before.keys() == after.keys()
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    saved, loaded = assert_weights_go(tmp_path, BACKENDS[writer].YOLO, BACKENDS[reader], SMALL)
     assert loaded.grids(32, 48) == saved.grids(32, 48)
 
 
@@ -530,8 +526,4 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_said_in_one_line(what):
-    call, message = BAD[what]
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
-        call()
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_said_in_one_line(*BAD[what])
