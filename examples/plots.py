@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 try:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatterMathtext
 except ImportError as error:
     raise ValueError(f'--plots needs matplotlib, which is not installed ({error}): pip install "matplotlib>=3.8"') from error
 
@@ -36,9 +37,18 @@ def losses(path: str | Path, curves: Array, names: Sequence[str], held_out: Arra
     if held_out is not None and len(held_out):
         axes.plot(*held_out.T[:2], "o-", color="black", markersize=4, linewidth=1, label="held out")
     axes.set(xlabel="step", ylabel=f"loss, nats/{unit}" if unit else "training loss", yscale="log")
+    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        which(Plainly())
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
+
+
+class Plainly(LogFormatterMathtext):
+    """Writes 0.4 where a logarithmic axis would write 4 × 10⁻¹."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def of_run(run: Run) -> list[str]:
