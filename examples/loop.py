@@ -24,7 +24,10 @@ from parity.weights import save_arrays, save_model, set_state
 from scratch.module import Array, Module
 
 # What a run can be gone on with otherwise than it was begun: its losses do not depend on it.
-FREE = {"backend", "backends", "compare", "device", "save", "resume", "plots", "sample", "prompt", "temperature", "top_k", "top_p"}
+FREE = {
+    *("backend", "backends", "compare", "device", "save", "resume", "plots"),
+    *("sample", "prompt", "temperature", "top_k", "top_p", "spell", "translate", "fill", "judge", "goal"),  # asked of it when done
+}
 
 HELD_OUT, SAMPLES, BATCHES, MASKS, CHANGES = range(5)  # what a generator is for: it begins at (seed, purpose, step)
 

@@ -66,7 +66,7 @@ def attention_maps(directory: str | Path, maps: Sequence[tuple[Array, Sequence[s
     figure = Figure(figsize=(3.2 * len(maps), 4), layout="constrained")
     for axes, (weights, rows, columns) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
         axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(columns)), columns)
+        axes.set_xticks(range(len(columns)), columns, rotation=90 if max(map(len, columns)) > 2 else 0)
         axes.set_yticks(range(len(rows)), rows)
         axes.xaxis.tick_top()
     figure.savefig(f"{directory}/attention.png", dpi=150)

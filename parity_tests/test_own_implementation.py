@@ -425,8 +425,8 @@ def test_a_saved_file_touches_what_is_made_of_it(mine):
     behind = files_behind(mine, TARGETS)
     touched = {target for target in TARGETS if mine / "ops" / "linear.py" in behind[target]}
     models = {target for target in TARGETS if target.startswith("models.")} - {"models.UNet", "models.YOLO"}  # all convolutions
-    stacked = "FeedForward", "MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"
-    layers = {f"layers.{name}" for name in ("Linear", "AdditiveAttention", "SelfAttention", *stacked)}
+    layers = {f"layers.{side}{coder}coderLayer" for side in ("Transformer", "DETR") for coder in ("En", "De")}
+    layers |= {f"layers.{name}" for name in ("Linear", "AdditiveAttention", "SelfAttention", "FeedForward", "MultiheadAttention")}
     assert touched == models | layers | {"ops.linear"}
     assert {target for target in TARGETS if mine / "module.py" in behind[target]} == set(TARGETS)
     assert {target for target in TARGETS if mine / "models" / "cnn.py" in behind[target]} == {"models.CNN"}

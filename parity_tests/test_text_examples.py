@@ -249,6 +249,24 @@ def test_drawn_gates_are_those_of_the_layer(cell):
     assert 0 < norms[-1] < 1
 
 
+ASKED = {
+    "seq2seq": ("--spell", 12, "12: "),
+    "simple_translation": ("--translate", "12", "12: "),
+    "masked_language_model": ("--fill", "a [mask] is an object", "a ["),
+    "sentiment": ("--judge", "the plot is dull", "praise "),
+}
+
+
+@pytest.mark.parametrize("script", ASKED)
+def test_a_run_that_is_done_answers_in_either_backend(script, run, tmp_path):
+    option, question, answer = ASKED[script]
+    assert run(script, "--steps", 2, "--save", tmp_path)[0] == 0
+    for backend in BACKENDS:
+        status, out, err = run(script, "--resume", tmp_path, option, question, "--backend", backend)
+        assert (status, err) == (0, [])
+        assert sum(line.startswith(answer) for line in out) == 1
+
+
 def test_samples_are_written_on_request(run, text, tmp_path):
     options = ["--data", text, "--steps", 60, "--lr", 0.02, "--save", tmp_path / "run"]
     assert run("char_language_model", *options)[0] == 0
