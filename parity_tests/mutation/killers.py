@@ -21,7 +21,8 @@ from parity.verdict import compare
 NUMERIC, CRASH = "numeric", "crash"  # a wrong result; an exception
 
 TESTS = Path(__file__).parents[1]
-NO_KILLERS = {  # and whatever imports from parity_tests, such as planting: two faults do not go into one function
+SHARED = "from parity_tests.shared "  # all that killers import of parity_tests: of two faults, one would take the other out
+NO_KILLERS = {
     "test_twins.py": "judges the cases, which are killers themselves",
     "test_harness.py": "is about the harness, and wraps what it judges in faults of its own",
     "test_explain.py": "is about the harness",
@@ -29,6 +30,7 @@ NO_KILLERS = {  # and whatever imports from parity_tests, such as planting: two 
     "test_calibrate.py": "is about the harness",
     "test_benchmarks.py": "is about the benchmarks",
     "test_text_examples.py": "is about the examples",
+    "test_image_examples.py": "is about the examples",
     "test_own_implementation.py": "is about the harness",
 }
 
@@ -68,7 +70,9 @@ def with_tests(conduct: Callable[[list[Killer]], Any]) -> Any:
     """Call a function with the tests as killers, inside the pytest session that has collected them, and return its result."""
     campaign = _Campaign(conduct)
     left_out = [
-        f"--ignore={file}" for file in TESTS.glob("test_*.py") if file.name in NO_KILLERS or "from parity_tests" in file.read_text()
+        f"--ignore={file}"
+        for file in TESTS.glob("test_*.py")
+        if file.name in NO_KILLERS or "from parity_tests" in file.read_text().replace(SHARED, "")
     ]
     quiet = ["--capture=no", *(f"-pno:{name}" for name in ("terminal", "cacheprovider", "benchmark"))]
     quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # the harness has long been imported
