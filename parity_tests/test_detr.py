@@ -10,7 +10,7 @@ import scratch.models
 import scratch.optim
 from parity.weights import get_state, set_state
 from parity_tests.shared import assert_said_in_one_line, assert_weights_go
-from parity_tests.test_classifiers import resnet50, shapes_of
+from parity_tests.torchvision_names import resnet50, shapes_of
 from reference import matching
 from reference.models.detr import DIGITS as THEIR_DIGITS
 from scratch.layers import DETRDecoderLayer, DETREncoderLayer

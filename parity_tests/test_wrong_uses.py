@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from parity.case import ParityCase
-from parity.cases import attention, recurrent, recurrent_models, segmentation
-from parity.counterfactuals import sequences
+from parity.cases import attention, convolutional, recurrent, recurrent_models, segmentation
+from parity.counterfactuals import TABLE, padding, sequences
 from parity.counterfactuals.parts import watch_parts, wrong_uses
 from parity.counterfactuals.sums import wrong_sums
 from parity.counterfactuals.takers import wrong_takers
@@ -413,3 +413,22 @@ def test_what_stands_in_for_the_maximum_has_its_value(case):
         missing, differing = differences(case, "max", wrong)
         assert not missing, text
         assert "y" not in differing, text
+
+
+PADDED = ParityCase(
+    "padded",
+    "models.resnet.PaddedShortcut",
+    "models.resnet.PaddedShortcut",
+    convolutional.images(3, 4, 5, 6),
+    {"in_channels": 4, "out_channels": 7, "stride": 2},
+)
+
+
+def test_padding_without_a_mistake_is_torchs():
+    assert "pad" in calls_of(PADDED)
+    assert differences(PADDED, "pad", padding.pad) == (set(), [])
+
+
+@pytest.mark.parametrize("text", dict(TABLE["pad"]))
+def test_every_mistake_in_padding_shows(text):
+    assert differences(PADDED, "pad", dict(TABLE["pad"])[text])[1]

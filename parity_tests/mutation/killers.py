@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from parity.verdict import compare
 NUMERIC, CRASH = "numeric", "crash"  # a wrong result; an exception
 
 TESTS = Path(__file__).parents[1]
-SHARED = "from parity_tests.shared "  # all that killers import of parity_tests: of two faults, one would take the other out
+PLANTS = re.compile(r"from parity_tests\.(?!shared|torchvision_names)")  # of two faults, one would take the other out
 NO_KILLERS = {
     "test_twins.py": "judges the cases, which are killers themselves",
     "test_harness.py": "is about the harness, and wraps what it judges in faults of its own",
@@ -70,9 +71,7 @@ def with_tests(conduct: Callable[[list[Killer]], Any]) -> Any:
     """Call a function with the tests as killers, inside the pytest session that has collected them, and return its result."""
     campaign = _Campaign(conduct)
     left_out = [
-        f"--ignore={file}"
-        for file in TESTS.glob("test_*.py")
-        if file.name in NO_KILLERS or "from parity_tests" in file.read_text().replace(SHARED, "")
+        f"--ignore={file}" for file in TESTS.glob("test_*.py") if file.name in NO_KILLERS or PLANTS.search(file.read_text())
     ]
     quiet = ["--capture=no", *(f"-pno:{name}" for name in ("terminal", "cacheprovider", "benchmark"))]
     quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # the harness has long been imported
