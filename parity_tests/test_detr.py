@@ -12,10 +12,8 @@ from parity.weights import get_state, set_state
 from parity_tests.shared import assert_said_in_one_line, assert_weights_go
 from parity_tests.torchvision_names import resnet50, shapes_of
 from reference import matching
-from reference.models.detr import DIGITS as THEIR_DIGITS
 from scratch.layers import DETRDecoderLayer, DETREncoderLayer
 from scratch.layers.norm import freeze_batch_norm
-from scratch.models.detr import DIGITS
 from scratch.ops import detections, detr_loss, pad_images, set_loss
 from scratch.random import manual_seed
 
@@ -150,9 +148,16 @@ def test_scratch_has_the_same_names_and_shapes():
 
 @every_backend
 def test_a_small_one_is_trained_from_nothing(models):
-    assert DIGITS == THEIR_DIGITS
-    model = models.DETR(**DIGITS)
+    assert scratch.models.detr.DIGITS == reference.models.detr.DIGITS
+    model = models.DETR(**models.detr.DIGITS)
     assert any(name.endswith("bn1.weight") for name, _ in model.named_parameters())
+
+
+@every_backend
+def test_queries_begin_as_a_normal_distribution(models):
+    queries = get_state(models.DETR(**SMALL | {"num_queries": 400}))["queries"]
+    assert abs(queries.std() - 1) < 0.05
+    assert abs(queries.mean()) < 0.05
 
 
 @pytest.mark.parametrize("writer", BACKENDS)
@@ -424,6 +429,7 @@ BAD = {
         "DETREncoderLayer: expected positions of shape (3, 7, 12), got (3, 5, 12)",
     ),
     "a width": (lambda: DETREncoderLayer(9, 3)(ROWS, ROWS), "DETREncoderLayer: expected src (B, T, 9), got (3, 7, 12)"),
+    "a width of queries": (lambda: DETRDecoderLayer(9, 3)(ROWS, MORE, ROWS, MORE), "DETRDecoderLayer: expected tgt (B, T, 9), got"),
     "positions of the memory": (
         lambda: LAYER(ROWS, MORE, ROWS, ROWS),
         "DETRDecoderLayer: expected positions of shape (3, 5, 12), got (3, 7, 12)",

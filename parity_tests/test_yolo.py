@@ -271,6 +271,14 @@ def test_a_box_is_suppressed_by_a_surer_one_of_its_class_alone():
     np.testing.assert_allclose(more["scores"], [0.7, 0.6, 0.5, 0.3])
 
 
+def test_rounding_does_not_decide_who_is_surer():
+    """In float32 both scores would be 1, and the first box the one that stays."""
+    said, grid = said_of(((0.4, 0.4), (0.5,)), ((0.4, 0.5), (0.5,)))
+    said[0, :, 4:] = [[20, 50], [21, 50]]
+    (found,), _ = yolo_detections(said.astype(np.float32), grid)
+    np.testing.assert_allclose(found["boxes"], [[0.5, 0.5, 0.4, 0.5]], rtol=1e-6)
+
+
 def test_nothing_is_seen_where_nothing_is_sure():
     said = np.full((2, len(cells(GRIDS)), 7), -9, np.float32)
     for found in yolo_detections(said, GRIDS)[0]:

@@ -173,16 +173,18 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("if needs[0]:", ANY, "what is summed in vain is not returned"),
         ("if needs[1]:", ANY, "what is summed in vain is not returned"),
     ],
+    ("scratch/ops/blockwise_attention.py", "SCORES"): [
+        (
+            "SCORES = 1 << 17 # at a time: of short sequences a block has several heads, for every call of NumPy has its price",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
     ("scratch/ops/cross_entropy.py", "cross_entropy"): [
         (
             'scale = 1 / float(divisor or 1) if reduction == "mean" else 1.0',
             'scale = 1 / float(divisor or 2) if reduction == "mean" else 1.0',
             "where no row counts, every gradient is 0",
-        ),
-        (
-            "return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
-            "return _unrows(drows * dy.reshape(-1, 1), input), None, None",
-            SAME_VALUE,
         ),
     ],
     ("scratch/ops/cross_entropy.py", "_row_scale"): [
