@@ -153,6 +153,13 @@ def test_a_small_one_is_trained_from_nothing(models):
     assert any(name.endswith("bn1.weight") for name, _ in model.named_parameters())
 
 
+def test_an_image_of_one_pixel_is_an_image():
+    present = np.zeros((B, 64, 64), bool)
+    present[:, 0, 0] = True
+    logits, _ = scratch.models.DETR(**SMALL).eval()(normal(B, SMALL["in_channels"], 64, 64).astype(np.float32), present)[0]
+    assert np.isfinite(logits).all()
+
+
 @every_backend
 def test_queries_begin_as_a_normal_distribution(models):
     queries = get_state(models.DETR(**SMALL | {"num_queries": 400}))["queries"]
@@ -430,6 +437,11 @@ BAD = {
     ),
     "a width": (lambda: DETREncoderLayer(9, 3)(ROWS, ROWS), "DETREncoderLayer: expected src (B, T, 9), got (3, 7, 12)"),
     "a width of queries": (lambda: DETRDecoderLayer(9, 3)(ROWS, MORE, ROWS, MORE), "DETRDecoderLayer: expected tgt (B, T, 9), got"),
+    "a memory that is no sequence": (lambda: LAYER(ROWS, MORE[0], ROWS, MORE), "DETRDecoderLayer: expected memory (B, T, 12), got"),
+    "a mask of the encoder": (
+        lambda: DETREncoderLayer(WIDTH, HEADS)(ROWS, ROWS, np.ones((B, 1, 1, Q + 1), bool)),
+        "DETREncoderLayer: expected src_mask of a shape that broadcasts to (3, 3, 7, 7), got (3, 1, 1, 8)",
+    ),
     "positions of the memory": (
         lambda: LAYER(ROWS, MORE, ROWS, ROWS),
         "DETRDecoderLayer: expected positions of shape (3, 5, 12), got (3, 7, 12)",

@@ -271,6 +271,12 @@ def test_a_box_is_suppressed_by_a_surer_one_of_its_class_alone():
     np.testing.assert_allclose(more["scores"], [0.7, 0.6, 0.5, 0.3])
 
 
+def test_what_is_seen_is_surer_than_the_threshold():
+    said, grid = said_of(((0.4, 0.4), (0.0502, 0.0498, 0.5)))
+    assert yolo_detections(said, grid)[0][0]["labels"].tolist() == [2, 0]
+    assert yolo_detections(said, grid, score_threshold=0.5)[0][0]["labels"].tolist() == []
+
+
 def test_rounding_does_not_decide_who_is_surer():
     """In float32 both scores would be 1, and the first box the one that stays."""
     said, grid = said_of(((0.4, 0.4), (0.5,)), ((0.4, 0.5), (0.5,)))

@@ -11,6 +11,9 @@ AT_A_TIME = "how much is done at a time changes no value"
 LAST_OF_TWO = "of two axes, the last is the second"
 SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
 EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
+    ("scratch/models/detr.py", "DETR._seen"): [
+        ("there = shrunk[:, 0] > 0", "there = shrunk[:, -1] > 0", "of one channel, the first is the last"),
+    ],
     ("scratch/models/gpt.py", "GPT._length"): [
         (
             "attention, length = self.blocks[0].attention, state[0].shape[3:4]",
