@@ -39,7 +39,21 @@ class DETR:
     """A set detector: logits and boxes of each decoder layer."""
 
     def __init__(self, options: argparse.Namespace):
-        self.config: dict[str, Any] = scratch.models.detr.DIGITS | dict(width=options.width, dropout=options.dropout)
+        self.config: dict[str, Any] = dict(
+            in_channels=1,
+            classes=10,
+            depth=10,
+            width=options.width,
+            small_images=True,
+            frozen_norm=False,  # it is trained from nothing
+            d_model=64,
+            nhead=4,
+            encoder_layers=2,
+            decoder_layers=3,
+            dim_feedforward=128,
+            num_queries=12,
+            dropout=options.dropout,
+        )
         self.objective = Objective(ops.detr_loss, reference.matching.detr_loss)
 
     def reads(self, images: Array) -> dict[str, Array]:

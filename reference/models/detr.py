@@ -11,22 +11,6 @@ from reference.layers.norm import freeze_batch_norm
 from reference.models.mlp import MLP
 from reference.models.resnet import ResNet
 
-DIGITS = {  # which finds digits in images of 64x64, and is trained from nothing
-    "classes": 10,
-    "depth": 10,
-    "width": 8,
-    "d_model": 64,
-    "nhead": 4,
-    "encoder_layers": 2,
-    "decoder_layers": 3,
-    "dim_feedforward": 128,
-    "dropout": 0.0,
-    "num_queries": 12,
-    "in_channels": 1,
-    "small_images": True,
-    "frozen_norm": False,
-}
-
 
 class Encoder(nn.Module):
     """Vectors (B, S, d_model), their positions likewise and where they are no padding (B, 1, 1, S) to a memory (B, S, d_model)."""

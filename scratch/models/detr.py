@@ -11,22 +11,6 @@ from scratch.module import Array, Backward, Module, Parameter
 from scratch.ops.checks import are_images, divides, has_shape
 from scratch.ops.interpolate import interpolate
 
-DIGITS = {  # which finds digits in images of 64x64, and is trained from nothing
-    "classes": 10,
-    "depth": 10,
-    "width": 8,
-    "d_model": 64,
-    "nhead": 4,
-    "encoder_layers": 2,
-    "decoder_layers": 3,
-    "dim_feedforward": 128,
-    "dropout": 0.0,
-    "num_queries": 12,
-    "in_channels": 1,
-    "small_images": True,
-    "frozen_norm": False,
-}
-
 
 class Encoder(Module):
     """Vectors (B, S, d_model), their positions likewise and where they are no padding (B, 1, 1, S) to a memory (B, S, d_model)."""
@@ -96,7 +80,7 @@ class DETR(Module):
     and backbone.layer1 as well.
 
     DETR(91), the highest number of a class of COCO being 90, is theirs with ResNet-50: 41,524,768 parameters, of which those two
-    parts leave 41,302,368 to train. DETR(**DIGITS) is a small one.
+    parts leave 41,302,368 to train.
 
     The authors' weights have other names: backbone.0.body for backbone, transformer.encoder and .decoder for encoder and
     decoder, query_embed.weight for queries, linear1 and linear2 for those of feed_forward, bbox_embed.layers.0, .1 and .2
