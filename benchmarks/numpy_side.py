@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.work import FORWARD, STEP, UPDATE, Work, gradients_for, labels_for, logits_of
+from benchmarks.work import FORWARD, STEP, UPDATE, Work, for_labels, gradients_for, labels_for, logits_of
 from parity import tree
 from parity.case import ParityCase
 from parity.twins import Problem, builders
@@ -70,9 +70,9 @@ def training_step(model: Module, optimizer: Optimizer, inputs: tuple[Any, ...], 
     with constant(*inputs):
         y, backward = model(*inputs)
     logits = logits_of(y)
-    loss, loss_backward = cross_entropy(logits.reshape(len(labels), -1), labels)
-    drows, *_ = loss_backward(np.ones_like(loss))
-    backward(drows.reshape(logits.shape))
+    loss, loss_backward = cross_entropy(for_labels(logits, labels), labels)
+    dlogits, *_ = loss_backward(np.ones_like(loss))
+    backward(dlogits.reshape(logits.shape))
     optimizer.step()
     return loss
 

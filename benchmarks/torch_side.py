@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.work import FORWARD, STEP, UPDATE, Work, gradients_for, labels_for, logits_of
+from benchmarks.work import FORWARD, STEP, UPDATE, Work, for_labels, gradients_for, labels_for, logits_of
 from parity import tree
 from parity.case import ParityCase
 from parity.twins import Problem, builders
@@ -92,7 +92,7 @@ def training_step(model: Any, optimizer: torch.optim.Optimizer, inputs: tuple[An
     """One step on a batch, whose own gradient is not wanted; returns the loss."""
     optimizer.zero_grad()
     logits = logits_of(model(*inputs))
-    loss = F.cross_entropy(logits.reshape(len(labels), -1), labels)
+    loss = F.cross_entropy(for_labels(logits, labels), labels)
     loss.backward()
     optimizer.step()
     return loss.detach()

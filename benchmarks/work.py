@@ -40,8 +40,13 @@ class Work:
 
 
 def logits_of(y: Any) -> Any:
-    """What the loss is of: a model's value, or the first of it where a recurrent state comes along."""
+    """What the loss is of: a model's value, or the first of several."""
     return y[0] if isinstance(y, tuple) else y
+
+
+def for_labels(logits: Any, labels: Any) -> Any:
+    """Logits as cross_entropy takes them: a row for each label, or images as they are."""
+    return logits if labels.ndim > 1 else logits.reshape(len(labels), -1)
 
 
 def gradients_for(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -51,6 +56,9 @@ def gradients_for(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
 
 
 def labels_for(*shape: int) -> Array:
-    """A label for each row of logits of this shape, (..., classes)."""
+    """Labels for logits of this shape: for images (N, classes, H, W) one a pixel, else one a row of (..., classes)."""
+    if len(shape) == 4:
+        N, classes, *image = shape
+        return Draw(2).integers(0, classes, N, *image)
     *rows, classes = shape
     return Draw(2).integers(0, classes, math.prod(rows))

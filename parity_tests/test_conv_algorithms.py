@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu, threads
 from scratch.ops import im2col as im2col_module
 from scratch.ops import winograd as winograd_module
+from scratch.ops.channels import channel_sums
 from scratch.ops.conv import conv2d_by_taps
 from scratch.ops.im2col import conv2d_by_columns
-from scratch.ops.reduce import channel_sums, column_sums
+from scratch.ops.reduce import column_sums
 from scratch.ops.window import window
 from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 

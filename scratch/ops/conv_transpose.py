@@ -2,10 +2,10 @@
 
 import scratch.ops.memory  # noqa: F401  for its effect
 from scratch.module import Array, Backward
+from scratch.ops.channels import channel_sums
 from scratch.ops.checks import has_shape, one_float_dtype, pair
 from scratch.ops.conv import convolve
 from scratch.ops.im2col import input_gradient
-from scratch.ops.reduce import channel_sums
 from scratch.ops.window import Size, Window
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
+from math import prod
 
 import numpy as np
 
 from scratch.module import Array, Backward
-from scratch.ops.reduce import channel_sums
+from scratch.ops.channels import channel_sums
+from scratch.ops.threads import in_parallel, shares
 from scratch.ops.window import Window
 
 BLOCK = 1 << 18  # elements gathered at a time: more falls out of the cache, fewer starve the matrix product
@@ -21,12 +24,17 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
     """
     (N, _, H, W), (O, C, KH, KW), (OH, OW) = x.shape, weight.shape, win.out
     y = np.empty((N, OH, OW, O), x.dtype)
-    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, O)  # (KH * KW * C, O)
+    matrix = weight.transpose(0, 2, 3, 1).reshape(O, -1).T  # (KH * KW * C, O)
     bias_row = None if bias is None else np.tile(bias, OW)
-    for block, rows in columns(x, win):
-        np.matmul(rows, matrix, out=y[block].reshape(-1, O))
-        if bias_row is not None:
-            y[block].reshape(-1, OW * O)[...] += bias_row
+
+    def forward(images: slice) -> None:
+        for block, rows in columns(x[images], win):
+            pixels = y[images][block]
+            np.matmul(rows, matrix, out=pixels.reshape(-1, O))
+            if bias_row is not None:
+                pixels.reshape(-1, OW * O)[...] += bias_row
+
+    in_parallel(forward, _shares(x, win))
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dbias = channel_sums(dy) if bias is not None and needs[2] else None
@@ -39,6 +47,11 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
         return input_gradient(x.shape, weight, dy, win) if needs[0] else None, dweight, dbias
 
     return y.transpose(0, 3, 1, 2), backward
+
+
+def _shares(x: Array, win: Window) -> list[slice]:
+    """The images that each thread takes, with all that their windows see as the size of the work."""
+    return shares(len(x), len(x) * x.shape[1] * prod(win.out) * prod(win.kernel))
 
 
 def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]]:
@@ -75,36 +88,50 @@ def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window, need_wei
     (N, C, H, W), (O, _, KH, KW) = x.shape, weight.shape
     dx = np.empty((N, H, W, C), x.dtype)
     flipped = weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1).reshape(-1, C)  # (KH * KW * O, C)
-    dflipped = np.zeros_like(flipped)
-    for block, rows in columns(dy, win):
-        np.matmul(rows, flipped, out=dx[block].reshape(-1, C))
-        if need_weight:
-            dflipped += rows.T @ _pixels(x, block)
-    dweight = dflipped.reshape(KH, KW, O, C)[::-1, ::-1].transpose(2, 3, 0, 1)
+
+    def spread(images: slice) -> Array:
+        dflipped = np.zeros_like(flipped)
+        for block, rows in columns(dy[images], win):
+            np.matmul(rows, flipped, out=dx[images][block].reshape(-1, C))
+            if need_weight:
+                dflipped += rows.T @ _pixels(x[images], block)
+        return dflipped
+
+    dflipped = reduce(np.add, in_parallel(spread, _shares(dy, win)))
+    dweight = np.ascontiguousarray(dflipped.reshape(KH, KW, O, C)[::-1, ::-1].transpose(2, 3, 0, 1))
     return dx.transpose(0, 3, 1, 2), dweight if need_weight else None
 
 
 def _weight_gradient(x: Array, shape: tuple[int, ...], dy: Array, win: Window) -> Array:
     """The windows that each pixel of dy saw, times the pixel."""
     O, C, KH, KW = shape
-    dmatrix = np.zeros((KH * KW * C, O), x.dtype)
-    for block, rows in columns(x, win):
-        dmatrix += rows.T @ _pixels(dy, block)
-    return dmatrix.reshape(KH, KW, C, O).transpose(3, 2, 0, 1)
+
+    def correlate(images: slice) -> Array:
+        dmatrix = np.zeros((O, KH * KW * C), x.dtype)
+        for block, rows in columns(x[images], win):
+            dmatrix += _pixels(dy[images], block).T @ rows
+        return dmatrix
+
+    dmatrix = reduce(np.add, in_parallel(correlate, _shares(x, win)))
+    return np.ascontiguousarray(dmatrix.reshape(O, KH, KW, C).transpose(0, 3, 1, 2))
 
 
 def input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window, groups: int = 1) -> Array:
     """Each pixel of dy spread over the window that it saw, tap by tap: images of this shape, in memory as (N, H, W, C)."""
     (N, C, H, W), (O, _, KH, KW), G = shape, weight.shape, groups
     dpadded = np.zeros((N, *win.padded_size(H, W), C), dy.dtype).transpose(0, 3, 1, 2)
-    dy_groups = _pixels(dy).reshape(-1, G, O // G).swapaxes(0, 1)
-    kernel = weight.reshape(G, O // G, C // G, KH, KW)
-    for i, j, dtap in win.taps(dpadded):
-        spread = (dy_groups @ kernel[..., i, j]).swapaxes(0, 1).reshape(N, *win.out, C).transpose(0, 3, 1, 2)
-        if win.overlaps:
-            dtap += spread
-        else:
-            dtap[...] = spread
+    kernel = np.ascontiguousarray(weight.reshape(G, O // G, C // G, KH, KW).transpose(3, 4, 0, 1, 2))
+
+    def spread(images: slice) -> None:
+        dy_groups = _pixels(dy[images]).reshape(-1, G, O // G).swapaxes(0, 1)
+        for i, j, dtap in win.taps(dpadded[images]):
+            seen = (dy_groups @ kernel[i, j]).swapaxes(0, 1).reshape(-1, *win.out, C).transpose(0, 3, 1, 2)
+            if win.overlaps:
+                dtap += seen
+            else:
+                dtap[...] = seen
+
+    in_parallel(spread, shares(N, dpadded.size))
     return win.crop(dpadded)
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from scratch.module import Array, Backward
+from scratch.ops.channels import Channels
 from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.reduce import channel_sums
+from scratch.ops.reduce import column_sums
 from scratch.ops.threads import Part, elementwise, in_blocks
 
 Normalised = tuple[Array, Array | None, Array | None]
@@ -37,23 +38,29 @@ def batch_norm(
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm: running_mean and running_var are needed when not training")
 
-    def along_channels(statistic: Array) -> Array:
-        return statistic.reshape(1, -1, *(1,) * (x.ndim - 2))
-
+    channels = Channels(x)
+    rows, along_channels = channels.rows(x), channels.along
+    centred, y = np.empty_like(rows), np.empty_like(rows)
     if training:
-        mean = channel_sums(x) / count
-        centred = x - along_channels(mean)
-        left = channel_sums(centred) / count  # by the rounding of a mean that lies far from zero
-        mean = mean + left
-        centred -= along_channels(left)
-        y = centred * centred
-        var = channel_sums(y) / count
+        first = rows[: -(-len(rows) // 16)]
+        near = channels.sums(first) / (first.size // x.shape[1])  # within four standard deviations of the mean
+
+        def distances(part: Part) -> Array:
+            return channels.sums(rows[part] - along_channels(near))
+
+        def centre(part: Part) -> Array:
+            np.subtract(rows[part], along_channels(near), out=centred[part])
+            centred[part] -= along_channels(left)
+            return channels.sums(centred[part] * centred[part])
+
+        left = column_sums(np.stack(in_blocks(distances, rows))) / count
+        mean, var = near + left, column_sums(np.stack(in_blocks(centre, rows))) / count
         if running_mean is not None and running_var is not None:
             running_mean = (1 - momentum) * running_mean + momentum * mean
             running_var = (1 - momentum) * running_var + momentum * var * (count / (count - 1))
     else:
-        centred, var = x - along_channels(np.asarray(running_mean)), np.asarray(running_var)
-        y = np.empty_like(centred)
+        mean, var = np.asarray(running_mean), np.asarray(running_var)
+        in_blocks(lambda part: np.subtract(rows[part], along_channels(mean), out=centred[part]), rows)
     inv_std = 1 / np.sqrt(var + eps)
     scale = along_channels(inv_std if weight is None else inv_std * weight)
 
@@ -63,25 +70,28 @@ def batch_norm(
             y[part] += along_channels(bias)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
-        dbias = channel_sums(dy)
-        dx = dy * centred
-        dweight = channel_sums(dx) * inv_std
-        through_mean, through_var = along_channels(dbias / count), along_channels(inv_std * dweight / count)
+        dy_rows, dx = channels.rows(dy), np.empty_like(rows)
+
+        def sums(part: Part) -> tuple[Array, Array]:
+            return channels.sums(dy_rows[part]), channels.sums(dy_rows[part] * centred[part])
 
         def spread(part: Part) -> None:
             if training:  # x also reaches y through the batch's mean and variance
                 np.multiply(centred[part], through_var, out=dx[part])
-                np.subtract(dy[part], dx[part], out=dx[part])
+                np.subtract(dy_rows[part], dx[part], out=dx[part])
                 dx[part] -= through_mean
                 dx[part] *= scale
             else:
-                np.multiply(dy[part], scale, out=dx[part])
+                np.multiply(dy_rows[part], scale, out=dx[part])
 
+        dbias, dscale = (column_sums(np.stack(parts)) for parts in zip(*in_blocks(sums, rows), strict=True))
+        dweight = dscale * inv_std
+        through_mean, through_var = along_channels(dbias / count), along_channels(inv_std * dweight / count)
         in_blocks(spread, dx)
-        return dx, None if weight is None else dweight, None if bias is None else dbias, None, None
+        return channels.images(dx), None if weight is None else dweight, None if bias is None else dbias, None, None
 
     in_blocks(forward, y)
-    return (y, running_mean, running_var), backward
+    return (channels.images(y), running_mean, running_var), backward
 
 
 def frozen_batch_norm(

@@ -3,20 +3,18 @@
 NumPy releases the interpreter's lock while it computes, so plain Python threads do; matrix products have threads of their own.
 """
 
-import ctypes
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
-from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 from scratch.module import Array
+from scratch.ops.blas import one_blas_thread
 
 Part = slice | EllipsisType
 BLOCK = 1 << 17  # elements: half a megabyte in float32
@@ -35,6 +33,12 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
     return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
 
 
+def shares(count: int, size: int) -> list[slice]:
+    """`count` items, of `size` numbers in all, in as many even parts as there are threads, or in one if they are few."""
+    parts = max(min(THREADS, count), 1) if size >= 2 * BLOCK else 1
+    return [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+
+
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """work(item) for each item, in any order; work writes where nobody else does.
 
@@ -51,7 +55,7 @@ def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         if len(items) < 2:
             run(0)
             return results
-        with _one_blas_thread():
+        with one_blas_thread():
             others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
             run(0)
             for other in others:
@@ -59,32 +63,6 @@ def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     finally:
         np.setbufsize(before)
     return results
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Inside the block, a matrix product has one thread, if NumPy has the OpenBLAS that comes in its wheels."""
-    blas = _blas()
-    if blas is None:
-        yield
-        return
-    before = blas.scipy_openblas_get_num_threads64_()
-    blas.scipy_openblas_set_num_threads64_(1)
-    try:
-        yield
-    finally:
-        blas.scipy_openblas_set_num_threads64_(before)
-
-
-@cache
-def _blas() -> Any:
-    """The OpenBLAS that comes in NumPy's wheels; None where NumPy has another BLAS."""
-    package = Path(np.__file__).parent
-    for file in (*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")):
-        library = ctypes.CDLL(str(file))
-        if hasattr(library, "scipy_openblas_set_num_threads64_"):
-            return library
-    return None
 
 
 def elementwise(write: Callable[..., Any], *arrays: Array) -> Array:

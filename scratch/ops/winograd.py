@@ -9,21 +9,22 @@ float32 loses several times what a plain sum does; how many times, the points de
 largest value for 0, ±1, ±2, and 11 for 0, ±2/3, ±3/2 (on their choice: Barabasz et al. 2020). PyTorch's own loses 8.
 """
 
-from collections.abc import Iterator
 from fractions import Fraction
+from functools import reduce
 from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from scratch.module import Array, Backward
-from scratch.ops.reduce import channel_sums
+from scratch.ops.channels import channel_sums
+from scratch.ops.threads import THREADS, in_parallel
 from scratch.ops.window import Window
 
 TILE, KERNEL = 4, 3
 SEEN = TILE + KERNEL - 1  # pixels that a tile sees, a side, and as many points; the last is infinity
 POINTS = [Fraction(p) for p in ("0", "2/3", "-2/3", "3/2", "-3/2")]
-BLOCK = 1 << 19  # elements of V at a time: two megabytes
+BLOCK = 1 << 20  # elements of V at a time: two megabytes
 WORTH = 32  # channels: with fewer, the transforms take longer than the products that they save
 
 
@@ -59,49 +60,84 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
     """
     (N, C, H, W), O, (OH, OW) = x.shape, len(weight), win.out
     rows, cols = -(-OH // TILE), -(-OW // TILE)  # of tiles
-    to_points, to_tile = B.astype(x.dtype), A.astype(x.dtype)
-    U = (G @ weight.transpose(2, 3, 1, 0).reshape(KERNEL**2, -1)).astype(x.dtype).reshape(-1, C, O)
+    to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))
+    lots = _lots(max(C * O, N * rows * cols * max(C, O)))
+    kernels = weight.reshape(-1, KERNEL**2).T
+    U = in_parallel(lambda lot: (kernel_to_points[lot] @ kernels).reshape(-1, O, C), lots)
+    V = [np.empty((lot.stop - lot.start, N, rows, cols, C), x.dtype) for lot in lots]
     y = np.empty((N, rows * TILE, cols * TILE, O), x.dtype)
-    seen = []
-    for images, strip in _blocks(N, rows, cols * C):
+    groups, strips = _groups(N, rows * cols * C), _strips(rows, cols * C)
+
+    def forward(images: slice) -> None:
         pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)
-        V = (to_points @ _tiles(pixels, SEEN, strip).reshape(SEEN**2, -1)).reshape(SEEN**2, -1, C)
-        tiles = _tiles(y[images], TILE, strip)
-        tiles[...] = (to_tile @ (V @ U).reshape(SEEN**2, -1)).reshape(tiles.shape)
-        seen.append((images, strip, V))
+        for strip in strips:
+            seen = _tiles(pixels, SEEN, strip).reshape(SEEN**2, -1)
+            M = np.empty((SEEN**2, seen.shape[1] // C, O), x.dtype)
+            for lot, U_lot, V_lot in zip(lots, U, V, strict=True):
+                points = V_lot[:, images, strip].reshape(len(V_lot), -1)
+                np.matmul(to_points[lot], seen, out=points)
+                np.matmul(points.reshape(len(V_lot), -1, C), U_lot.swapaxes(1, 2), out=M[lot])
+            tiles = _tiles(y[images], TILE, strip)
+            tiles[...] = (to_tile @ M.reshape(SEEN**2, -1)).reshape(tiles.shape)
+
+    in_parallel(forward, groups)
     y = y[:, :OH, :OW]
     if bias is not None:
         y += bias
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        dU, dpadded = np.zeros_like(U), np.zeros((N, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)
-        for images, strip, V in seen:
-            dtiles = _tiles(_padded(dy[images], (0, 0), rows * TILE, cols * TILE), TILE, strip)
-            dM = (to_tile.T @ dtiles.reshape(TILE**2, -1)).reshape(SEEN**2, -1, O)
-            if needs[1]:
-                dU += V.swapaxes(1, 2) @ dM
-            if needs[0]:
-                dtiles = _tiles(dpadded[images], SEEN, strip)
-                dseen = (to_points.T @ (dM @ U.swapaxes(1, 2)).reshape(SEEN**2, -1)).reshape(dtiles.shape)
-                for i, j in np.ndindex(SEEN, SEEN):  # tiles overlap
-                    dtiles[i, j] += dseen[i, j]
-        dweight = None
-        if needs[1]:
-            dweight = (G.T @ dU.reshape(SEEN**2, -1)).astype(x.dtype).reshape(KERNEL, KERNEL, C, O).transpose(3, 2, 0, 1)
+        dM = [np.empty((len(V_lot), N, rows, cols, O), x.dtype) for V_lot in V]
+        dx = np.empty((N, H, W, C), x.dtype)
         ph, pw = win.padding
-        dx = dpadded[:, ph : ph + H, pw : pw + W].transpose(0, 3, 1, 2) if needs[0] else None
-        return dx, dweight, channel_sums(dy) if bias is not None and needs[2] else None
+
+        def spread(images: slice) -> None:
+            dpixels = _padded(dy[images], (0, 0), rows * TILE, cols * TILE)
+            dpadded = np.zeros((len(dpixels), SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)
+            for strip in strips:
+                dtiles, dseen = _tiles(dpixels, TILE, strip).reshape(TILE**2, -1), _tiles(dpadded, SEEN, strip)
+                dV = np.empty((SEEN**2, dtiles.shape[1] // O, C), x.dtype)
+                for lot, U_lot, dM_lot in zip(lots, U, dM, strict=True):
+                    dpoints = dM_lot[:, images, strip].reshape(len(dM_lot), -1)
+                    np.matmul(to_tile.T[lot], dtiles, out=dpoints)
+                    if needs[0]:
+                        np.matmul(dpoints.reshape(len(dM_lot), -1, O), U_lot, out=dV[lot])
+                if needs[0]:
+                    by_tile = (to_points.T @ dV.reshape(SEEN**2, -1)).reshape(dseen.shape)
+                    for i, j in np.ndindex(SEEN, SEEN):  # tiles overlap
+                        dseen[i, j] += by_tile[i, j]
+            dx[images] = dpadded[:, ph : ph + H, pw : pw + W]
+
+        def correlate(number: int) -> Array:
+            dM_lot, V_lot = dM[number], V[number]
+            dU = dM_lot.reshape(len(dM_lot), -1, O).swapaxes(1, 2) @ V_lot.reshape(len(V_lot), -1, C)
+            return dU.reshape(len(dU), -1).T @ kernel_to_points[lots[number]]
+
+        in_parallel(spread, groups)
+        dweight = reduce(np.add, in_parallel(correlate, range(len(lots)))).reshape(weight.shape) if needs[1] else None
+        dbias = channel_sums(dy) if bias is not None and needs[2] else None
+        return dx.transpose(0, 3, 1, 2) if needs[0] else None, dweight, dbias
 
     return y.transpose(0, 3, 1, 2), backward
 
 
-def _blocks(N: int, rows: int, width: int) -> Iterator[tuple[slice, slice]]:
-    """Images and rows of tiles: several images at a time, or several rows of one."""
-    images = max(BLOCK // (SEEN**2 * rows * width), 1)
-    step = max(min(BLOCK // (SEEN**2 * width), rows), 1)
-    for n in range(0, N, images):
-        for row in range(0, rows, step):
-            yield slice(n, n + images), slice(row, row + step)
+def _lots(size: int) -> list[slice]:
+    """The points in parts, at `size` numbers for each: for all threads, and in arrays that the allocator keeps (memory.py)."""
+    step = min(max((1 << 22) // size, 1), -(-(SEEN**2) // THREADS))
+    return [slice(start, min(start + step, SEEN**2)) for start in range(0, SEEN**2, step)]
+
+
+def _groups(N: int, size: int) -> list[slice]:
+    """Images whose V has about BLOCK elements, at `size` for each point of an image, in even groups for all threads."""
+    count = -(-N * SEEN**2 * size // BLOCK)
+    count = min(-(-count // THREADS) * THREADS, N)
+    ends = [N * i // count for i in range(count + 1)]
+    return [slice(*ends[i : i + 2]) for i in range(count)]
+
+
+def _strips(rows: int, width: int) -> list[slice]:
+    """Rows of tiles whose V has about BLOCK elements, where a whole image has more."""
+    step = max(BLOCK // (SEEN**2 * width), 1)
+    return [slice(row, row + step) for row in range(0, rows, step)]
 
 
 def _padded(x: Array, padding: tuple[int, int], height: int, width: int) -> Array:
