@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 DATA = {"digits": digits, "mnist": mnist}
 DEFAULTS: dict[str, Any] = dict(data="digits", model="resnet", epochs=15, batch=32, lr=3e-3, dropout=0.0, augment=["shift"])
-BY_DATA: dict[str | None, dict[str, Any]] = {"mnist": dict(epochs=5, batch=64, augment=["shift", "rotation"])}
+BY_DATA: dict[str | None, dict[str, Any]] = {"mnist": dict(epochs=3, batch=64, augment=["shift", "rotation"])}
 BY_MODEL: dict[str | None, dict[str, Any]] = {"alexnet": dict(lr=1e-3), "vgg": dict(lr=2e-3), "vit": dict(lr=2e-3)}
 CLASSES = {"cnn": "CNN", "alexnet": "AlexNet", "vgg": "VGG", "resnet": "ResNet", "cifar-resnet": "CifarResNet", "vit": "ViT"}
 SMALLEST = {"alexnet": 63, "vgg": 32}  # images that a model can read

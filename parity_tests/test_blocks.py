@@ -16,6 +16,7 @@ SMALL = {
     "scratch.ops.im2col": {"BLOCK": 600},
     "scratch.ops.threads": {"BLOCK": 16, "THREADS": 3},
     "scratch.ops.reduce": {"ROWS": 4},
+    "scratch.ops.winograd": {"BLOCK": 3000, "KEPT": 3000, "THREADS": 3},
 }
 
 

@@ -176,6 +176,17 @@ def test_winograd_equals_the_definition(monkeypatch, block, padding, size, layou
     assert backward(dy)[2] is None
 
 
+def test_winograd_of_no_images():
+    weight = np.ones((4, 5, 3, 3))
+    win = window("conv2d", np.empty((0, 5, 8, 8)), (3, 3), 1, 1, 1)
+    y, backward = conv2d_by_winograd(np.empty((0, 5, 8, 8)), weight, np.ones(4), win)
+    dx, dweight, dbias = backward(np.empty((0, 4, 8, 8)))
+    assert y.shape == (0, 4, 8, 8)
+    assert dx.shape == (0, 5, 8, 8)
+    assert not dweight.any()
+    assert not dbias.any()
+
+
 def test_winograds_transforms_turn_a_convolution_into_a_product():
     A, B, G = winograd_module.transforms()
     assert all(map(np.array_equal, (A, B, G), (winograd_module.A, winograd_module.B, winograd_module.G)))
@@ -336,6 +347,25 @@ def test_cross_entropy_in_the_middle_of_a_graph(reduction):
 def test_relu_has_no_gradient_at_zero():
     _, backward = relu(np.array([-1.0, 0.0, 2.0]))
     np.testing.assert_array_equal(backward(np.ones(3)), [0, 0, 1])
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided", "repeated"])
+def test_batch_norm_in_any_layout(layout, dy_layout, training):
+    rng = np.random.default_rng(0)
+    x = images(rng, 4, 3, 5, 6, layout="nchw" if layout == "repeated" else layout)
+    if layout == "repeated":
+        x = np.broadcast_to(x[:, :, :1], x.shape)
+    weight, bias, mean, dy = (*rng.standard_normal((3, 3)), images(rng, *x.shape, layout=dy_layout))
+    var = rng.random(3) + 0.5
+    (y, _, _), backward = batch_norm(x, weight, bias, mean, var, training)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight, bias)]
+    theirs = F.batch_norm(leaves[0], torch.tensor(mean), torch.tensor(var), *leaves[1:], training=training)
+    theirs.backward(torch.tensor(dy))
+    near(y, theirs.detach(), 1e-12)
+    for ours, leaf in zip(backward(dy), leaves, strict=False):
+        near(ours, leaf.grad, 1e-12)
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])

@@ -33,7 +33,7 @@ layer = partial(Fault, function="layers.conv.Conv2d.forward", cases=("Conv2d",),
 norm_layer = partial(Fault, function="layers.norm._BatchNorm.forward", cases=("BatchNorm2d", "cnn-deep"), culprit="BatchNorm2d")
 
 WINDOW = 'win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)'
-MOMENTS = "var = channel_sums(y) / count"
+VARIANCE = "column_sums(np.stack(in_blocks(centre, rows))) / count"
 
 FAULTS = [
     options(
@@ -207,8 +207,8 @@ FAULTS = [
     ),
     Fault(
         "conv2d: gradient of the weight flipped",
-        "[::-1, ::-1].transpose(2, 3, 0, 1)\n    return",
-        ".transpose(2, 3, 0, 1)\n    return",
+        "[::-1, ::-1].transpose(2, 3, 0, 1))\n    return",
+        ".transpose(2, 3, 0, 1))\n    return",
         "backward",
         "reversed along both of the last axes|gradient of the weight is flipped",
         "ops.im2col._gradients_from_dy",
@@ -228,8 +228,8 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: unbiased everywhere",
-        MOMENTS,
-        "var = channel_sums(y) / (count - 1)",
+        VARIANCE,
+        VARIANCE.replace("count", "(count - 1)"),
         "forward",
         "unbiased variance|corrected",
         cases=("batch_norm-plain", "BatchNorm2d-untracked"),
@@ -287,8 +287,8 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: variance constant in the backward",
-        "np.subtract(dy[part], dx[part], out=dx[part])",
-        "dx[part] = dy[part]",
+        "np.subtract(dy_rows[part], dx[part], out=dx[part])",
+        "dx[part] = dy_rows[part]",
         "backward",
         "batch's variance for a constant",
     ),
@@ -307,7 +307,11 @@ FAULTS = [
         "something constant along axis",
     ),
     batch_norm(
-        "batch_norm: gradient of gamma from x", "dweight = channel_sums(dx)", "dweight = channel_sums(dy * x)", "backward", None
+        "batch_norm: gradient of gamma from x",
+        "dy_rows[part] * centred[part]",
+        "dy_rows[part] * rows[part]",
+        "backward",
+        None,
     ),
     batch_norm(
         "batch_norm: gradient of beta averaged",
@@ -318,8 +322,8 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: one-pass variance",
-        MOMENTS,
-        "var = channel_sums(x * x) / count - mean * mean",
+        VARIANCE,
+        "in_blocks(centre, rows) and channels.sums(rows * rows) / count - (near + left) ** 2",
         "forward",
         "less wrong in float64",
         cases=("batch_norm-train", "BatchNorm2d"),
@@ -327,23 +331,23 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: statistics over the batch alone",
-        "centred = x - along_channels(mean)",
-        "centred = x - x.mean(axis=0)",
+        "np.subtract(rows[part], along_channels(near),",
+        "np.subtract(rows[part], rows[part].mean(axis=0) - along_channels(left),",
         "forward",
         None,
     ),
     batch_norm(
         "batch_norm: batch statistics in eval mode",
-        "if training:\n        mean",
-        "if True:\n        mean",
+        "if training:\n        first",
+        "if True:\n        first",
         "forward",
         "training = True for False",
         cases=("batch_norm-eval", "BatchNorm2d-eval", "cnn-deep-eval"),
     ),
     batch_norm(
         "batch_norm: running statistics in training",
-        "if training:\n        mean",
-        "if False:\n        mean",
+        "if training:\n        first",
+        "if False:\n        first",
         "forward",
         "training = |behaves as in eval",
     ),

@@ -143,8 +143,8 @@ TRANSPOSED = [
     ),
     spread(
         "conv_transpose2d: output channels of groups interleaved",
-        ".swapaxes(0, 1).reshape(N, *win.out, C)",
-        ".transpose(1, 2, 0).reshape(N, *win.out, C)",
+        ".swapaxes(0, 1).reshape(-1, *win.out, C)",
+        ".transpose(1, 2, 0).reshape(-1, *win.out, C)",
         "forward",
         "interleaves the groups' output",
     ),
@@ -157,8 +157,8 @@ TRANSPOSED = [
     ),
     spread(
         "conv_transpose2d: overwritten where windows overlap",
-        "dtap += spread",
-        "dtap[...] = spread",
+        "dtap += seen",
+        "dtap[...] = seen",
         "forward",
         None,
         cases=("conv_transpose2d-padded", "conv_transpose2d-strided"),

@@ -33,10 +33,15 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
     return in_parallel(work, [slice(start, start + length) for start in range(0, len(like), length)])
 
 
-def shares(count: int, size: int) -> list[slice]:
-    """`count` items, of `size` numbers in all, in as many even parts as there are threads, or in one if they are few."""
-    parts = max(min(THREADS, count), 1) if size >= 2 * BLOCK else 1
+def evenly(count: int, parts: int) -> list[slice]:
+    """`count` items in so many parts of nearly one length, or in fewer if there are fewer items."""
+    parts = max(min(parts, count), 1)
     return [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+
+
+def shares(count: int, size: int) -> list[slice]:
+    """`count` items, of `size` numbers in all, in a part for each thread, or in one if they are not worth it."""
+    return evenly(count, THREADS if size >= 2 * BLOCK else 1)
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

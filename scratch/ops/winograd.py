@@ -18,13 +18,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from scratch.module import Array, Backward
 from scratch.ops.channels import channel_sums
-from scratch.ops.threads import THREADS, in_parallel
+from scratch.ops.threads import THREADS, evenly, in_parallel
 from scratch.ops.window import Window
 
 TILE, KERNEL = 4, 3
 SEEN = TILE + KERNEL - 1  # pixels that a tile sees, a side, and as many points; the last is infinity
 POINTS = [Fraction(p) for p in ("0", "2/3", "-2/3", "3/2", "-3/2")]
-BLOCK = 1 << 20  # elements of V at a time: two megabytes
+BLOCK = 1 << 20  # elements of V at a time: four megabytes
+KEPT = 1 << 22  # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)
 WORTH = 32  # channels: with fewer, the transforms take longer than the products that they save
 
 
@@ -56,7 +57,8 @@ def suits_winograd(x: Array, weight: Array, win: Window) -> bool:
 def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window) -> tuple[Array, Backward]:
     """Convolution in one group with a 3x3 kernel, stride 1. The value and dx lie in memory as (N, H, W, C).
 
-    The backward stays among the points: it keeps V, which is 2.25 times as large as x.
+    The backward stays among the points: it keeps V, which is 2.25 times as large as x. A thread takes a group of images, and
+    for dU, which all of them add to, a lot of points.
     """
     (N, C, H, W), O, (OH, OW) = x.shape, len(weight), win.out
     rows, cols = -(-OH // TILE), -(-OW // TILE)  # of tiles
@@ -66,7 +68,7 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
     U = in_parallel(lambda lot: (kernel_to_points[lot] @ kernels).reshape(-1, O, C), lots)
     V = [np.empty((lot.stop - lot.start, N, rows, cols, C), x.dtype) for lot in lots]
     y = np.empty((N, rows * TILE, cols * TILE, O), x.dtype)
-    groups, strips = _groups(N, rows * cols * C), _strips(rows, cols * C)
+    groups, strips = _groups(N, SEEN**2 * rows * cols * C), _strips(rows, SEEN**2 * cols * C)
 
     def forward(images: slice) -> None:
         pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)
@@ -121,22 +123,18 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
 
 
 def _lots(size: int) -> list[slice]:
-    """The points in parts, at `size` numbers for each: for all threads, and in arrays that the allocator keeps (memory.py)."""
-    step = min(max((1 << 22) // size, 1), -(-(SEEN**2) // THREADS))
-    return [slice(start, min(start + step, SEEN**2)) for start in range(0, SEEN**2, step)]
+    """The points in parts, at `size` numbers for each of them, for all threads and below KEPT."""
+    return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), THREADS))
 
 
 def _groups(N: int, size: int) -> list[slice]:
-    """Images whose V has about BLOCK elements, at `size` for each point of an image, in even groups for all threads."""
-    count = -(-N * SEEN**2 * size // BLOCK)
-    count = min(-(-count // THREADS) * THREADS, N)
-    ends = [N * i // count for i in range(count + 1)]
-    return [slice(*ends[i : i + 2]) for i in range(count)]
+    """Images whose V, `size` numbers for each of them, comes to about BLOCK, in as many groups for every thread."""
+    return evenly(N, -(-N * size // (BLOCK * THREADS)) * THREADS)
 
 
-def _strips(rows: int, width: int) -> list[slice]:
-    """Rows of tiles whose V has about BLOCK elements, where a whole image has more."""
-    step = max(BLOCK // (SEEN**2 * width), 1)
+def _strips(rows: int, size: int) -> list[slice]:
+    """Rows of tiles whose V, `size` numbers for each of them, comes to about BLOCK, where a whole image has more."""
+    step = max(BLOCK // size, 1)
     return [slice(row, row + step) for row in range(0, rows, step)]
 
 
