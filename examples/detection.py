@@ -21,9 +21,9 @@ from average_precision import Seen, mean_average_precision
 from console import Parser, at_least, exit_status, refusing
 from datasets import Dataset, digits, mnist
 from detectors import DETECTORS, Detector, corners
-from loop import BATCHES, HELD_OUT, Run, Task, add_options, parsed
+from loop import Run, add_options, parsed
 from objectives import Objective
-from scenes import Digits, scenes
+from scene_tasks import Scenes, pieces
 from training import Backend
 
 from scratch.module import Array
@@ -33,8 +33,6 @@ DEFAULTS: dict[str, Any] = dict(
     data="digits", model="yolo", steps=2000, batch=16, lr=2e-3, dropout=0.0, every=250, size=64, width=16
 )
 BY_MODEL: dict[str | None, dict[str, Any]] = {"detr": dict(steps=12000, lr=1e-3, every=1000, width=8)}
-TESTED = 256  # scenes, always the same
-PIECE = 32
 SURE = 0.5  # of what is told and drawn
 
 
@@ -66,16 +64,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-class Detection(Task):
+class Detection(Scenes):
     """The boxes of the digits in a scene, and what they are."""
 
-    unit = "scene"
-    nats = False
-
     def __init__(self, data: Dataset, detector: Detector, options: argparse.Namespace):
-        self.data, self.detector, self.options = data, detector, options
-        self.digits, others = Digits.of(data)
-        self.held_out = scenes(np.random.default_rng(HELD_OUT), others, TESTED, options.size)
+        super().__init__(data, options)
+        self.detector = detector
         there = self.held_out.labels >= 0
         self.truth = [
             Seen(corners(boxes[real]), labels[real], np.ones(real.sum()))
@@ -86,26 +80,18 @@ class Detection(Task):
     def objective(self) -> Objective:
         return self.detector.objective
 
-    def describe(self) -> str:
-        size, digits = self.options.size, len(self.digits.labels)
-        return f"{self.data.name}: scenes of {size}x{size} with 1 to 5 of {digits:,} digits; {TESTED} of others are held out"
-
     def vocabulary(self) -> dict[str, Any]:
         return {"classes": [*map(str, range(10))]}
 
     def batch(self, step: int) -> tuple[Array, tuple[Array, Array]]:
-        options = self.options
-        batch = scenes(np.random.default_rng([options.seed, BATCHES, step]), self.digits, options.batch, options.size)
+        batch = self.made(step)
         return batch.images, (batch.labels, batch.boxes)
-
-    def size(self, batch: tuple[Any, ...]) -> int:
-        return len(batch[0])
 
     def validate(self, backend: Backend) -> dict[str, float]:
         """The loss, and the mean average precision at an intersection over union of 0.5."""
         images, _, labels, boxes = self.held_out
-        pieces = [slice(i, i + PIECE) for i in range(0, TESTED, PIECE)]
-        losses = [backend.score(images[p], (labels[p], boxes[p]), objective=self.objective)[0] for p in pieces]
+        targets = [(images[p], (labels[p], boxes[p])) for p in pieces(len(images))]
+        losses = [backend.score(*target, objective=self.objective)[0] for target in targets]
         return {"loss": float(np.mean(losses)), "map": mean_average_precision(self.truth, self.seen(backend, images))}
 
     def show(self, backend: Backend, step: int) -> list[str]:
@@ -119,8 +105,7 @@ class Detection(Task):
 
     def seen(self, backend: Backend, images: Array) -> list[Seen]:
         """What is found in each image."""
-        pieces = [images[i : i + PIECE] for i in range(0, len(images), PIECE)]
-        return [seen for piece in pieces for seen in self.detector.seen(backend.logits(piece))]
+        return [seen for piece in pieces(len(images)) for seen in self.detector.seen(backend.logits(images[piece]))]
 
     def samples(self) -> dict[str, Array]:
         return self.detector.reads(self.held_out.images[:4])

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from console import Parser, at_least, exit_status, number, refusing
 from datasets import Dataset, digits, mnist
-from loop import BATCHES, HELD_OUT, Run, Task, add_options, parsed
+from loop import Run, add_options, parsed
 from objectives import Objective, cross_entropy_of_pixels
-from scenes import Batch, Digits, scenes
+from scene_tasks import Scenes, pieces
 from training import Backend
 
 from scratch.module import Array
@@ -32,8 +32,6 @@ DEFAULTS: dict[str, Any] = dict(
     data="digits", steps=2000, batch=16, lr=4e-3, dropout=0.0, every=200, size=48, depth=3, width=16, dice=1.0
 )
 CLASSES = 11  # the background and ten digits
-TESTED = 256  # scenes, always the same
-PIECE = 32
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,11 +60,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-class Segmentation(Task):
+class Segmentation(Scenes):
     """The class of each pixel of a scene."""
-
-    unit = "scene"
-    nats = False
 
     def __init__(self, data: Dataset, options: argparse.Namespace):
         if options.size < 2**options.depth:
@@ -74,34 +69,24 @@ class Segmentation(Task):
                 f"--size {options.size}: a network of --depth {options.depth} halves it to nothing; expected at least "
                 f"{2**options.depth}, or less depth"
             )
-        self.data, self.options = data, options
-        self.digits, others = Digits.of(data)
-        self.held_out: Batch = scenes(np.random.default_rng(HELD_OUT), others, TESTED, options.size)
+        super().__init__(data, options)
 
     @property
     def objective(self) -> Objective:
         return cross_entropy_of_pixels(self.options.label_smoothing, self.options.dice)
 
-    def describe(self) -> str:
-        size, digits = self.options.size, len(self.digits.labels)
-        return f"{self.data.name}: scenes of {size}x{size} with 1 to 5 of {digits:,} digits; {TESTED} of others are held out"
-
     def vocabulary(self) -> dict[str, Any]:
         return {"classes": ["background", *map(str, range(10))]}
 
     def batch(self, step: int) -> tuple[Array, Array]:
-        options = self.options
-        batch = scenes(np.random.default_rng([options.seed, BATCHES, step]), self.digits, options.batch, options.size)
+        batch = self.made(step)
         return batch.images, batch.pixels
-
-    def size(self, batch: tuple[Any, ...]) -> int:
-        return len(batch[0])
 
     def validate(self, backend: Backend) -> dict[str, float]:
         """The loss, the share of pixels told rightly, and the mean over the classes of intersection over union."""
         images, pixels, *_ = self.held_out
-        pieces = [slice(i, i + PIECE) for i in range(0, TESTED, PIECE)]
-        loss, right = np.mean([backend.score(images[p], pixels[p], objective=self.objective) for p in pieces], axis=0)
+        scores = [backend.score(images[p], pixels[p], objective=self.objective) for p in pieces(len(images))]
+        loss, right = np.mean(scores, axis=0)
         return {"loss": float(loss), "accuracy": float(right), "mean_iou": mean_iou(self.predicted(backend, images), pixels)}
 
     def show(self, backend: Backend, step: int) -> list[str]:
@@ -109,7 +94,7 @@ class Segmentation(Task):
 
     def predicted(self, backend: Backend, images: Array) -> Array:
         """The likeliest class of each pixel."""
-        return np.concatenate([backend.logits(images[i : i + PIECE]).argmax(1) for i in range(0, len(images), PIECE)])
+        return np.concatenate([backend.logits(images[piece]).argmax(1) for piece in pieces(len(images))])
 
     def samples(self) -> dict[str, Array]:
         return {"x": self.held_out.images[:4]}

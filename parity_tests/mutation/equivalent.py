@@ -332,31 +332,40 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/ops/winograd.py", "conv2d_by_winograd"): [
         ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("if needs[1]:", ANY, "what is summed in vain is not returned"),
         ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles beyond the image are cropped"),
-        ("to_points, to_tile = B.astype(x.dtype), A.astype(x.dtype)", ANY, "in float64 it is slower, and the result is cast"),
         (
-            "U = (G @ weight.transpose(2, 3, 1, 0).reshape(KERNEL**2, -1)).astype(x.dtype).reshape(-1, C, O)",
-            "U = (G @ weight.transpose(2, 3, 1, 0).reshape(KERNEL**2, -1)).reshape(-1, C, O)",
+            "to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
+            ANY,
             "in float64 it is slower, and the result is cast",
         ),
-        ("for images, strip in _blocks(N, rows, cols * C):", ANY, AT_A_TIME),
+        ("lots = _lots(max(C * O, N * rows * cols * max(C, O)))", ANY, AT_A_TIME),
+        (
+            "groups, strips = _groups(N, SEEN**2 * rows * cols * C), _strips(rows, SEEN**2 * cols * C)",
+            ANY,
+            AT_A_TIME,
+        ),
         (
             "pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)",
             ANY,
             "zeros beyond the last tile are not looked at",
         ),
         (
-            "dU, dpadded = np.zeros_like(U), np.zeros((N, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)",
+            "dpadded = np.zeros((len(dpixels), SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)",
             ANY,
             "zeros beyond the last tile are not looked at",
         ),
     ],
-    ("scratch/ops/winograd.py", "_blocks"): [
-        ("images = max(BLOCK // (SEEN**2 * rows * width), 1)", ANY, AT_A_TIME),
-        ("step = max(min(BLOCK // (SEEN**2 * width), rows), 1)", ANY, AT_A_TIME),
+    ("scratch/ops/winograd.py", "_lots"): [("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), THREADS))", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "_groups"): [("return evenly(N, -(-N * size // (BLOCK * THREADS)) * THREADS)", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "KEPT"): [
+        (
+            "KEPT = 1 << 22 # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)",
+            ANY,
+            AT_A_TIME,
+        ),
     ],
-    ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 19 # elements of V at a time: two megabytes", ANY, AT_A_TIME)],
     ("scratch/ops/winograd.py", "WORTH"): [
         (
             "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
