@@ -45,6 +45,43 @@ def test_one_thread_inside_and_as_many_as_before_outside(threads):
     assert (inside, after) == ([1], threads)
 
 
+class Asked:
+    """A library that notes what is asked of it, and what it finds in the environment."""
+
+    def __init__(self):
+        self.asked = []
+
+    def openblas_read_env(self):
+        self.asked.append(os.environ[blas.TIMEOUT])
+
+    def blas_thread_shutdown_(self):
+        self.asked.append("shutdown")
+
+
+@pytest.mark.parametrize(("given", "asked"), [(None, [str(blas.PATIENCE), "shutdown"]), ("20", [])])
+def test_what_a_library_is_asked(monkeypatch, given, asked):
+    monkeypatch.delenv(blas.TIMEOUT, raising=False)
+    if given is not None:
+        monkeypatch.setenv(blas.TIMEOUT, given)
+    library = Asked()
+    blas._let_idle_threads_sleep(library)
+    assert library.asked == asked
+    assert os.environ.get(blas.TIMEOUT) == given
+
+
+@pytest.mark.parametrize("missing", ["openblas_read_env", "blas_thread_shutdown_"])
+def test_a_library_without_either_function_is_asked_nothing(monkeypatch, missing):
+    monkeypatch.delattr(Asked, missing)
+    monkeypatch.delenv(blas.TIMEOUT, raising=False)
+    library = Asked()
+    blas._let_idle_threads_sleep(library)
+    assert not library.asked
+
+
+def test_the_library_is_found_again():
+    assert (blas._bundled() is None) == (LIBRARY is None)
+
+
 @pytest.mark.parametrize("library", [None, object()])
 def test_another_library_is_left_alone(monkeypatch, library):
     monkeypatch.delenv(blas.TIMEOUT, raising=False)

@@ -191,7 +191,7 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
 UNETS: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
     ("unet", (9, 11), {"depth": 2}),
     ("unet-even", (8, 12), {"depth": 2}),
-    ("unet-deep", (19, 21), {"depth": 3}),
+    ("unet-deep", (11, 13), {"depth": 3}),
     ("unet-bilinear", (9, 11), {"depth": 2, "up": "bilinear"}),
 ]
 

@@ -152,7 +152,7 @@ MODELS = [
     )
     for suffix, size, config in (
         ("", (2, 12, 20), {}),
-        ("-deep", (1, 24, 16), {"blocks": (0, 2, 1), "in_channels": 1}),
+        ("-deep", (1, 24, 16), {"blocks": (0, 2, 1), "in_channels": 1, "width": 5}),
         ("-plain", (2, 20, 12), {"blocks": (0, 0), "width": 3}),
         ("-square", (2, 16, 16), {"anchors": (ANCHORS[0], ANCHORS[1][:1]), "width": 3}),
     )

@@ -9,6 +9,7 @@ ANY = "any fault"
 NEEDS_OF_X = "only whether x needs a gradient is looked at: those of the weights are always wanted"
 AT_A_TIME = "how much is done at a time changes no value"
 LAST_OF_TWO = "of two axes, the last is the second"
+NEAR = "the statistics are the same from wherever near the mean the distances are measured"
 SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
 EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("scratch/models/detr.py", "DETR._seen"): [
@@ -168,6 +169,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where some are no floats and some are, the second half of the line says so",
         ),
     ],
+    ("scratch/ops/blas.py", "PATIENCE"): [
+        (
+            "PATIENCE = 16 # 65,536 cycles: longer than it takes to come to the next of several products in a row",
+            ANY,
+            "how long threads wait changes no value",
+        ),
+    ],
+    ("scratch/ops/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
     ("scratch/ops/conv.py", "convolve"): [
         ("if groups > 1:", "if groups >= 1:", SAME_VALUE),
         ("if groups > 1:", "if groups > 0:", SAME_VALUE),
@@ -203,6 +212,9 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             ANY,
             NEEDS_OF_X,
         ),
+    ],
+    ("scratch/ops/im2col.py", "_shares"): [
+        ("return shares(len(x), len(x) * x.shape[1] * prod(win.out) * prod(win.kernel))", ANY, AT_A_TIME),
     ],
     ("scratch/ops/im2col.py", "conv2d_by_columns"): [
         (
@@ -258,6 +270,12 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/ops/norm.py", "batch_norm"): [
+        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
+        (
+            "near = channels.sums(first) / (first.size // x.shape[1]) # within four standard deviations of the mean",
+            ANY,
+            NEAR,
+        ),
         (
             "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
             ANY,
@@ -294,6 +312,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
+    ("scratch/ops/threads.py", "shares"): [("return evenly(count, THREADS if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
     ("scratch/ops/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
