@@ -32,7 +32,7 @@ DATA = {"digits": digits, "mnist": mnist}
 DEFAULTS: dict[str, Any] = dict(
     data="digits", model="yolo", steps=2000, batch=16, lr=2e-3, dropout=0.0, every=250, size=64, width=16
 )
-BY_MODEL: dict[str | None, dict[str, Any]] = {"detr": dict(steps=5000, lr=1e-3, every=500, width=8)}
+BY_MODEL: dict[str | None, dict[str, Any]] = {"detr": dict(steps=12000, lr=1e-3, every=1000, width=8)}
 SURE = 0.5  # of what is told and drawn
 
 

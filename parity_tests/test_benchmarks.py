@@ -10,7 +10,7 @@ import torch
 import scratch.ops
 from benchmarks import numpy_side
 from benchmarks.backends import NUMPY, NUMPY_CHANNELS_LAST, TORCH, Backend, backends_for, disagreement
-from benchmarks.cases import MODELS, OPS
+from benchmarks.cases import MODELS, OPS, normal, tokens
 from benchmarks.machine import Others
 from benchmarks.table import Row, rows
 from benchmarks.timing import Block, Timing, time_block
@@ -100,6 +100,18 @@ def small_mlp():
     return ParityCase("mlp", "models.MLP", "models.MLP", lambda draw: {"x": draw.normal(13, 7)}, config)
 
 
+def small_gpt():
+    """With gradients that are 0 but for rounding: those of the biases of its keys."""
+    config = {"vocab_size": 11, "context": 6, "width": 8, "layers": 2, "heads": 2}
+    return ParityCase("gpt", "models.GPT", "models.GPT", tokens(3, 6, vocabulary=11), config)
+
+
+def small_unet():
+    """With a label for each pixel."""
+    config = {"in_channels": 1, "classes": 3, "depth": 1, "width": 2}
+    return ParityCase("unet", "models.UNet", "models.UNet", normal(2, 1, 6, 8), config)
+
+
 def wrong_value(*operands):
     y, backward = linear(*operands)
     return y * np.float32(1.001), backward
@@ -129,7 +141,15 @@ def test_the_update_of_a_step_is_verified(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("make", "phase"), [(small_linear, FORWARD), (small_linear, FORWARD_BACKWARD), (small_mlp, STEP), (small_mlp, UPDATE)]
+    ("make", "phase"),
+    [
+        (small_linear, FORWARD),
+        (small_linear, FORWARD_BACKWARD),
+        (small_mlp, STEP),
+        (small_gpt, STEP),
+        (small_unet, STEP),
+        (small_mlp, UPDATE),
+    ],
 )
 def test_a_pair_that_agrees_is_timed(make, phase):
     case, stopwatch = make(), Stopwatch()
