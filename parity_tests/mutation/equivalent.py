@@ -171,7 +171,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/ops/blas.py", "PATIENCE"): [
         (
-            "PATIENCE = 16 # 65,536 cycles: longer than it takes to come to the next of several products in a row",
+            "PATIENCE = 16 # 65,536 cycles, some 25 microseconds",
             ANY,
             "how long threads wait changes no value",
         ),

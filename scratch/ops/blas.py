@@ -1,7 +1,7 @@
 """The OpenBLAS that comes in NumPy's wheels: how many threads a matrix product has, and what they do after it.
 
 Left alone, its threads spin for a tenth of a second after their last product, on cores that ours need: a convolution whose
-copies ran on two threads took half as long again as on one. As it is set here they go to sleep after some microseconds,
+copies ran on two threads took nearly half as long again as on one. As it is set here they go to sleep after some microseconds,
 unless OPENBLAS_THREAD_TIMEOUT says otherwise (from 4 to 30, the logarithm to base 2 of as many cycles). Where NumPy has
 another BLAS, nothing is changed.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 TIMEOUT = "OPENBLAS_THREAD_TIMEOUT"
-PATIENCE = 16  # 65,536 cycles: longer than it takes to come to the next of several products in a row
+PATIENCE = 16  # 65,536 cycles, some 25 microseconds
 
 
 @contextmanager
@@ -34,6 +34,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _bundled() -> Any:
+    """The library, or None."""
     package = Path(np.__file__).parent
     for file in (*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")):
         library = ctypes.CDLL(str(file))

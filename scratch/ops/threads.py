@@ -1,4 +1,4 @@
-"""Elementwise work cut into blocks that fit in the cache, on as many threads as there are processors.
+"""Work cut into blocks that fit in the cache, or into a share for each thread, on as many threads as there are processors.
 
 NumPy releases the interpreter's lock while it computes, so plain Python threads do; matrix products have threads of their own.
 """
