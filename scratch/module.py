@@ -8,10 +8,8 @@ from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Backward = Callable[..., Any]
+from scratch.contract import Array, Backward, checked_backward, plain_arguments
 
 _tap: ContextVar[Callable[..., tuple[Any, Backward]] | None] = ContextVar("tap", default=None)
 _constants: ContextVar[tuple[Array, ...]] = ContextVar("constants", default=())
@@ -131,8 +129,13 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any) -> tuple[Any, Backward]:
-        observer = _tap.get()
-        return self.forward(*inputs) if observer is None else observer(self, *inputs)
+        name, observer = type(self).__name__, _tap.get()
+        inputs, _ = plain_arguments(name, type(self).forward, (self, *inputs), {})
+        result = self.forward(*inputs[1:]) if observer is None else observer(*inputs)
+        if not isinstance(result, tuple) or len(result) != 2:  # whoever called it will say that it is no pair
+            return result
+        y, backward = result
+        return y, checked_backward(name, y, backward)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules held directly, by attribute name."""

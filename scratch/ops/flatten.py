@@ -1,8 +1,10 @@
 """Joining neighbouring axes into one."""
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 
 
+@op
 def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, Backward]:
     """Join the axes start_dim to end_dim, inclusive, in row-major order."""
     start, end = start_dim % x.ndim, end_dim % x.ndim

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_of
 from scratch.ops.recurrence import added, check_recurrence, rows_running, stopped
 from scratch.ops.reduce import column_sums
 
 
+@op
 def rnn(
     x: Array,
     h0: Array,
