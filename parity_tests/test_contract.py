@@ -79,7 +79,9 @@ def test_what_is_no_plain_array_is_refused(x, got):
 def test_an_optional_array_may_be_none_and_no_list():
     assert scratch.ops.linear(X, WEIGHT, None)[0].shape == (3, 4)
     assert scratch.ops.linear(X, WEIGHT, bias=None)[0].shape == (3, 4)
-    assert_said_in_one_line(lambda: scratch.ops.linear(X, WEIGHT, bias=[1.0]), "linear: expected bias to be a NumPy array, got list")
+    assert_said_in_one_line(
+        lambda: scratch.ops.linear(X, WEIGHT, bias=[1.0]), "linear: expected bias to be a NumPy array, got list"
+    )
     assert_said_in_one_line(lambda: scratch.ops.linear(X, WEIGHT, [1.0]), "linear: expected bias to be a NumPy array, got list")
 
 
@@ -97,7 +99,9 @@ def test_a_number_will_do_as_gradient_of_a_number():
         dinput, _ = backward(dy)
         assert dinput.dtype == np.float32
         np.testing.assert_array_equal(dinput, backward(np.ones_like(loss))[0])
-    assert_said_in_one_line(lambda: backward(np.float64(1)), "mse_loss: expected an upstream gradient like y, float32 (), got float64 ()")
+    assert_said_in_one_line(
+        lambda: backward(np.float64(1)), "mse_loss: expected an upstream gradient like y, float32 (), got float64 ()"
+    )
     assert_said_in_one_line(lambda: backward(None), "mse_loss: expected an upstream gradient like y, float32 (), got None")
 
 
@@ -105,6 +109,11 @@ def test_a_backward_without_gradient_takes_anything():
     mask, backward = scratch.ops.causal_mask(3)
     assert backward(np.ones((2, 2))) is None
     assert mask.shape == (3, 3)
+
+
+def first(value):
+    """Return the first of several values, or the only one."""
+    return value[0] if isinstance(value, tuple) else value
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "batch_norm", "group_norm", "softmax"])
@@ -117,7 +126,9 @@ def test_float16_is_computed_in_float32(name):
     (y, backward), (wide, wide_backward) = function(x, **options[name]), function(x.astype(np.float32), **options[name])
     y, wide = (value[0] if isinstance(value, tuple) else value for value in (y, wide))
     dy = rng.normal(size=y.shape).astype(np.float16)
-    dx, wide_dx = (value[0] if isinstance(value, tuple) else value for value in (backward(dy), wide_backward(dy.astype(np.float32))))
+    dx, wide_dx = (
+        value[0] if isinstance(value, tuple) else value for value in (backward(dy), wide_backward(dy.astype(np.float32)))
+    )
     assert y.dtype == dx.dtype == np.float16
     np.testing.assert_array_equal(y, wide.astype(np.float16))
     np.testing.assert_array_equal(dx, wide_dx.astype(np.float16))

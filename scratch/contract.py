@@ -92,9 +92,7 @@ def _backward_of_several(name: str, expected: list[tuple[str, tuple[int, ...], n
         count = len(upstream) - (len(upstream) > 1 and _are_needs(upstream[-1]))
         if count > len(expected):
             raise ValueError(f"{name}: the backward takes at most {len(expected)} upstream gradients, got {count}")
-        gradients = (
-            dy if dy is None else _like(name, *like, dy) for like, dy in zip(expected, upstream[:count], strict=False)
-        )
+        gradients = (dy if dy is None else _like(name, *like, dy) for like, dy in zip(expected, upstream[:count], strict=False))
         return backward(*gradients, *upstream[count:], **options)
 
     return checked
@@ -159,11 +157,10 @@ def _cast(value: Any, before: np.dtype, after: np.dtype) -> Any:
 
 
 def _leaves(label: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every leaf of a nest with its name: `y`, or `y.0` and `y.1`."""
-    if isinstance(value, dict | tuple | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _leaves(f"{label}.{key}", item)
+    """Yield every leaf of nested tuples and lists with its name: `y`, or `y.0` and `y.1`."""
+    if isinstance(value, tuple | list):
+        for i, item in enumerate(value):
+            yield from _leaves(f"{label}.{i}", item)
     else:
         yield label, value
 
