@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+import parity.siblings  # noqa: F401  first
 from scratch.module import Array, Backward, Module, Parameter
 
 Layout = str | tuple[int, ...]

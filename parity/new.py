@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import parity.siblings  # noqa: F401  first
 import scratch
 from parity.cases import CASES
 from parity.definitions import Definitions, bound_names
