@@ -8,7 +8,7 @@
 the package in a directory is judged, and what it does not have yet is skipped. Where pytest-xdist has several processes run the
 tests, the summary is of what all of them have judged.
 
-pytest loads this file in every project of an environment, so it imports nothing heavy, and all names that it adds begin with parity.
+pytest loads this file in every project of an environment: it imports nothing heavy, and each name that it adds begins with parity.
 """
 
 from __future__ import annotations

@@ -18,14 +18,15 @@ HOME = Path(__file__).resolve().parents[1]
 def load(name: str) -> None:
     """Import a sibling by its path, so that no other folder of its name can take its place."""
     file = HOME / name / "__init__.py"
-    if name not in sys.modules:
+    found = sys.modules.get(name)
+    if found is None:
         spec = spec_from_file_location(name, file)
         assert spec is not None
         assert spec.loader is not None
         sys.modules[name] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
-    elif Path(sys.modules[name].__file__ or _folder(name)).resolve() != file:
-        raise ImportError(_conflict(name, _folder(name)), name=name)
+    elif Path(found.__file__ or "").resolve() != file:
+        raise ImportError(_conflict(name, found.__file__ or next(iter(found.__path__))), name=name)
 
 
 def refuse_namesakes() -> None:
@@ -40,16 +41,10 @@ def refuse_namesakes() -> None:
                 raise ImportError(_conflict(name, folder), name=name)
 
 
-def _folder(name: str) -> Path:
-    """Return the folder, or the file, that a module was imported from."""
-    module = sys.modules[name]
-    return Path(next(iter(getattr(module, "__path__", [])), module.__file__ or "a module without a file"))
-
-
-def _conflict(name: str, folder: Path) -> str:
+def _conflict(name: str, folder: Path | str) -> str:
     return (
         f"parity has a package called {name!r} ({HOME / name}), and so has your project ({folder}); "
-        "rename yours, or start `pytest` instead of `python -m pytest`, which keeps that folder out of sys.path"
+        "rename yours, or keep its parent off sys.path: start `pytest`, not `python -m pytest`, on tests in a folder of their own"
     )
 
 
