@@ -45,7 +45,7 @@ def python_in(directory, *arguments):
 @pytest.mark.parametrize("file", ["__init__.py", "linear.py", "part/ops.py"])
 def test_other_code_of_our_name_is_refused_in_one_line(project, name, file):
     folder = project({f"{name}/{file}": ""}) / name
-    said = f"has a package called {name!r} ({ROOT / name}), and so has your project ({folder}); rename yours, or keep its parent off sys.path"
+    said = f"parity has a package called {name!r} ({ROOT / name}), and so has your project ({folder}); rename yours"
     with pytest.raises(ImportError, match=re.escape(said)) as caught:
         siblings.refuse_namesakes()
     assert "\n" not in str(caught.value)
