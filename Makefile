@@ -16,7 +16,7 @@ BIN := "$(VENV)/bin"
 SET_UP := "$(PYTHON)" install.py "$(VENV)" --torch "$(TORCH)"
 
 .DEFAULT_GOAL := help
-.PHONY: ready ready-dev $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
+.PHONY: ready ready-dev python $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help:  ## show this text
 	@echo "NumPy networks written by hand, verified against PyTorch. New here? Begin with: make check"
@@ -29,7 +29,7 @@ help:  ## show this text
 check: ready  ## verify every twin and print the table; the first time it sets up the environment
 	@$(BIN)/parity check $(PATTERN) $(ARGS)
 	@echo
-	@echo 'Go on with:  $(VENV)/bin/parity check cnn    or, after: source "$(VENV)/bin/activate"    with: parity check cnn'
+	@echo 'Go on with:  "$(VENV)/bin/parity" check cnn    or, after: source "$(VENV)/bin/activate"    with: parity check cnn'
 
 test: ready  ## run the whole test suite, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
@@ -52,8 +52,11 @@ format: ready-dev  ## mend style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ready:
+ready: python
 	@$(SET_UP)
 
-ready-dev:
+ready-dev: python
 	@$(SET_UP) --extras test,examples,dev
+
+python:
+	@command -v "$(PYTHON)" > /dev/null || { echo 'install: there is no $(PYTHON) here; name a Python: make check PYTHON=python3.12'; exit 1; }

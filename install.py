@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent
 CONSTRAINTS = ["-c", "constraints.txt"]
 OLDEST_PYTHON = (3, 11)
 OLDEST_PIP = (21, 3)  # the first that installs a project of pyproject.toml in place
+QUICKLY = {"UV_HTTP_CONNECT_TIMEOUT": "5", "UV_HTTP_TIMEOUT": "10", "UV_HTTP_RETRIES": "0"}  # where nobody answers
 ABOUT = """
 import importlib.util, json, sys
 print(json.dumps([sys.version_info[:2], *(importlib.util.find_spec(name) is not None for name in ("pip", "torch"))]))
@@ -64,10 +65,11 @@ class Environment:
         if subprocess.run([str(self.python), *command], cwd=str(ROOT), check=False).returncode:
             raise SetUpError(f"{' '.join(command[1:3])} failed, for the reason above; the same command tries again")
 
-    def ask(self, *command):
+    def ask(self, *command, **variables):
         """Return what a command of the environment's Python prints, or None where it fails."""
+        settings = {"cwd": str(ROOT), "env": {**os.environ, **variables}, "capture_output": True, "text": True}
         try:
-            done = subprocess.run([str(self.python), *command], cwd=str(ROOT), capture_output=True, text=True, check=False)
+            done = subprocess.run([str(self.python), *command], check=False, **settings)
         except OSError:
             return None
         return done.stdout if done.returncode == 0 else None
@@ -81,8 +83,6 @@ def set_up(environment, extras, torch):
     if unfinished or not environment.python.exists():
         make(environment, unfinished)
     has_torch = checked(environment)
-    if environment.stamp.exists():
-        environment.stamp.unlink()
     print(f"Setting up {environment.path}" + ("" if has_torch else ": PyTorch and the rest, a minute or more"), flush=True)
     if not has_torch and (torch == "cpu" or (torch == "auto" and not has_gpu())):
         install_cpu_build(environment)
@@ -91,7 +91,7 @@ def set_up(environment, extras, torch):
 
 
 def make(environment, unfinished):
-    """Make a virtual environment, anew where an earlier set-up was interrupted."""
+    """Make a virtual environment, anew where an earlier set-up did not finish."""
     path = environment.path
     if sys.version_info < OLDEST_PYTHON:
         raise SetUpError(
@@ -109,7 +109,7 @@ def make(environment, unfinished):
             f"on Debian and Ubuntu: apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         ) from None
     if unfinished:
-        print(f"An earlier set-up of {path} was interrupted: starting again", flush=True)
+        print(f"An earlier set-up of {path} did not finish: starting again", flush=True)
         shutil.rmtree(str(path))
     path.mkdir(parents=True, exist_ok=True)
     environment.made_here.touch()
@@ -140,9 +140,7 @@ def install_cpu_build(environment):
     """Install the CPU build of PyTorch, a tenth of the default one's size; uv knows where PyTorch keeps it, pip does not."""
     pip(environment, "--quiet", *CONSTRAINTS, "uv")
     command = ["-m", "uv", "pip", "install", "--python", str(environment.python), "--torch-backend=cpu", "--no-deps"]
-    os.environ.setdefault("UV_HTTP_CONNECT_TIMEOUT", "5")
-    os.environ.setdefault("UV_HTTP_RETRIES", "1")
-    if environment.ask(*command, *CONSTRAINTS, "--dry-run", "torch") is None:
+    if environment.ask(*command, *CONSTRAINTS, "--dry-run", "torch", **QUICKLY) is None:
         print("PyTorch's own index has no CPU build for this Python, or cannot be reached: taking pip's default build", flush=True)
     else:
         environment.run(*command, *CONSTRAINTS, "torch")
