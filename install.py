@@ -50,7 +50,7 @@ class Environment:
     """A virtual environment, and how far it is set up."""
 
     def __init__(self, path):
-        self.path = path.absolute()
+        self.path = Path(os.path.abspath(str(path)))  # without the dots of a relative one
         self.python = self.path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         self.made_here = self.path / ".scratch-parity-made"
         self.stamp = self.path / ".scratch-parity"
@@ -86,7 +86,7 @@ def set_up(environment, extras, torch):
     print(f"Setting up {environment.path}" + ("" if has_torch else ": PyTorch and the rest, a minute or more"), flush=True)
     if not has_torch and (torch == "cpu" or (torch == "auto" and not has_gpu())):
         install_cpu_build(environment)
-    pip(environment, *([] if has_torch else CONSTRAINTS), "-e", f".[{','.join(extras)}]")
+    pip(environment, *(["--quiet"] if has_torch else CONSTRAINTS), "-e", f".[{','.join(extras)}]")
     environment.stamp.write_text(" ".join([fingerprint(), *extras]))
 
 

@@ -58,7 +58,7 @@ def told(folder, *patterns):
 def test_an_environment_that_has_torch_keeps_its_versions(environment):
     folder = environment(torch=True)
     assert install.main([str(folder), "--torch", "cpu"]) == 0
-    assert log(folder) == [f"{PIP} {REST}"]
+    assert log(folder) == [f"{PIP} --quiet {REST}"]
 
 
 def test_one_without_gets_the_pinned_versions_and_the_cpu_build(environment):

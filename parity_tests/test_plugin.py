@@ -138,6 +138,13 @@ def test_a_project_that_does_not_use_parity_sees_nothing_of_it(project, argument
     assert "parity" not in said.replace("plugins: parity", "plugins:").replace("scratch-parity", "")
 
 
+def test_a_project_whose_own_folder_is_called_parity_can_leave_the_plugin_out(project):
+    directory = project(
+        parity____init__="", test_theirs="import parity\n\ndef test_theirs():\n    assert not hasattr(parity, 'plugin')\n"
+    )
+    assert "1 passed" in pytest_in(directory, "-p", "no:parity")
+
+
 # --- what a failed test says ---
 
 FIRST_LINE = f"parity.{ParityError.__name__}: my_linear differs from torch's linear: grad weight needs the factor 5"
