@@ -183,6 +183,7 @@ def test_make_alone_names_every_target_and_setting():
     assert set(re.findall(r"^  make (\S+)  +\S", said, re.MULTILINE)) == targets
     settings = re.findall(r"^([A-Z]+) \?=", text, re.MULTILINE)
     assert re.findall(r"^  ([A-Z]+)  +\S", said, re.MULTILINE) == settings
+    assert "undefined" not in make("--warn-undefined-variables", "--dry-run", *sorted(targets)).stderr
 
 
 def test_make_takes_an_environment_with_spaces_and_a_missing_python(environment, tmp_path):
