@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+PIP = ["-m", "pip", "install", "--disable-pip-version-check"]
 CONSTRAINTS = ["-c", "constraints.txt"]
 OLDEST_PYTHON = (3, 11)
 OLDEST_PIP = (21, 3)  # the first that installs a project of pyproject.toml in place
@@ -35,7 +36,7 @@ def main(arguments=None):
         set_up(Environment(options.environment), options.extras.split(","), options.torch)
     except SetUpError as error:
         print(f"install: {error}", file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         print("install: interrupted; the same command starts again", file=sys.stderr)
         return 130
@@ -86,7 +87,7 @@ def set_up(environment, extras, torch):
     print(f"Setting up {environment.path}" + ("" if has_torch else ": PyTorch and the rest, a minute or more"), flush=True)
     if not has_torch and (torch == "cpu" or (torch == "auto" and not has_gpu())):
         install_cpu_build(environment)
-    pip(environment, *(["--quiet"] if has_torch else CONSTRAINTS), "-e", f".[{','.join(extras)}]")
+    environment.run(*PIP, *(["--quiet"] if has_torch else CONSTRAINTS), "-e", f".[{','.join(extras)}]")
     environment.stamp.write_text(" ".join([fingerprint(), *extras]))
 
 
@@ -108,12 +109,12 @@ def make(environment, unfinished):
             f"{sys.executable} has no {error.name}, which makes environments; "
             f"on Debian and Ubuntu: apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         ) from None
-    if unfinished:
-        print(f"An earlier set-up of {path} did not finish: starting again", flush=True)
-        shutil.rmtree(str(path))
-    path.mkdir(parents=True, exist_ok=True)
-    environment.made_here.touch()
     try:
+        if unfinished:
+            print(f"An earlier set-up of {path} did not finish: starting again", flush=True)
+            shutil.rmtree(str(path))
+        path.mkdir(parents=True, exist_ok=True)
+        environment.made_here.touch()
         venv.EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(str(path))
     except (OSError, subprocess.CalledProcessError) as error:
         raise SetUpError(f"{path} cannot be made: {error}") from None
@@ -137,18 +138,13 @@ def checked(environment):
 
 
 def install_cpu_build(environment):
-    """Install the CPU build of PyTorch, a tenth of the default one's size; uv knows where PyTorch keeps it, pip does not."""
-    pip(environment, "--quiet", *CONSTRAINTS, "uv")
+    """Install the build of PyTorch that brings no CUDA packages: uv knows where PyTorch keeps it, and pip does not."""
     command = ["-m", "uv", "pip", "install", "--python", str(environment.python), "--torch-backend=cpu", "--no-deps"]
-    if environment.ask(*command, *CONSTRAINTS, "--dry-run", "torch", **QUICKLY) is None:
-        print("PyTorch's own index has no CPU build for this Python, or cannot be reached: taking pip's default build", flush=True)
-    else:
+    has_uv = environment.ask(*PIP, *CONSTRAINTS, "uv") is not None
+    if has_uv and environment.ask(*command, *CONSTRAINTS, "--dry-run", "torch", **QUICKLY) is not None:
         environment.run(*command, *CONSTRAINTS, "torch")
-
-
-def pip(environment, *arguments):
-    """Run pip install with these arguments."""
-    environment.run("-m", "pip", "install", "--disable-pip-version-check", *arguments)
+    else:
+        print("PyTorch's own index has no CPU build for this Python, or cannot be reached: taking pip's default build", flush=True)
 
 
 def has_gpu():
@@ -157,8 +153,9 @@ def has_gpu():
 
 
 def fingerprint():
-    """Return a digest of the files that say what to install."""
-    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))).hexdigest()[:16]
+    """Return a digest of what is installed: this copy of the project, with what its files say."""
+    files = (ROOT / name for name in ("pyproject.toml", "constraints.txt"))
+    return hashlib.sha256(b"".join([os.fsencode(str(ROOT)), *(file.read_bytes() for file in files)])).hexdigest()[:16]
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def test_one_without_gets_the_pinned_versions_and_the_cpu_build(environment):
     folder = environment()
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     pinned = re.escape(f"{PIP} -c constraints.txt {REST}")
-    assert told(folder, f"{PIP} --quiet -c constraints.txt uv", f"{UV} --dry-run torch", f"{UV} torch", pinned)
+    assert told(folder, f"{PIP} -c constraints.txt uv", f"{UV} --dry-run torch", f"{UV} torch", pinned)
 
 
 def test_where_pytorchs_index_cannot_be_reached_pip_takes_its_own_build(environment, capfd):
@@ -73,6 +73,13 @@ def test_where_pytorchs_index_cannot_be_reached_pip_takes_its_own_build(environm
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     assert log(folder)[-1] == f"{PIP} -c constraints.txt {REST}"
     assert "taking pip's default build" in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_where_there_is_no_uv_pip_takes_its_own_build(environment, capfd):
+    folder = environment(failing="constraints.txt uv")
+    assert install.main([str(folder), "--torch", "cpu"]) == 0
+    assert log(folder) == [f"{PIP} -c constraints.txt uv", f"{PIP} -c constraints.txt {REST}"]
+    assert "taking pip's default build" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(("gpu", "lines"), [(True, 1), (False, 4)])
@@ -100,13 +107,21 @@ def test_what_is_set_up_is_left_alone_until_the_files_change(environment, monkey
     assert len(log(folder)) == 4
 
 
+def test_another_copy_of_the_project_is_installed_anew(tmp_path, monkeypatch):
+    before = install.fingerprint()
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    assert install.fingerprint() != before
+
+
 def test_a_set_up_that_failed_starts_again(environment, monkeypatch, capfd):
     folder = environment(failing="constraints.txt -e")
     (folder / install.Environment(folder).made_here.name).touch()
     monkeypatch.setattr(venv.EnvBuilder, "create", lambda builder, path: environment(Path(path), failing="constraints.txt -e"))
     for _ in range(2):
         (folder / "remains").touch()
-        assert install.main([str(folder), "--torch", "default"]) == 1
+        assert install.main([str(folder), "--torch", "default"]) == 2
         out, err = capfd.readouterr()
         assert out.startswith(f"An earlier set-up of {folder} did not finish: starting again\n")
         assert err == "install: pip install failed, for the reason above; the same command tries again\n"
@@ -119,7 +134,7 @@ def test_a_finished_one_is_never_removed(environment, monkeypatch):
     environment_here.made_here.touch()
     environment_here.stamp.write_text("of older files")
     for _ in range(2):
-        assert install.main([str(folder), "--extras", "docs", "--torch", "default"]) == 1
+        assert install.main([str(folder), "--extras", "docs", "--torch", "default"]) == 2
         assert environment_here.stamp.exists()
     assert len(log(folder)) == 2
 
@@ -137,7 +152,7 @@ def test_a_finished_one_is_never_removed(environment, monkeypatch):
 )
 def test_an_environment_that_will_not_do_is_refused_in_one_line(environment, capfd, laid, said):
     folder = environment(**laid)
-    assert install.main([str(folder)]) == 1
+    assert install.main([str(folder)]) == 2
     assert capfd.readouterr().err == f"install: {said.format(env=folder)}\n"
     assert log(folder) == []
 
@@ -145,18 +160,20 @@ def test_an_environment_that_will_not_do_is_refused_in_one_line(environment, cap
 def test_what_is_no_environment_is_not_touched(tmp_path, capfd):
     (tmp_path / "notes.txt").touch()
     for path in (tmp_path, tmp_path / "notes.txt"):
-        assert install.main([str(path)]) == 1
+        assert install.main([str(path)]) == 2
         assert f"install: {path} is there, but is no virtual environment whose Python runs" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == [tmp_path / "notes.txt"]
+    assert install.main([str(tmp_path / "notes.txt" / "env")]) == 2
+    assert capfd.readouterr().err.startswith(f"install: {tmp_path / 'notes.txt' / 'env'} cannot be made: ")
 
 
 def test_a_python_that_cannot_make_environments_is_refused_in_one_line(tmp_path, monkeypatch, capfd):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "ensurepip", None)
-        assert install.main([str(tmp_path / "env")]) == 1
+        assert install.main([str(tmp_path / "env")]) == 2
     assert "has no ensurepip, which makes environments; on Debian and Ubuntu: apt install python3." in capfd.readouterr().err
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    assert install.main([str(tmp_path / "env")]) == 1
+    assert install.main([str(tmp_path / "env")]) == 2
     assert capfd.readouterr().err.startswith("install: Python 3.9 is too old, 3.11 or newer is needed; if you have one, name it")
     assert not (tmp_path / "env").exists()
 
@@ -165,7 +182,7 @@ def test_an_interruption_is_said_in_one_line(environment, monkeypatch, capfd):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(install, "pip", interrupted)
+    monkeypatch.setattr(install.Environment, "run", interrupted)
     assert install.main([str(environment())]) == 130
     assert capfd.readouterr().err == "install: interrupted; the same command starts again\n"
 
