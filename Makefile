@@ -1,48 +1,62 @@
-# Every target sets up what it needs in $(VENV). To use an environment of your own: make check VENV=path/to/env
+# Every target sets VENV up first. `make help` prints the comments that begin with ##.
+
 VENV ?= .venv
 PYTHON ?= python3
+TORCH ?= auto
 PATTERN ?=
 ARGS ?=
+## VENV     the environment: made if there is none; one that has PyTorch keeps it (.venv)
+## PYTHON   the Python that makes it, 3.11 or newer (python3)
+## TORCH    the build of PyTorch for a new one: cpu, default, or auto: cpu where there is no GPU (auto)
+## PATTERN  part of a case's name, or a family, for check, calibrate and mutants (all)
+## ARGS     further options of the command, such as ARGS="--dtype float32"
 
-READY := $(VENV)/.scratch-parity
-READY_DEV := $(VENV)/.scratch-parity-dev
+override VENV := $(patsubst ~/%,$(HOME)/%,$(VENV))
+BIN := "$(VENV)/bin"
+SET_UP := "$(PYTHON)" install.py "$(VENV)" --torch "$(TORCH)"
 
-.PHONY: check test bench calibrate mutants lint format
+.DEFAULT_GOAL := help
+.PHONY: ready ready-dev python $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
-check: $(READY)  ## verify every twin and print the table
-	$(VENV)/bin/parity check $(PATTERN) $(ARGS)
+help:  ## show this text
+	@echo "NumPy networks written by hand, verified against PyTorch. New here? Begin with: make check"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*\#\# /  make \1	/p' Makefile | expand -t 20
+	@echo
+	@echo 'Settings, as in: make check PATTERN=conv VENV=path/to/env'
+	@sed -n 's/^## /  /p' Makefile
 
-test: $(READY)  ## run the whole test suite, on all cores
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+check: ready  ## verify every twin and print the table; the first time it sets up the environment
+	@$(BIN)/parity check $(PATTERN) $(ARGS)
+	@echo
+	@echo 'Go on with:  "$(VENV)/bin/parity" check cnn    or, after: source "$(VENV)/bin/activate"    with: parity check cnn'
 
-bench: $(READY)  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
-	$(VENV)/bin/python -m pytest benchmarks $(ARGS)
+test: ready  ## run the whole test suite, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-calibrate: $(READY)  ## every case over 200 seeds: the distribution of error / tolerance, false alarms, vacuous comparisons
-	$(VENV)/bin/parity calibrate $(PATTERN) $(ARGS)
+bench: ready  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
+	$(BIN)/python -m pytest benchmarks $(ARGS)
 
-mutants: $(READY)  ## a fault in every line of scratch: which of them the harness and the tests notice
-	$(VENV)/bin/python -m parity_tests.mutation $(PATTERN) $(ARGS)
+calibrate: ready  ## every case over 200 seeds: the distribution of error / tolerance, false alarms, vacuous comparisons
+	$(BIN)/parity calibrate $(PATTERN) $(ARGS)
 
-lint: $(READY_DEV)  ## style, format and types
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+mutants: ready  ## a fault in every line of scratch: which of them the harness and the tests notice
+	$(BIN)/python -m parity_tests.mutation $(PATTERN) $(ARGS)
 
-format: $(READY_DEV)
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+lint: ready-dev  ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+format: ready-dev  ## mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-# An environment that has torch already keeps it; a new one gets the pinned versions.
-$(READY): $(VENV)/bin/python pyproject.toml constraints.txt
-	@if $(VENV)/bin/python -c "import torch" 2>/dev/null; then constraints=; else constraints="-c constraints.txt"; fi; \
-	echo "Setting up $(VENV): PyTorch and the rest, a minute or more the first time"; \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$constraints -e ".[test,examples]"
-	@touch $@
+ready: python
+	@$(SET_UP)
 
-$(READY_DEV): $(READY)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
-	@touch $@
+ready-dev: python
+	@$(SET_UP) --extras test,examples,dev
+
+python:
+	@command -v "$(PYTHON)" > /dev/null || { echo 'install: there is no $(PYTHON) here; name a Python: make check PYTHON=python3.12'; exit 1; }

@@ -1,7 +1,9 @@
 """Settings of every test: Hypothesis repeats the same examples on every machine; processes side by side have a thread each."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -9,3 +11,12 @@ settings.load_profile("repeatable")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is loaded; what a test starts inherits it
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Keep the old names of the plugin's options, in this project alone and unless another plugin has them."""
+    taken = {name for group in (parser._anonymous, *parser._groups) for option in group.options for name in option.names()}
+    if "--device" not in taken:
+        parser.addoption("--device", dest="parity_device", metavar="NAME", help="the old name of --parity-device")
+    if "--scratch" not in taken:
+        parser.addoption("--scratch", dest="parity_scratch", type=Path, metavar="DIR", help="the old name of --parity-scratch")

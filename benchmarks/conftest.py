@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for case in metafunc.module.CASES
             for phase in metafunc.module.PHASES
             for number in range(option("--blocks"))
-            for backend in backends_for(case, phase, option("--device", default="cpu"), option("--compile"))
+            for backend in backends_for(case, phase, option("--parity-device", default="cpu"), option("--compile"))
         ]
         metafunc.parametrize("block", blocks, ids=str)
 

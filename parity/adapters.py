@@ -22,7 +22,10 @@ from typing import Any
 
 import numpy as np
 
+import parity.siblings  # noqa: F401  first
 from scratch.module import Array, Backward, Module, Parameter
+
+__tracebackhide__ = True  # pytest shows the test that failed, and nothing of this file
 
 Layout = str | tuple[int, ...]
 Weights = Mapping[str, str | tuple[str, Layout]]

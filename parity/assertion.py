@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity import tree
+from parity import siblings, tree
 from parity.adapters import Weights, adapted
 from parity.check import DTYPES, judge
 from parity.device import reproducible
@@ -19,13 +19,19 @@ from parity.inputs import float32_representable
 from parity.report import explain
 from parity.standard import Standard
 from parity.twins import Build, pose
-from parity.verdict import Verdict
+from parity.verdict import Verdict, describe
 from parity.weights import get_state
 from scratch.module import Module
 
+siblings.refuse_namesakes()
+
+__tracebackhide__ = True  # pytest shows the test that failed, and nothing of this file
+
 
 class ParityError(AssertionError):
-    """A twin differs from its reference; the message says where, in what and by how much."""
+    """A difference between a twin and its reference: the first line says what is wrong, the others where and by how much."""
+
+    __module__ = "parity"  # the name that users import, and short enough for a line of pytest's summary
 
 
 def assert_parity(
@@ -58,16 +64,63 @@ def assert_parity(
         raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
     mine = adapted(mine, weights)
     build_mine, build_theirs = _builder(mine, options), _builder(theirs, options)
+    reference = _reference_name(theirs)
     with reproducible():
-        state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
-        problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
-        standard = Standard(build_theirs, problem)
+        try:
+            state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
+            problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
+            standard = Standard(build_theirs, problem)
+        except Exception as error:
+            raise ValueError(f"{reference} does not run on these inputs: {describe(error)}") from None
         for dtype in dtypes:
-            whole = inspect.unwrap(mine)
-            name = getattr(whole, "__name__", type(whole).__name__)
-            verdict = judge(Verdict(name, "", dtype, "cpu", seed), build_mine, standard)
+            verdict = judge(Verdict(_name(mine), "", dtype, "cpu", seed), build_mine, standard)
             if not verdict.ok:
-                raise ParityError(explain(verdict))
+                raise ParityError(difference(verdict, reference))
+
+
+def difference(verdict: Verdict, reference: str) -> str:
+    """Return the message of a failed test: what is wrong in its first line, then the whole explanation."""
+    return f"{headline(verdict, reference)}\n{explain(verdict)}"
+
+
+def headline(verdict: Verdict, reference: str) -> str:
+    """Return in one line what is wrong: the culprit, and the cause where one is certain."""
+    name = verdict.name
+    match verdict.verdict:
+        case "mismatch":
+            line = f"{name} differs from {reference}: {_worst(verdict)} ({verdict.dtype})"
+        case "invalid":
+            line = f"{name} cannot be judged on these inputs: {verdict.message}"
+        case "missing":
+            line = f"{name} is not complete: {verdict.findings[0].message}"
+        case _:
+            line = f"{name} cannot be compared with {reference}: {verdict.message}"
+    return " ".join(line.split())
+
+
+def _worst(verdict: Verdict) -> str:
+    """Return where the first culprit is and why it is wrong, or else the worst of the tensors that differ."""
+    worst = verdict.findings[0].message
+    if not verdict.culprits:
+        return worst
+    first, others = verdict.culprits[0], len(verdict.culprits) - 1
+    if first.path:
+        worst = f"{first.path} ({first.kind}) is wrong in its {first.phase}" + (f": {first.cause}" if first.cause else "")
+    else:
+        worst = first.cause or worst
+    return worst + (f"; {others} more in the lines below" if others else "")
+
+
+def _name(subject: Any) -> str:
+    whole = inspect.unwrap(subject)
+    return str(getattr(whole, "__name__", type(whole).__name__))
+
+
+def _reference_name(theirs: Any) -> str:
+    """Return the name of the reference, "torch's linear" where it is a part of torch."""
+    whole = theirs if hasattr(theirs, "__name__") else type(theirs)
+    library = (getattr(whole, "__module__", None) or "").split(".")[0]
+    return f"torch's {whole.__name__}" if library == "torch" else str(whole.__name__).replace("<lambda>", "the reference")
 
 
 def _builder(subject: Any, options: Mapping[str, Any]) -> Build:

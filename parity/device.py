@@ -17,7 +17,7 @@ def checked_device(name: str) -> str:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"device {name!r} cannot be used by PyTorch {torch.__version__} here ({str(error).splitlines()[0]}); use --device cpu"
+            f"device {name!r} cannot be used by PyTorch {torch.__version__} here ({str(error).splitlines()[0]}); use the device cpu"
         ) from None
     return name
 

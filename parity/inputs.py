@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import parity.siblings  # noqa: F401  first
 from scratch.module import Array
 
 EPS32 = float(np.finfo(np.float32).eps)

@@ -13,6 +13,7 @@ from copy import copy
 from functools import cache
 from pathlib import Path
 
+import parity.siblings  # noqa: F401  first
 import scratch
 from parity.cases import CASES
 from parity.definitions import Definitions, bound_names

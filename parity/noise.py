@@ -14,6 +14,7 @@ from unittest.mock import patch
 import torch
 from torch.overrides import handle_torch_function, has_torch_function
 
+import parity.siblings  # noqa: F401  first
 from scratch.module import Array
 
 Uniform = Callable[[tuple[int, ...]], Array]  # a shape to uniform numbers in [0, 1), as numpy.random.Generator.random

@@ -1,11 +1,14 @@
-"""The pytest plugin: options, the fixtures that the parity tests are made of, and what the terminal shows of them.
+"""The pytest plugin: options, two fixtures, and a summary where they were used.
 
-    def test_twins_agree(case, leg, judge):
-        judge(case, leg)
+    @pytest.mark.parametrize("case", matching("conv2d"), ids=attrgetter("name"))  # from parity.cases import matching
+    def test_twins_agree(case, parity_leg, parity_judge):
+        parity_judge(case, parity_leg)
 
-`leg` runs through the dtypes, the devices of --device and the seeds of --parity-seeds. With --scratch DIR the package in a
-directory is judged, and what it does not have yet is skipped. Where pytest-xdist has several processes run the tests, the summary
-is of what all of them have judged.
+`parity_leg` runs through the dtypes and the seeds of --parity-seeds, on the device of --parity-device. With --parity-scratch DIR
+the package in a directory is judged, and what it does not have yet is skipped. Where pytest-xdist has several processes run the
+tests, the summary is of what all of them have judged.
+
+pytest loads this file in every project of an environment: it imports nothing heavy, and each name that it adds begins with parity.
 """
 
 from __future__ import annotations
@@ -32,24 +35,24 @@ outcomes_key = pytest.StashKey[list["Outcome"]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("parity", "NumPy twins against PyTorch")
-    group.addoption("--device", default="cpu", metavar="NAME", help="where the twins are judged: cpu (default), cuda, mps")
+    group.addoption("--parity-device", default="cpu", metavar="NAME", help="where the twins are judged: cpu (default), cuda, mps")
     group.addoption("--parity-seeds", type=int, default=1, metavar="N", help="seeds for every case (default 1)")
-    group.addoption("--scratch", type=Path, metavar="DIR", help="judge your own package instead, as `parity new DIR` writes one")
+    group.addoption("--parity-scratch", type=Path, metavar="DIR", help="judge your own package, as `parity new DIR` writes one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[verdicts_key] = []
     if config.getoption("--parity-seeds") < 1:
         raise pytest.UsageError(f"--parity-seeds is {config.getoption('--parity-seeds')}, expected at least 1")
-    device, directory = config.getoption("--device"), config.getoption("--scratch")
+    device, directory = config.getoption("--parity-device"), config.getoption("--parity-scratch")
     if directory is not None:
-        from parity import worker
-
         if device != "cpu":
-            raise pytest.UsageError(f"--scratch judges NumPy code, on the CPU; leave --device {device} out")
+            raise pytest.UsageError(f"--parity-scratch judges NumPy code, on the CPU; leave --parity-device {device} out")
         try:
+            from parity import worker
+
             config.stash[worker_key] = worker.Worker(directory)
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[outcomes_key] = []
     if device != "cpu":
@@ -67,19 +70,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "leg" in metafunc.fixturenames:
-        device, seeds = metafunc.config.getoption("--device"), metafunc.config.getoption("--parity-seeds")
+    if "parity_leg" in metafunc.fixturenames:
+        device, seeds = metafunc.config.getoption("--parity-device"), metafunc.config.getoption("--parity-seeds")
         legs = [(dtype, device, seed) for seed in range(seeds) for dtype in ("float64", "float32")]
         ids = [f"{dtype}-{device}" + (f"-seed{seed}" if seeds > 1 else "") for dtype, device, seed in legs]
-        metafunc.parametrize("leg", legs, ids=ids)
+        metafunc.parametrize("parity_leg", legs, ids=ids)
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], None]:
-    """Judges a case and fails with the whole explanation."""
-    from parity.assertion import ParityError
+def parity_judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], None]:
+    """Return a function that judges a case and fails with the whole explanation."""
+    from parity.assertion import ParityError, difference
     from parity.check import check
-    from parity.report import explain
 
     def judge_case(case: ParityCase, leg: Leg) -> None:
         __tracebackhide__ = True
@@ -96,7 +98,7 @@ def judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], None]:
             verdict = check(case, *leg)
             stash[verdicts_key].append(verdict)
         if not verdict.ok:
-            raise ParityError("\n" + explain(verdict))
+            raise ParityError(difference(verdict, case.reference))
 
     return judge_case
 
@@ -123,7 +125,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if outcomes:
         from parity.progress import Progress
 
-        directory = config.getoption("--scratch")
+        directory = config.getoption("--parity-scratch")
         terminalreporter.section("parity")
         terminalreporter.line(f"{directory}: {Progress(directory, outcomes)}")
     if verdicts:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+import parity.siblings  # noqa: F401  first
 import scratch
 from parity.cases import CASES
 from parity.definitions import Definitions, Place, learning_order

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+import parity.siblings  # noqa: F401  first
 import scratch
 
 

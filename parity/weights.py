@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+import parity.siblings  # noqa: F401  first
 from scratch.module import Array, Module, state_mismatch
 
 AnyModule = Module | torch.nn.Module

@@ -1,12 +1,16 @@
 """assert_parity as a stranger would use it: on functions and modules that are none of ours."""
 
+import pickle
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from parity import ParityError, assert_parity
-from scratch.layers import Linear
+from scratch.layers import Linear, ReLU, Sequential
 
+README = Path(__file__).parents[1] / "README.md"
 RNG = np.random.default_rng(0)
 X, W, B = RNG.normal(size=(5, 7)), RNG.normal(size=(3, 7)), RNG.normal(size=3)
 
@@ -29,6 +33,68 @@ def test_a_wrong_gradient_is_named():
     assert "forgets_transpose, backward: error" in message
     assert "grad bias is off by" in message
     assert "grad weight" not in message
+
+
+def first_line(mine, theirs, error=ParityError, **inputs):
+    """The first line of the message with which assert_parity fails."""
+    with pytest.raises(error) as caught:
+        assert_parity(mine, theirs, inputs=inputs)
+    return str(caught.value).splitlines()[0]
+
+
+def test_the_first_line_has_the_cause():
+    def my_linear(x, weight, bias):
+        return x @ weight.T + bias, lambda dy: (dy @ weight, dy.T @ x / 5, dy.sum(0))
+
+    said = first_line(my_linear, torch.nn.functional.linear, x=X, weight=W, bias=B)
+    cause = "grad weight needs the factor 5 = x.shape[0] = x.size / x.shape[1] = dy.shape[0]"
+    assert said == f"my_linear differs from torch's linear: {cause} (float64)"
+    assert f"    {said}\n" in README.read_text()
+
+
+def test_the_first_line_has_the_worst_tensor_where_no_cause_is_certain():
+    def reference(x):
+        return torch.tanh(x) + 0.1 * x**3
+
+    said = first_line(lambda x: (np.tanh(x), lambda dy: dy / np.cosh(x) ** 2), reference, x=X)
+    assert said.startswith("<lambda> differs from reference: y is off by")
+    assert said.endswith("(float64)")
+
+
+def test_the_first_line_has_the_layer_to_blame():
+    mine = Sequential(Linear(7, 5), ReLU(), Linear(5, 3))
+    theirs = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.Sigmoid(), torch.nn.Linear(5, 3))
+    said = first_line(mine, theirs, x=X)
+    assert said == "Sequential differs from torch's Sequential: 1 (ReLU) is wrong in its forward (float64)"
+
+
+def test_the_first_line_says_what_does_not_run():
+    def raises(x):
+        raise KeyError("hidden")
+
+    def unwritten(x):
+        raise NotImplementedError("the forward of mine is not written")
+
+    said = first_line(raises, torch.relu, x=X)
+    assert said.startswith("raises cannot be compared with torch's relu: KeyError: 'hidden' (test_assert_parity.py:")
+    assert first_line(unwritten, torch.relu, x=X) == "unwritten is not complete: the forward of mine is not written"
+
+
+def test_a_reference_that_does_not_run_is_said_in_one_line():
+    def reference(x, weight, bias):
+        return torch.nn.functional.linear(x, weight.T, bias)
+
+    with pytest.raises(ValueError, match=r"^reference does not run on these inputs: RuntimeError: .*, in reference\)$") as caught:
+        assert_parity(my_linear, reference, inputs={"x": X, "weight": W, "bias": B})
+    assert "\n" not in str(caught.value)
+    said = first_line(my_linear, lambda x: x.nothing, ValueError, x=X)
+    assert said.startswith("the reference does not run on these inputs: AttributeError: 'Tensor' object has no attribute 'nothing'")
+
+
+def test_a_failure_goes_to_another_process():
+    error = pickle.loads(pickle.dumps(ParityError("my_linear differs")))
+    assert type(error) is ParityError
+    assert str(error) == "my_linear differs"
 
 
 def test_options_reach_both_sides():

@@ -403,7 +403,7 @@ def test_pytest_runs_the_same_cases(mine, processes):
         "test_twins.py",
         "-k",
         "cpu-relu or cpu-tanh",
-        "--scratch",
+        "--parity-scratch",
         str(mine),
         *processes,
     ]

@@ -60,6 +60,38 @@ def test_harness_does_not_import_its_users():
         assert not set(imports(file)) & {"parity_tests", "benchmarks", "examples"}, file
 
 
+def sibling_imported_first(module, seen):
+    """Return the first of parity.siblings, scratch and reference that importing a module of parity comes to; None where none."""
+    parts = module.split(".")
+    for name in (".".join(parts[: n + 1]) for n in range(len(parts))):  # its packages, then itself
+        if name not in seen:
+            seen.add(name)
+            path = ROOT.joinpath(*name.split("."))
+            for imported in modules_imported(path / "__init__.py" if path.is_dir() else path.with_suffix(".py")):
+                if imported == "parity.siblings" or imported.split(".")[0] in MAY_IMPORT:
+                    return imported
+                if imported.startswith("parity.") and (first := sibling_imported_first(imported, seen)):
+                    return first
+    return None
+
+
+def modules_imported(file):
+    """Return the modules that a file imports when it is imported itself, in order."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            files = [name for name in inside if ROOT.joinpath(*name.split(".")).with_suffix(".py").is_file()]
+            yield from files or [node.module]
+
+
+def test_parity_makes_sure_of_its_siblings_before_it_imports_them():
+    for file in (ROOT / "parity").rglob("*.py"):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        assert sibling_imported_first(module, set()) in ("parity.siblings", None), module
+
+
 def test_case_names_are_unique():
     names = [case.name for case in CASES]
     assert len(names) == len(set(names))

@@ -8,5 +8,5 @@ from parity.cases import CASES
 
 
 @pytest.mark.parametrize("case", CASES, ids=attrgetter("name"))
-def test_twins_agree(case, leg, judge):
-    judge(case, leg)
+def test_twins_agree(case, parity_leg, parity_judge):
+    parity_judge(case, parity_leg)

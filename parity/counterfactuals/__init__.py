@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import parity.siblings  # noqa: F401  first
 from parity.counterfactuals import (
     activation,
     attention,
