@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from scratch.module import Array, Backward
-from scratch.ops.memory import keep_freed_memory
 from scratch.ops.reduce import sum_to_shape
 from scratch.ops.threads import get_num_threads, in_parallel
 
@@ -37,7 +36,6 @@ def blockwise_attention(
     causal_offset: int,
 ) -> tuple[Array, Backward]:
     """scaled_dot_product_attention of arrays that fit each other; where key and value have fewer heads, of grouped queries."""
-    keep_freed_memory()
     L, (S, V) = query.shape[-2], value.shape[-2:]
     y, highest, total = (np.empty_like(query, shape=(*query.shape[:-1], n)) for n in (V, 1, 1))
     bias = attn_mask if attn_mask is not None and attn_mask.dtype != bool else None
