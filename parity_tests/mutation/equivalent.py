@@ -169,9 +169,9 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where some are no floats and some are, the second half of the line says so",
         ),
     ],
-    ("scratch/ops/blas.py", "PATIENCE"): [
+    ("scratch/ops/blas.py", "IDLE_CYCLES"): [
         (
-            "PATIENCE = 16 # 65,536 cycles, some 25 microseconds",
+            "IDLE_CYCLES = 16 # as a power of two: 65,536 cycles, some 25 microseconds",
             ANY,
             "how long threads wait changes no value",
         ),
@@ -312,26 +312,12 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/threads.py", "shares"): [("return evenly(count, THREADS if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
+    ("scratch/ops/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
     ("scratch/ops/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
     ],
     ("scratch/ops/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
-    ("scratch/ops/threads.py", "BUFFER"): [
-        (
-            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
-            ANY,
-            AT_A_TIME,
-        ),
-    ],
-    ("scratch/ops/threads.py", "THREADS"): [
-        (
-            'THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1',
-            ANY,
-            "the number of threads changes no value",
-        ),
-    ],
     ("scratch/ops/window.py", "Window.overlaps"): [
         (
             "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
@@ -374,8 +360,12 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "zeros beyond the last tile are not looked at",
         ),
     ],
-    ("scratch/ops/winograd.py", "_lots"): [("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), THREADS))", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "_groups"): [("return evenly(N, -(-N * size // (BLOCK * THREADS)) * THREADS)", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "_lots"): [
+        ("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))", ANY, AT_A_TIME),
+    ],
+    ("scratch/ops/winograd.py", "_groups"): [
+        ("return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())", ANY, AT_A_TIME),
+    ],
     ("scratch/ops/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
     ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
     ("scratch/ops/winograd.py", "KEPT"): [
@@ -390,6 +380,13 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
             ANY,
             SAME_VALUE,
+        ),
+    ],
+    ("scratch/ops/workers.py", "BUFFER"): [
+        (
+            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
+            ANY,
+            AT_A_TIME,
         ),
     ],
     ("scratch/optim/adam.py", "Adam.update"): [
