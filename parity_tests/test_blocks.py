@@ -15,6 +15,7 @@ from scratch.ops.workers import BUFFER
 SMALL = {
     "scratch.ops.blockwise_attention": {"BLOCK": 4},
     "scratch.ops.im2col": {"BLOCK": 600},
+    "scratch.ops.recurrence": {"WORTH": 1},
     "scratch.ops.threads": {"BLOCK": 16, "_chosen": 3},
     "scratch.ops.reduce": {"ROWS": 4},
     "scratch.ops.winograd": {"BLOCK": 3000, "KEPT": 3000},
