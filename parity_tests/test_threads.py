@@ -5,9 +5,11 @@ from threading import Barrier, Event, Thread
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
+from scratch import ops
 from scratch.ops import cpus, threads, workers
-from scratch.ops.threads import get_num_threads, in_parallel, set_num_threads
+from scratch.ops.threads import get_num_threads, in_parallel, num_threads, set_num_threads
 
 LIMIT = 30  # seconds that a test waits at most
 
@@ -61,6 +63,16 @@ def test_a_wrong_number_in_the_environment_is_said_in_one_line(fresh, value):
 def test_the_number_can_be_set(fresh, count):
     set_num_threads(count)
     assert get_num_threads() == count
+
+
+def test_a_number_holds_inside_a_block(fresh):
+    with pytest.raises(ZeroDivisionError), num_threads(2):
+        assert get_num_threads() == 2
+        raise ZeroDivisionError
+    assert get_num_threads() == 4
+    fresh.setenv(threads.VARIABLE, "3")
+    threads._default.cache_clear()
+    assert get_num_threads() == 3
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.0, "2", True, None])
@@ -215,3 +227,39 @@ def test_the_buffer_is_restored_in_every_thread(fails):
         workers._workers.queue.put(look)
     inside.wait()
     assert after == [before] * 2
+
+
+def normal(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+IMAGES, ROWS, HEADS, PER_CHANNEL = normal(8, 16, 48, 48), normal(1200, 400), normal(2, 4, 300, 16), normal(16)
+SAME_BITS = {
+    "relu": lambda: ops.relu(ROWS),
+    "gelu": lambda: ops.gelu(ROWS),
+    "softmax": lambda: ops.softmax(ROWS),
+    "log_softmax": lambda: ops.log_softmax(ROWS),
+    "cross_entropy": lambda: ops.cross_entropy(ROWS, np.arange(1200) % 400),
+    "layer_norm": lambda: ops.layer_norm(ROWS, ROWS[0], ROWS[1], normalized_shape=(400,)),
+    "rms_norm": lambda: ops.rms_norm(ROWS, ROWS[0], normalized_shape=(400,)),
+    "batch_norm": lambda: ops.batch_norm(IMAGES, PER_CHANNEL, PER_CHANNEL, training=True),
+    "group_norm": lambda: ops.group_norm(IMAGES, PER_CHANNEL, PER_CHANNEL, num_groups=4),
+    "max_pool2d": lambda: ops.max_pool2d(IMAGES, 2),
+    "interpolate": lambda: ops.interpolate(IMAGES, scale_factor=2.0, mode="bilinear"),
+    "attention": lambda: ops.scaled_dot_product_attention(HEADS, HEADS, HEADS, is_causal=True),
+}
+
+
+@pytest.mark.parametrize("name", SAME_BITS)
+def test_the_number_of_threads_changes_no_bit(name):
+    """Of convolutions, which sum over shares, and recurrent ops, whose products have fewer rows, it changes the last ones."""
+    results = []
+    for count in (1, 2, 3):
+        with threadpool_limits(1), num_threads(count):
+            y, backward = SAME_BITS[name]()
+            y = y[0] if isinstance(y, tuple) else y
+            gradients = backward(np.ones_like(y)) if name == "cross_entropy" else backward(normal(*y.shape))
+        results.append([y, *(gradient for gradient in gradients if gradient is not None)])
+    for others in results[1:]:
+        for one, other in zip(results[0], others, strict=True):
+            np.testing.assert_array_equal(one, other)

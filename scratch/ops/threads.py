@@ -6,7 +6,8 @@ chosen at first use. Matrix products outside of shared work have the threads of 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import EllipsisType
 from typing import Any
@@ -36,6 +37,18 @@ def set_num_threads(count: int) -> None:
     if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {count!r}")
     _chosen = int(count)
+
+
+@contextmanager
+def num_threads(count: int) -> Iterator[None]:
+    """Share work among so many threads inside the block, in the whole process."""
+    global _chosen
+    before = _chosen
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        _chosen = before
 
 
 @cache
