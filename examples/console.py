@@ -93,7 +93,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def use_threads(count: int | None) -> None:
-    """Compute with so many threads in both backends; None leaves each its own number. ValueError where the environment's is wrong."""
+    """Compute with so many threads in both backends; None leaves each the number of its own, or ValueError if that is wrong."""
     if count is not None:
         set_num_threads(count)
         threadpool_limits(count)

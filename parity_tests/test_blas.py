@@ -54,9 +54,13 @@ def test_the_library_is_found_and_counts_its_threads():
 @pytest.mark.parametrize("before", [1, 4])
 def test_an_error_in_the_block_restores_the_threads(library, before):
     library.threads = before
-    with pytest.raises(ZeroDivisionError), blas.one_blas_thread():
+
+    def fail():
         assert library.threads == 1
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), blas.one_blas_thread():
+        fail()
     assert library.threads == before
 
 

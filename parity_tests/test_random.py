@@ -64,7 +64,8 @@ def test_a_block_overrides_in_its_own_thread_alone():
 def test_blocks_nest_and_an_error_ends_them():
     outer, inner = np.random.default_rng(1), np.random.default_rng(2)
     with use_generator(outer):
-        with pytest.raises(ZeroDivisionError), use_generator(inner):
+        with use_generator(inner):
             assert generator() is inner
+        with pytest.raises(ZeroDivisionError), use_generator(inner):
             raise ZeroDivisionError
         assert generator() is outer

@@ -66,8 +66,9 @@ def test_the_number_can_be_set(fresh, count):
 
 
 def test_a_number_holds_inside_a_block(fresh):
-    with pytest.raises(ZeroDivisionError), num_threads(2):
+    with num_threads(2):
         assert get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError), num_threads(2):
         raise ZeroDivisionError
     assert get_num_threads() == 4
     fresh.setenv(threads.VARIABLE, "3")
@@ -77,7 +78,7 @@ def test_a_number_holds_inside_a_block(fresh):
 
 @pytest.mark.parametrize("count", [0, -1, 1.0, "2", True, None])
 def test_a_wrong_number_is_refused(fresh, count):
-    with pytest.raises(ValueError, match="^set_num_threads: expected a whole number of at least 1, got "):
+    with pytest.raises(ValueError, match=r"^set_num_threads: expected a whole number of at least 1, got "):
         set_num_threads(count)
     assert get_num_threads() == 4
 
