@@ -26,7 +26,8 @@ others_key = pytest.StashKey[Others]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmarks", "NumPy's speed against PyTorch's")
-    group.addoption("--threads", type=int, default=available_cpus(), metavar="N", help="threads of each backend (default: every core)")
+    cpus = available_cpus()
+    group.addoption("--threads", type=int, default=cpus, metavar="N", help="threads of each backend (default: every core)")
     group.addoption("--blocks", type=int, default=5, metavar="N", help="blocks of every backend, in turn (default 5)")
     group.addoption("--compile", action="store_true", help="time torch.compile as well")
 
