@@ -125,6 +125,30 @@ def test_an_interrupt_on_the_way_in_restores_the_threads(library, monkeypatch, h
     assert library.threads == 4
 
 
+@pytest.mark.parametrize("hit", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
+def test_a_handler_or_finalizer_may_begin_a_block_meanwhile(library, monkeypatch, hit):
+    """It runs in the same thread, while that holds the lock."""
+    call, calls = getattr(library, hit), []
+
+    def meanwhile(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            with blas.one_blas_thread():
+                pass
+        return call(*arguments)
+
+    def block():
+        with blas.one_blas_thread():
+            assert library.threads == 1
+
+    monkeypatch.setattr(library, hit, meanwhile)
+    thread = Thread(target=block, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert library.threads == 4
+
+
 @pytest.mark.parametrize(("given", "asked"), [(None, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ("20", [])])
 def test_idle_threads_sleep_soon_unless_the_user_says_when(library, monkeypatch, given, asked):
     if given is not None:

@@ -193,3 +193,30 @@ atexit.register(lambda: print(in_parallel(lambda item: item, range(5))))
 @pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_process_that_is_interrupted_early_ends(count):
     assert endings(count) == {"interrupted": count}
+
+
+def test_a_signal_handler_may_share_work():
+    """It interrupts the main thread anywhere, also where that holds a lock."""
+    code = """
+import signal
+import numpy as np
+from scratch.ops import conv2d
+from scratch.ops.threads import set_num_threads
+
+set_num_threads(2)
+long, weight, count = np.ones((64, 8, 16, 16), np.float32), np.ones((8, 8, 3, 3), np.float32), 0
+
+def handle(*_):
+    global count
+    count += 1
+    conv2d(long, weight)
+    signal.setitimer(signal.ITIMER_REAL, 0.0007)  # again, but not inside itself
+
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.0007)
+while count < 50:
+    conv2d(long, weight)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print("done")
+"""
+    assert said(code) == ["done"]

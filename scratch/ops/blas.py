@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ class _Limit:
     """The blocks that need one BLAS thread, and the number of threads before the first of them began."""
 
     def __init__(self) -> None:
-        self.lock, self.blocks, self.before = Lock(), set[object](), 1
+        self.lock, self.blocks, self.before = RLock(), set[object](), 1  # reentrant: for signal handlers and finalizers
 
 
 _limit = _Limit()

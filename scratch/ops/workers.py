@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
-from threading import Lock, RLock, Thread
+from threading import RLock, Thread
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ class _Workers:
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self.lock, self.threads = Lock(), list[Thread]()
+        self.lock, self.threads = RLock(), list[Thread]()  # reentrant: a signal handler may share work, too
 
     def at_least(self, count: int) -> int:
         """Start threads until there are so many; return how many of them there are, fewer where no more can start."""
