@@ -269,6 +269,13 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where a row has ended, the tanh of c that it is multiplied by is 0",
         ),
     ],
+    ("scratch/ops/memory.py", "LARGEST"): [
+        (
+            "LARGEST = 32 << 20 # bytes",
+            ANY,
+            "which memory the C library keeps changes no value",
+        ),
+    ],
     ("scratch/ops/norm.py", "batch_norm"): [
         ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
         (
@@ -297,6 +304,20 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
+    ("scratch/ops/recurrence.py", "WORTH"): [
+        (
+            "WORTH = 1 << 23 # multiplications in all steps: of fewer, one thread is done before a second has begun",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
+    ("scratch/ops/recurrence.py", "in_row_shares"): [
+        (
+            "in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
     ("scratch/ops/reduce.py", "ROWS"): [
         (
             "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
