@@ -13,9 +13,11 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from benchmarks.backends import backends_for
-from benchmarks.machine import Others, conditions, cores
+from benchmarks.machine import Others, conditions
 from benchmarks.table import LEGEND, Memory, memory_table, rows, speed_table
 from benchmarks.timing import Block, Timing, time_block
+from scratch.ops.cpus import available_cpus
+from scratch.ops.threads import num_threads
 
 timings_key = pytest.StashKey[list[Timing]]()
 memories_key = pytest.StashKey[list[Memory]]()
@@ -24,7 +26,8 @@ others_key = pytest.StashKey[Others]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmarks", "NumPy's speed against PyTorch's")
-    group.addoption("--threads", type=int, default=cores(), metavar="N", help="threads of each backend (default: every core)")
+    cpus = available_cpus()
+    group.addoption("--threads", type=int, default=cpus, metavar="N", help="threads of each backend (default: every core)")
     group.addoption("--blocks", type=int, default=5, metavar="N", help="blocks of every backend, in turn (default 5)")
     group.addoption("--compile", action="store_true", help="time torch.compile as well")
 
@@ -66,7 +69,7 @@ def equal_conditions(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-    with threadpool_limits(threads):
+    with threadpool_limits(threads), num_threads(threads):
         yield
 
 

@@ -15,11 +15,6 @@ STAT = Path("/proc/stat")
 TOLERABLE = 0.1  # cores
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def conditions(threads: int) -> str:
     """Threads, versions and settings in one line; of NumPy's BLAS also the processor that its code is for."""
     pools = [pool for pool in threadpool_info() if "numpy" in pool["filepath"]]

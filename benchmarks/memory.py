@@ -19,6 +19,7 @@ from benchmarks.work import labels_for, logits_of
 from parity.case import ParityCase
 from parity.inputs import Draw
 from parity.twins import builders
+from scratch.ops.threads import num_threads
 from scratch.optim import AdamW
 
 STEPS = 3  # from the second on, the optimiser's state is there too
@@ -70,5 +71,5 @@ def _status(field: str) -> int:
 if __name__ == "__main__":
     name, backend, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    with threadpool_limits(int(threads)):
+    with threadpool_limits(int(threads)), num_threads(int(threads)):
         print(measure(next(case for case in MODELS if case.name == name), backend))

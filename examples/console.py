@@ -17,8 +17,11 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
 
 from scratch.module import Array
+from scratch.ops.blas import let_idle_threads_sleep
+from scratch.ops.threads import get_num_threads, set_num_threads
 
 
 class Meter:
@@ -70,10 +73,33 @@ def result_line(**values: Any) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that refuses in one line, with status 2."""
+    """An ArgumentParser that refuses in one line, with status 2, and sets the number of threads that every example may be given."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        threads = "threads of NumPy, its BLAS and PyTorch; 1 is best beside other work (default: every free CPU)"
+        self.add_argument("--threads", type=at_least(1), metavar="N", help=threads)
+
+    def parse_args(self, *arguments: Any, **options: Any) -> Any:
+        parsed = super().parse_args(*arguments, **options)
+        try:
+            use_threads(parsed.threads)
+        except ValueError as error:
+            self.error(str(error))
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def use_threads(count: int | None) -> None:
+    """Compute with so many threads in both backends; None leaves each the number of its own, or ValueError if that is wrong."""
+    if count is not None:
+        set_num_threads(count)
+        threadpool_limits(count)
+        torch.set_num_threads(count)
+    get_num_threads()
+    let_idle_threads_sleep()  # before there are threads of ours, such as a progress bar's
 
 
 def at_least(least: int) -> Callable[[str], int]:

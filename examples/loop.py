@@ -23,9 +23,9 @@ from training import SCHEDULES, Backend, backend_for, learning_rate, new_model, 
 from parity.weights import save_arrays, save_model, set_state
 from scratch.module import Array, Module
 
-# What a run can be gone on with otherwise than it was begun: its losses do not depend on it.
+# Options that may differ when a run is resumed: its losses do not depend on them, but for the last bits.
 FREE = {
-    *("backend", "backends", "compare", "device", "save", "resume", "plots"),
+    *("backend", "backends", "compare", "device", "threads", "save", "resume", "plots"),
     *("sample", "prompt", "temperature", "top_k", "top_p", "spell", "translate", "fill", "judge", "goal"),  # asked of it when done
 }
 

@@ -10,6 +10,10 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from scratch.ops.threads import num_threads
+
+SHARED = 1  # threads among which scratch shares its work
+
 
 def checked_device(name: str) -> str:
     """The name, where PyTorch can run on that device; else ValueError."""
@@ -35,7 +39,7 @@ def reproducible() -> Iterator[None]:
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     try:
-        with threadpool_limits(1), warnings.catch_warnings():
+        with threadpool_limits(1), num_threads(SHARED), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")  # another kernel serves
             yield
     finally:

@@ -1,55 +1,24 @@
-"""What is asked of the OpenBLAS that comes in NumPy's wheels."""
+"""The OpenBLAS in NumPy's wheels has one thread while work is shared, and afterwards as many as before."""
 
 import os
-import subprocess
-import sys
+from threading import Barrier, Thread
 
 import pytest
 
 from scratch.ops import blas
 
-LIBRARY = blas._BLAS
-bundled = pytest.mark.skipif(not hasattr(LIBRARY, "openblas_thread_timeout"), reason="NumPy has another BLAS")
 
+class Library:
+    """An OpenBLAS with a number of threads, which notes what is asked of it and what it finds in the environment."""
 
-@bundled
-@pytest.mark.parametrize(("given", "expected"), [(None, blas.PATIENCE), ("20", 20)])
-def test_idle_threads_sleep_soon_unless_the_user_says_when(given, expected):
-    environment = {name: value for name, value in os.environ.items() if name != blas.TIMEOUT}
-    environment |= {} if given is None else {blas.TIMEOUT: given}
-    code = (
-        "import os, numpy as np; from scratch.ops import blas\n"
-        "a = np.ones((300, 300)); assert (a @ a == 300).all()\n"
-        "print(blas._BLAS.openblas_thread_timeout(), os.environ.get(blas.TIMEOUT))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(expected), str(given)]
+    def __init__(self, threads=4):
+        self.threads, self.asked = threads, []
 
+    def scipy_openblas_get_num_threads64_(self):
+        return self.threads
 
-@bundled
-@pytest.mark.parametrize("threads", [1, 2])
-def test_one_thread_inside_and_as_many_as_before_outside(threads):
-    before = LIBRARY.scipy_openblas_get_num_threads64_()
-    LIBRARY.scipy_openblas_set_num_threads64_(threads)
-    inside = []
-
-    def fail():
-        with blas.one_blas_thread():
-            inside.append(LIBRARY.scipy_openblas_get_num_threads64_())
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    after = LIBRARY.scipy_openblas_get_num_threads64_()
-    LIBRARY.scipy_openblas_set_num_threads64_(before)
-    assert (inside, after) == ([1], threads)
-
-
-class Asked:
-    """A library that notes what is asked of it, and what it finds in the environment."""
-
-    def __init__(self):
-        self.asked = []
+    def scipy_openblas_set_num_threads64_(self, threads):
+        self.threads = threads
 
     def openblas_read_env(self):
         self.asked.append(os.environ[blas.TIMEOUT])
@@ -57,36 +26,160 @@ class Asked:
     def blas_thread_shutdown_(self):
         self.asked.append("shutdown")
 
+    def blas_thread_init(self):
+        self.asked.append("init")
 
-@pytest.mark.parametrize(("given", "asked"), [(None, [str(blas.PATIENCE), "shutdown"]), ("20", [])])
-def test_what_a_library_is_asked(monkeypatch, given, asked):
+
+@pytest.fixture
+def library(monkeypatch):
+    library = Library()
+    monkeypatch.setattr(blas, "bundled", lambda: library)
+    monkeypatch.setattr(blas, "_limit", blas._Limit())
+    monkeypatch.setattr(blas, "_alone", lambda: True)
     monkeypatch.delenv(blas.TIMEOUT, raising=False)
+    return library
+
+
+def test_the_library_is_found_and_counts_its_threads():
+    library = blas.bundled()
+    assert library is blas.bundled()
+    if library is None:
+        pytest.skip("NumPy has another BLAS")
+    before = library.scipy_openblas_get_num_threads64_()
+    with blas.one_blas_thread():
+        assert library.scipy_openblas_get_num_threads64_() == 1
+    assert library.scipy_openblas_get_num_threads64_() == before
+
+
+@pytest.mark.parametrize("before", [1, 4])
+def test_an_error_in_the_block_restores_the_threads(library, before):
+    library.threads = before
+
+    def fail():
+        assert library.threads == 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), blas.one_blas_thread():
+        fail()
+    assert library.threads == before
+
+
+def test_the_last_of_nested_blocks_restores_the_threads(library):
+    with blas.one_blas_thread():
+        with blas.one_blas_thread():
+            assert library.threads == 1
+        assert library.threads == 1
+    assert library.threads == 4
+
+
+def test_the_last_of_several_threads_restores_the_threads(library):
+    """The blocks overlap: the second begins inside the first and ends after it."""
+    steps, seen = Barrier(2, timeout=30), []
+
+    def first():
+        with blas.one_blas_thread():
+            steps.wait()
+            steps.wait()
+        seen.append(library.threads)
+        steps.wait()
+
+    def second():
+        steps.wait()
+        with blas.one_blas_thread():
+            steps.wait()
+            steps.wait()
+            seen.append(library.threads)
+
+    threads = [Thread(target=first), Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert seen == [1, 1]
+    assert library.threads == 4
+
+
+def test_a_number_that_the_host_sets_meanwhile_stays(library):
+    with blas.one_blas_thread():
+        library.threads = 3
+    assert library.threads == 3
+
+
+@pytest.mark.parametrize("hit", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
+def test_an_interrupt_on_the_way_in_restores_the_threads(library, monkeypatch, hit):
+    call, calls = getattr(library, hit), []
+
+    def interrupted(*arguments):
+        result = call(*arguments)
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(library, hit, interrupted)
+    with pytest.raises(KeyboardInterrupt), blas.one_blas_thread():
+        pytest.fail("the block ran")
+    assert library.threads == 4
+    with blas.one_blas_thread():
+        assert library.threads == 1
+    assert library.threads == 4
+
+
+@pytest.mark.parametrize("hit", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
+def test_a_handler_or_finalizer_may_begin_a_block_meanwhile(library, monkeypatch, hit):
+    """It runs in the same thread, while that holds the lock."""
+    call, calls = getattr(library, hit), []
+
+    def meanwhile(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            with blas.one_blas_thread():
+                pass
+        return call(*arguments)
+
+    def block():
+        with blas.one_blas_thread():
+            assert library.threads == 1
+
+    monkeypatch.setattr(library, hit, meanwhile)
+    thread = Thread(target=block, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert library.threads == 4
+
+
+@pytest.mark.parametrize(("given", "asked"), [(None, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ("20", [])])
+def test_idle_threads_sleep_soon_unless_the_user_says_when(library, monkeypatch, given, asked):
     if given is not None:
         monkeypatch.setenv(blas.TIMEOUT, given)
-    library = Asked()
-    blas._let_idle_threads_sleep(library)
+    blas.let_idle_threads_sleep.__wrapped__()
     assert library.asked == asked
     assert os.environ.get(blas.TIMEOUT) == given
 
 
-@pytest.mark.parametrize("missing", ["openblas_read_env", "blas_thread_shutdown_"])
-def test_a_library_without_either_function_is_asked_nothing(monkeypatch, missing):
-    monkeypatch.delattr(Asked, missing)
+def test_threads_are_not_restarted_beside_other_threads(library, monkeypatch):
+    monkeypatch.undo()
     monkeypatch.delenv(blas.TIMEOUT, raising=False)
-    library = Asked()
-    blas._let_idle_threads_sleep(library)
-    assert not library.asked
+    monkeypatch.setattr(blas, "bundled", lambda: library)
+    gate = Barrier(2, timeout=30)
+    other = Thread(target=gate.wait)
+    other.start()
+    blas.let_idle_threads_sleep.__wrapped__()
+    gate.wait()
+    other.join(30)
+    assert library.asked == []
 
 
-def test_the_library_is_found_again():
-    assert (blas._bundled() is None) == (LIBRARY is None)
+@pytest.mark.parametrize("missing", ["openblas_read_env", "blas_thread_shutdown_", "blas_thread_init"])
+def test_a_library_without_the_functions_is_asked_nothing(library, monkeypatch, missing):
+    monkeypatch.delattr(Library, missing)
+    blas.let_idle_threads_sleep.__wrapped__()
+    assert library.asked == []
 
 
-@pytest.mark.parametrize("library", [None, object()])
-def test_another_library_is_left_alone(monkeypatch, library):
-    monkeypatch.delenv(blas.TIMEOUT, raising=False)
-    blas._let_idle_threads_sleep(library)
-    assert blas.TIMEOUT not in os.environ
-    monkeypatch.setattr(blas, "_BLAS", None)
+def test_without_openblas_nothing_happens(monkeypatch):
+    monkeypatch.setattr(blas, "bundled", lambda: None)
     with blas.one_blas_thread():
-        pass
+        blas.let_idle_threads_sleep.__wrapped__()
+    assert blas._limit.blocks == set()

@@ -9,14 +9,17 @@ import pytest
 from parity.cases import CASES
 from parity.check import DTYPES, check
 from parity.report import explain
-from scratch.ops.threads import BUFFER, in_blocks
+from scratch.ops.threads import in_blocks
+from scratch.ops.workers import BUFFER
 
 SMALL = {
+    "parity.device": {"SHARED": 3},
     "scratch.ops.blockwise_attention": {"BLOCK": 4},
     "scratch.ops.im2col": {"BLOCK": 600},
-    "scratch.ops.threads": {"BLOCK": 16, "THREADS": 3},
+    "scratch.ops.recurrence": {"WORTH": 1},
+    "scratch.ops.threads": {"BLOCK": 16, "_chosen": 3},
     "scratch.ops.reduce": {"ROWS": 4},
-    "scratch.ops.winograd": {"BLOCK": 3000, "KEPT": 3000, "THREADS": 3},
+    "scratch.ops.winograd": {"BLOCK": 3000, "KEPT": 3000},
 }
 
 

@@ -295,7 +295,7 @@ def test_blocks_on_threads_change_nothing(monkeypatch, op):
 
     whole = run()
     monkeypatch.setattr(threads, "BLOCK", 100)
-    monkeypatch.setattr(threads, "THREADS", 3)
+    monkeypatch.setattr(threads, "_chosen", 3)
     for cut, uncut in zip(run(), whole, strict=True):
         np.testing.assert_array_equal(cut, uncut)
 

@@ -190,7 +190,7 @@ LSTM = [
     ),
     lstm_cell(
         "lstm: no way from h to c in the backward",
-        "dc_t += through\n            dc_t -= np.multiply(product, tanh_t, out=product)",
+        "dc_t += through\n                dc_t -= np.multiply(product, tanh_t, out=product)",
         "pass",
         "backward",
         "lacks the way from h to c",
@@ -349,7 +349,11 @@ GRU = [
         cases=("gru-ragged", "GRU-ragged"),
     ),
     gru_cell(
-        "gru: h detached", f"{MIXED}\n            {PRODUCT}", "d[...] = 0", "backward", "takes h of the step before for a constant"
+        "gru: h detached",
+        f"{MIXED}\n                {PRODUCT}",
+        "d[...] = 0",
+        "backward",
+        "takes h of the step before for a constant",
     ),
     gru_cell("gru: no gradient through u h", MIXED, "d[...] = 0", "backward", "lacks the way through u h"),
     gru("gru: no gradient through weight_hh", PRODUCT, "pass", "backward", "lacks the way through weight_hh"),

@@ -169,9 +169,9 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where some are no floats and some are, the second half of the line says so",
         ),
     ],
-    ("scratch/ops/blas.py", "PATIENCE"): [
+    ("scratch/ops/blas.py", "IDLE_CYCLES"): [
         (
-            "PATIENCE = 16 # 65,536 cycles, some 25 microseconds",
+            "IDLE_CYCLES = 16 # as a power of two: 65,536 cycles, some 25 microseconds",
             ANY,
             "how long threads wait changes no value",
         ),
@@ -269,6 +269,13 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where a row has ended, the tanh of c that it is multiplied by is 0",
         ),
     ],
+    ("scratch/ops/memory.py", "LARGEST"): [
+        (
+            "LARGEST = 32 << 20 # bytes",
+            ANY,
+            "which memory the C library keeps changes no value",
+        ),
+    ],
     ("scratch/ops/norm.py", "batch_norm"): [
         ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
         (
@@ -297,6 +304,20 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
+    ("scratch/ops/recurrence.py", "WORTH"): [
+        (
+            "WORTH = 1 << 23 # multiplications in all steps: of fewer, one thread is done before a second has begun",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
+    ("scratch/ops/recurrence.py", "in_row_shares"): [
+        (
+            "in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))",
+            ANY,
+            AT_A_TIME,
+        ),
+    ],
     ("scratch/ops/reduce.py", "ROWS"): [
         (
             "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
@@ -312,26 +333,12 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/threads.py", "shares"): [("return evenly(count, THREADS if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
+    ("scratch/ops/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
     ("scratch/ops/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
     ],
     ("scratch/ops/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
-    ("scratch/ops/threads.py", "BUFFER"): [
-        (
-            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
-            ANY,
-            AT_A_TIME,
-        ),
-    ],
-    ("scratch/ops/threads.py", "THREADS"): [
-        (
-            'THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1',
-            ANY,
-            "the number of threads changes no value",
-        ),
-    ],
     ("scratch/ops/window.py", "Window.overlaps"): [
         (
             "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
@@ -374,8 +381,12 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "zeros beyond the last tile are not looked at",
         ),
     ],
-    ("scratch/ops/winograd.py", "_lots"): [("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), THREADS))", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "_groups"): [("return evenly(N, -(-N * size // (BLOCK * THREADS)) * THREADS)", ANY, AT_A_TIME)],
+    ("scratch/ops/winograd.py", "_lots"): [
+        ("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))", ANY, AT_A_TIME),
+    ],
+    ("scratch/ops/winograd.py", "_groups"): [
+        ("return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())", ANY, AT_A_TIME),
+    ],
     ("scratch/ops/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
     ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
     ("scratch/ops/winograd.py", "KEPT"): [
@@ -390,6 +401,13 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
             ANY,
             SAME_VALUE,
+        ),
+    ],
+    ("scratch/ops/workers.py", "BUFFER"): [
+        (
+            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
+            ANY,
+            AT_A_TIME,
         ),
     ],
     ("scratch/optim/adam.py", "Adam.update"): [

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-import scratch.ops.memory  # noqa: F401  for its effect
 from scratch.module import Array, Backward
 from scratch.ops.reduce import sum_to_shape
-from scratch.ops.threads import THREADS, in_parallel
+from scratch.ops.threads import get_num_threads, in_parallel
 
 BLOCK = 128  # queries at a time: more fall out of the cache, fewer starve the matrix products
 SCORES = 1 << 17  # at a time: of short sequences a block has several heads, for every call of NumPy has its price
@@ -128,7 +127,7 @@ def _shares(query: Array, key: Array) -> list[Share]:
         return [([()], ())]
     *batch, H, S, _ = key.shape
     samples, each = list(np.ndindex(*batch)), query.shape[-3] // max(H, 1)
-    parts = max(math.ceil(H * BLOCK * S / SCORES), math.ceil(THREADS / max(len(samples), 1)))
+    parts = max(math.ceil(H * BLOCK * S / SCORES), math.ceil(get_num_threads() / max(len(samples), 1)))
     length = max(math.ceil(H / parts), 1)
     return [
         (

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-import scratch.ops.memory  # noqa: F401  for its effect
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.im2col import conv2d_by_columns
+from scratch.ops.memory import keep_freed_memory
 from scratch.ops.window import Size, Window, window
 from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 
@@ -36,6 +36,7 @@ def conv2d(
 
 def convolve(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:
     """Convolution over a window by the algorithm that suits it."""
+    keep_freed_memory()
     if groups > 1:
         return conv2d_by_taps(x, weight, bias, win, groups)
     if suits_winograd(x, weight, win):

@@ -1,12 +1,12 @@
 """Transposed convolution: the gradient of a convolution with respect to its input, as an op of its own."""
 
-import scratch.ops.memory  # noqa: F401  for its effect
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.channels import channel_sums
 from scratch.ops.checks import has_shape, one_float_dtype, pair
 from scratch.ops.conv import convolve
 from scratch.ops.im2col import input_gradient
+from scratch.ops.memory import keep_freed_memory
 from scratch.ops.window import Size, Window
 
 
@@ -41,6 +41,7 @@ def conv_transpose2d(
         )
     has_shape("conv_transpose2d", "bias", bias, (O,))
     win, size = _window(x, weight.shape[2:], stride, padding, output_padding, dilation)
+    keep_freed_memory()
     y = input_gradient((N, O, *size), weight, x, win, groups)
     if bias is not None:
         y += bias[:, None, None]

@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.recurrence import check_recurrence, rows_running, stopped
+from scratch.ops.recurrence import check_recurrence, in_row_shares, rows_running, stopped
 from scratch.ops.reduce import column_sums
 
 
@@ -41,46 +41,55 @@ def gru(
     h, b_n = np.empty((T + 1, B, H), x.dtype), np.empty((T, B, H), x.dtype)
     h[0] = h0
     through, product = np.empty((B, 3 * H), x.dtype), np.empty((B, H), x.dtype)
-    for t, n in enumerate(running):
-        z, b, previous, value = gates[t, :n], np.matmul(h[t, :n], recurrent, out=through[:n]), h[t, :n], h[t + 1, :n]
-        b += bias
-        ru, candidate = z[:, : 2 * H], z[:, 2 * H :]
-        ru += b[:, : 2 * H]
-        np.tanh(ru, out=ru)
-        ru *= 0.5
-        ru += 0.5
-        r, u = ru[:, :H], ru[:, H:]
-        b_n[t, :n] = b[:, 2 * H :]
-        candidate += np.multiply(r, b_n[t, :n], out=product[:n])
-        np.tanh(candidate, out=candidate)
-        np.subtract(previous, candidate, out=value)
-        value *= u
-        value += candidate
-        h[t + 1, n:] = h[t, n:]
+
+    def forward(running: list[int], gates: Array, h: Array, b_n: Array, through: Array, product: Array) -> None:
+        for t, n in enumerate(running):
+            z, b, previous, value = gates[t, :n], np.matmul(h[t, :n], recurrent, out=through[:n]), h[t, :n], h[t + 1, :n]
+            b += bias
+            ru, candidate = z[:, : 2 * H], z[:, 2 * H :]
+            ru += b[:, : 2 * H]
+            np.tanh(ru, out=ru)
+            ru *= 0.5
+            ru += 0.5
+            r, u = ru[:, :H], ru[:, H:]
+            b_n[t, :n] = b[:, 2 * H :]
+            candidate += np.multiply(r, b_n[t, :n], out=product[:n])
+            np.tanh(candidate, out=candidate)
+            np.subtract(previous, candidate, out=value)
+            value *= u
+            value += candidate
+            h[t + 1, n:] = h[t, n:]
+
+    in_row_shares(forward, running, weight_hh.size, gates, h, b_n, through, product)
 
     def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
         da, db, dh, dcandidate = np.empty_like(gates), np.empty_like(gates), dh_n.copy(), np.empty((B, H), x.dtype)
-        for t, n in reversed(list(enumerate(running))):
-            r, u, candidate = (gates[t, :n, k * H : (k + 1) * H] for k in range(3))
-            dr, du, dn = (da[t, :n, k * H : (k + 1) * H] for k in range(3))
-            d, dc, db_n = dh[:n], dcandidate[:n], db[t, :n, 2 * H :]
-            d += dy[t, :n]
-            np.subtract(1, u, out=dc)
-            dc *= d
-            np.multiply(candidate, candidate, out=dn)
-            np.subtract(1, dn, out=dn)
-            dn *= dc
-            np.subtract(h[t, :n], candidate, out=du)
-            du *= u
-            du *= dc
-            np.multiply(dn, r, out=db_n)
-            np.subtract(1, r, out=dr)
-            dr *= b_n[t, :n]
-            dr *= db_n
-            db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
-            da[t, n:], db[t, n:] = 0, 0
-            d -= dc  # d u
-            d += np.matmul(db[t, :n], weight_hh, out=dc)
+
+        def steps_back(running: list[int], *arrays: Array) -> None:
+            gates, h, b_n, dy, da, db, dh, dcandidate = arrays
+            for t, n in reversed(list(enumerate(running))):
+                r, u, candidate = (gates[t, :n, k * H : (k + 1) * H] for k in range(3))
+                dr, du, dn = (da[t, :n, k * H : (k + 1) * H] for k in range(3))
+                d, dc, db_n = dh[:n], dcandidate[:n], db[t, :n, 2 * H :]
+                d += dy[t, :n]
+                np.subtract(1, u, out=dc)
+                dc *= d
+                np.multiply(candidate, candidate, out=dn)
+                np.subtract(1, dn, out=dn)
+                dn *= dc
+                np.subtract(h[t, :n], candidate, out=du)
+                du *= u
+                du *= dc
+                np.multiply(dn, r, out=db_n)
+                np.subtract(1, r, out=dr)
+                dr *= b_n[t, :n]
+                dr *= db_n
+                db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
+                da[t, n:], db[t, n:] = 0, 0
+                d -= dc  # d u
+                d += np.matmul(db[t, :n], weight_hh, out=dc)
+
+        in_row_shares(steps_back, running, weight_hh.size, gates, h, b_n, dy, da, db, dh, dcandidate)
         rows_a, rows_b = da.reshape(T * B, 3 * H), db.reshape(T * B, 3 * H)
         dx = (rows_a @ weight_ih).reshape(x.shape) if needs[0] else None
         dbias_ih = None if bias_ih is None else column_sums(rows_a)

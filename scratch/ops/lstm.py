@@ -5,7 +5,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.recurrence import added, check_recurrence, rows_running, stopped
+from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, stopped
 from scratch.ops.reduce import column_sums
 
 States = tuple[Array, Array, Array]
@@ -50,53 +50,62 @@ def lstm(
     h, c = np.empty((T + 1, B, P), x.dtype), np.empty((T + 1, B, H), x.dtype)
     h[0], c[0] = h0, c0
     tanh_c, through, product = np.zeros((T, B, H), x.dtype), np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)
-    for t, n in enumerate(running):
-        z = gates[t, :n]
-        z += np.matmul(h[t, :n], recurrent, out=through[:n])
-        np.tanh(z, out=z)
-        z *= half
-        z += shift
-        i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
-        np.multiply(f, c[t, :n], out=c[t + 1, :n])
-        c[t + 1, :n] += np.multiply(i, g, out=product[:n])
-        np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
-        if weight_hr is None:
-            np.multiply(o, tanh_c[t, :n], out=h[t + 1, :n])
-        else:
-            h[t + 1, :n] = (o * tanh_c[t, :n]) @ weight_hr.T
-        h[t + 1, n:], c[t + 1, n:] = h[t, n:], c[t, n:]
+
+    def forward(running: list[int], gates: Array, h: Array, c: Array, tanh_c: Array, through: Array, product: Array) -> None:
+        for t, n in enumerate(running):
+            z = gates[t, :n]
+            z += np.matmul(h[t, :n], recurrent, out=through[:n])
+            np.tanh(z, out=z)
+            z *= half
+            z += shift
+            i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+            np.multiply(f, c[t, :n], out=c[t + 1, :n])
+            c[t + 1, :n] += np.multiply(i, g, out=product[:n])
+            np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
+            if weight_hr is None:
+                np.multiply(o, tanh_c[t, :n], out=h[t + 1, :n])
+            else:
+                h[t + 1, :n] = (o * tanh_c[t, :n]) @ weight_hr.T
+            h[t + 1, n:], c[t + 1, n:] = h[t, n:], c[t, n:]
+
+    in_row_shares(forward, running, weight_hh.size, gates, h, c, tanh_c, through, product)
 
     def backward(dy: Array, dh_n: Array, dc_n: Array, needs: tuple[bool, ...] = (True,) * 8) -> tuple[Array | None, ...]:
         dz, dh, dc = np.empty_like(gates), dh_n.copy(), dc_n.copy()
         dprojected, spare = np.zeros((T, B, P), x.dtype), np.empty((2, B, H), x.dtype)
-        for t, n in reversed(list(enumerate(running))):
-            i, f, g, o = (gates[t, :n, k * H : (k + 1) * H] for k in range(4))
-            di, df, dg, do = (dz[t, :n, k * H : (k + 1) * H] for k in range(4))
-            dh_t, dc_t, tanh_t, through, product = dh[:n], dc[:n], tanh_c[t, :n], *spare[:, :n]
-            dh_t += dy[t, :n]
-            if weight_hr is None:
-                dm = dh_t
-            else:
-                dprojected[t, :n] = dh_t
-                dm = dh_t @ weight_hr
-            # of a sigmoid s, ds is d s (1 - s); of a tanh t, dt is d - (d t) t
-            np.multiply(dm, o, out=through)
-            np.multiply(through, tanh_t, out=product)
-            np.subtract(1, o, out=do)
-            do *= product
-            dc_t += through
-            dc_t -= np.multiply(product, tanh_t, out=product)
-            np.multiply(dc_t, i, out=through)
-            np.multiply(through, g, out=product)
-            np.subtract(1, i, out=di)
-            di *= product
-            np.subtract(through, np.multiply(product, g, out=product), out=dg)
-            dc_t *= f
-            np.subtract(1, f, out=df)
-            df *= dc_t
-            df *= c[t, :n]
-            dz[t, n:] = 0
-            np.matmul(dz[t, :n], weight_hh, out=dh_t)
+
+        def steps_back(running: list[int], *arrays: Array) -> None:
+            gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare = arrays
+            for t, n in reversed(list(enumerate(running))):
+                i, f, g, o = (gates[t, :n, k * H : (k + 1) * H] for k in range(4))
+                di, df, dg, do = (dz[t, :n, k * H : (k + 1) * H] for k in range(4))
+                dh_t, dc_t, tanh_t, through, product = dh[:n], dc[:n], tanh_c[t, :n], *spare[:, :n]
+                dh_t += dy[t, :n]
+                if weight_hr is None:
+                    dm = dh_t
+                else:
+                    dprojected[t, :n] = dh_t
+                    dm = dh_t @ weight_hr
+                # of a sigmoid s, ds is d s (1 - s); of a tanh t, dt is d - (d t) t
+                np.multiply(dm, o, out=through)
+                np.multiply(through, tanh_t, out=product)
+                np.subtract(1, o, out=do)
+                do *= product
+                dc_t += through
+                dc_t -= np.multiply(product, tanh_t, out=product)
+                np.multiply(dc_t, i, out=through)
+                np.multiply(through, g, out=product)
+                np.subtract(1, i, out=di)
+                di *= product
+                np.subtract(through, np.multiply(product, g, out=product), out=dg)
+                dc_t *= f
+                np.subtract(1, f, out=df)
+                df *= dc_t
+                df *= c[t, :n]
+                dz[t, n:] = 0
+                np.matmul(dz[t, :n], weight_hh, out=dh_t)
+
+        in_row_shares(steps_back, running, weight_hh.size, gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare)
         rows = dz.reshape(T * B, 4 * H)
         dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
         dbias = column_sums(rows)

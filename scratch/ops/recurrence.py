@@ -1,9 +1,15 @@
 """What the recurrent ops share: the checks of their arrays, and rows of a batch that end before others."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from scratch.module import Array
+from scratch.ops.blas import one_blas_thread
 from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.threads import evenly, get_num_threads, in_parallel
+
+WORTH = 1 << 23  # multiplications in all steps: of fewer, one thread is done before a second has begun
 
 
 def check_recurrence(
@@ -55,3 +61,18 @@ def stopped(h: Array, counts: Array | None) -> Array:
     if counts is None:
         return h
     return h * (np.arange(h.shape[1]) < counts[:, None])[:, :, None]
+
+
+def in_row_shares(walk: Callable[..., None], running: list[int], cost: int, *arrays: Array) -> None:
+    """Call walk(running, *arrays) for a share of the batch's rows in each thread; a step's rows are the axis before the last.
+
+    `cost` is the number of multiplications for a row at each step. A thread takes its rows through all steps: two BLAS threads
+    would wait for each other at every product, which beside other work takes a time slice of the system's each time.
+    """
+    B = arrays[0].shape[-2]
+
+    def share(rows: slice) -> None:
+        walk([min(max(n - rows.start, 0), rows.stop - rows.start) for n in running], *(array[..., rows, :] for array in arrays))
+
+    with one_blas_thread():
+        in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))

@@ -5,7 +5,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_of
-from scratch.ops.recurrence import added, check_recurrence, rows_running, stopped
+from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, stopped
 from scratch.ops.reduce import column_sums
 
 
@@ -37,23 +37,31 @@ def rnn(
         from_x += bias
     h = np.empty((T + 1, B, H), x.dtype)
     h[0] = h0
-    for t, n in enumerate(running):
-        z = np.matmul(h[t, :n], weight_hh.T, out=h[t + 1, :n])
-        z += from_x[t, :n]
-        if nonlinearity == "tanh":
-            np.tanh(z, out=z)
-        else:
-            np.maximum(z, 0, out=z)
-        h[t + 1, n:] = h[t, n:]
+
+    def forward(running: list[int], from_x: Array, h: Array) -> None:
+        for t, n in enumerate(running):
+            z = np.matmul(h[t, :n], weight_hh.T, out=h[t + 1, :n])
+            z += from_x[t, :n]
+            if nonlinearity == "tanh":
+                np.tanh(z, out=z)
+            else:
+                np.maximum(z, 0, out=z)
+            h[t + 1, n:] = h[t, n:]
+
+    in_row_shares(forward, running, weight_hh.size, from_x, h)
 
     def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
         dz, dh = np.zeros((T, B, H), x.dtype), dh_n.copy()
-        for t, n in reversed(list(enumerate(running))):
-            dh[:n] += dy[t, :n]
-            value = h[t + 1, :n]
-            slope = 1 - value * value if nonlinearity == "tanh" else value > 0
-            np.multiply(dh[:n], slope, out=dz[t, :n])
-            np.matmul(dz[t, :n], weight_hh, out=dh[:n])
+
+        def steps_back(running: list[int], h: Array, dy: Array, dz: Array, dh: Array) -> None:
+            for t, n in reversed(list(enumerate(running))):
+                dh[:n] += dy[t, :n]
+                value = h[t + 1, :n]
+                slope = 1 - value * value if nonlinearity == "tanh" else value > 0
+                np.multiply(dh[:n], slope, out=dz[t, :n])
+                np.matmul(dz[t, :n], weight_hh, out=dh[:n])
+
+        in_row_shares(steps_back, running, weight_hh.size, h, dy, dz, dh)
         rows = dz.reshape(T * B, H)
         dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
         dbias = column_sums(rows)

@@ -1,12 +1,13 @@
-"""Work cut into blocks that fit in the cache, or into a share for each thread, on as many threads as there are processors.
+"""Work cut into blocks that fit in the cache, or into a share for each thread.
 
-NumPy releases the interpreter's lock while it computes, so plain Python threads do; matrix products have threads of their own.
+NumPy releases the interpreter's lock while it computes, so plain Python threads do. Their number is, in this order: that of
+`set_num_threads`, SCRATCH_NUM_THREADS, and the CPUs that the process may use, or OMP_NUM_THREADS where it is fewer. It is
+chosen at first use. Matrix products outside of shared work have the threads of BLAS (OPENBLAS_NUM_THREADS).
 """
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import EllipsisType
 from typing import Any
@@ -14,12 +15,52 @@ from typing import Any
 import numpy as np
 
 from scratch.module import Array
-from scratch.ops.blas import one_blas_thread
+from scratch.ops.blas import let_idle_threads_sleep, one_blas_thread
+from scratch.ops.cpus import available_cpus
+from scratch.ops.workers import Team, with_short_buffer
 
 Part = slice | EllipsisType
+VARIABLE = "SCRATCH_NUM_THREADS"
 BLOCK = 1 << 17  # elements: half a megabyte in float32
-BUFFER = 512  # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+_chosen: int | None = None
+
+
+def get_num_threads() -> int:
+    """Return among how many threads work is shared."""
+    return _default() if _chosen is None else _chosen
+
+
+def set_num_threads(count: int) -> None:
+    """Share work among so many threads from now on, in the whole process; 1 leaves it to the calling thread."""
+    global _chosen
+    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {count!r}")
+    _chosen = int(count)
+
+
+@contextmanager
+def num_threads(count: int) -> Iterator[None]:
+    """Share work among so many threads inside the block, in the whole process."""
+    global _chosen
+    before = _chosen
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+@cache
+def _default() -> int:
+    text = os.environ.get(VARIABLE, "").strip()
+    if text:
+        if not (text.isascii() and text.isdecimal() and int(text)):
+            raise ValueError(f"{VARIABLE}: expected a whole number of at least 1, got {text!r}; unset it to use every free CPU")
+        return int(text)
+    outermost = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # OpenMP allows a number for each level of nesting
+    limit = int(outermost) if outermost.isascii() and outermost.isdecimal() else 0
+    return min(limit or available_cpus(), available_cpus())
 
 
 def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
@@ -34,53 +75,46 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
 
 
 def evenly(count: int, parts: int) -> list[slice]:
-    """`count` items in so many parts of nearly one length, or in fewer if there are fewer items."""
+    """Cut `count` items into so many parts of nearly one length, or into fewer if there are fewer items."""
     parts = max(min(parts, count), 1)
     return [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
 
 
 def shares(count: int, size: int) -> list[slice]:
-    """`count` items, of `size` numbers in all, in a part for each thread, or in one if they are not worth it."""
-    return evenly(count, THREADS if size >= 2 * BLOCK else 1)
+    """Cut `count` items, of `size` numbers in all, into a part for each thread, or into one if they are not worth it."""
+    return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """work(item) for each item, in any order; work writes where nobody else does.
+    """Call work(item) for each item, in any order, and return what comes back in theirs; work writes where nobody else does.
 
-    Meanwhile a matrix product has one thread: several of BLAS's for each of ours would wait for each other.
+    Meanwhile a matrix product has one thread: several of BLAS's for each of ours would wait for each other. The first error
+    in any thread, or an interrupt, is raised as soon as all threads have finished the items that they had begun.
     """
-    results: list[Any] = [None] * len(items)
-
-    def run(share: int) -> None:
-        for i in range(share, len(items), THREADS):
-            results[i] = work(items[i])
-
-    before = np.setbufsize(BUFFER)
+    if len(items) < 2 or get_num_threads() < 2:
+        return with_short_buffer(lambda: [work(item) for item in items])
+    let_idle_threads_sleep()
+    team = Team(work, items)
+    with one_blas_thread():
+        try:
+            try:
+                team.run(min(get_num_threads(), len(items)) - 1)
+            finally:
+                team.disband()
+        finally:
+            team.disband()  # an interrupt may have come just before the first
+    error = team.first_error()
+    if error is None:
+        return team.results
     try:
-        if len(items) < 2:
-            run(0)
-            return results
-        with one_blas_thread():
-            others = [_pool().submit(copy_context().run, run, share) for share in range(1, min(THREADS, len(items)))]
-            run(0)
-            for other in others:
-                other.result()
+        raise error
     finally:
-        np.setbufsize(before)
-    return results
+        team.errors.clear()  # its traceback refers to the team: without this cycle its arrays go at once
+        del error
 
 
 def elementwise(write: Callable[..., Any], *arrays: Array) -> Array:
-    """A new array like the first, into whose parts write(part of it, parts of the arrays) puts the numbers."""
+    """Return a new array like the first, into whose parts write(part of it, parts of the arrays) puts the numbers."""
     y = np.empty_like(arrays[0])
     in_blocks(lambda part: write(y[part], *(array[part] for array in arrays)), y)
     return y
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork

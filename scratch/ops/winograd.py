@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from scratch.module import Array, Backward
 from scratch.ops.channels import channel_sums
-from scratch.ops.threads import THREADS, evenly, in_parallel
+from scratch.ops.threads import evenly, get_num_threads, in_parallel
 from scratch.ops.window import Window
 
 TILE, KERNEL = 4, 3
@@ -124,12 +124,12 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
 
 def _lots(size: int) -> list[slice]:
     """The points in parts, at `size` numbers for each of them, for all threads and below KEPT."""
-    return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), THREADS))
+    return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))
 
 
 def _groups(N: int, size: int) -> list[slice]:
     """Images whose V, `size` numbers for each of them, comes to about BLOCK, in as many groups for every thread."""
-    return evenly(N, -(-N * size // (BLOCK * THREADS)) * THREADS)
+    return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())
 
 
 def _strips(rows: int, size: int) -> list[slice]:
