@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", default="cpu", metavar="NAME", help="where the twins are judged: cpu (default), cuda, mps")
     group.addoption("--parity-seeds", type=int, default=1, metavar="N", help="seeds for every case (default 1)")
     group.addoption("--scratch", type=Path, metavar="DIR", help="judge your own package instead, as `parity new DIR` writes one")
+    group.addoption(
+        "--parity-time-limit", type=float, metavar="SECONDS", help="CPU time for one comparison of your own package (default 10)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if device != "cpu":
             raise pytest.UsageError(f"--scratch judges NumPy code, on the CPU; leave --device {device} out")
         try:
-            config.stash[worker_key] = worker.Worker(directory)
+            limit = config.getoption("--parity-time-limit")
+            config.stash[worker_key] = worker.Worker(directory, worker.TIME_LIMIT if limit is None else limit)
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[outcomes_key] = []

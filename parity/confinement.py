@@ -1,0 +1,89 @@
+"""What a process that runs foreign code may do: descriptors, signals, memory and time of its own."""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+WAITING = 5  # times the limit of CPU time is the limit on the clock, for what sleeps or waits
+MEMORY = 4 * 2**30  # bytes beyond those that the process begins with; the cases need a small part of them
+TIMERS = {"SIGPROF": "of CPU time", "SIGALRM": "on the clock"}  # signals that end the process, and the time that is over
+
+
+def confine(printed: Path, last_words: Path, connection: int) -> None:
+    """Cut the process off from its parent's terminal, descriptors and signals; what it prints goes to a file.
+
+    A second file gets the traceback where the process is ended by a limit or crashes.
+    """
+    with suppress(AttributeError, OSError):  # no sessions on Windows
+        os.setsid()
+    words = os.open(last_words, os.O_WRONLY | os.O_APPEND)
+    _redirect(os.open(printed, os.O_WRONLY | os.O_APPEND), {words, connection})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.enable(words)
+    for name in TIMERS:
+        if hasattr(signal, name):
+            number = getattr(signal, name)
+            faulthandler.unregister(number)
+            signal.signal(number, signal.SIG_DFL)
+            faulthandler.register(number, words, chain=True)
+    _limit_memory()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End the process where the block takes so many seconds of CPU time, or WAITING times as many on the clock."""
+    if not hasattr(signal, "setitimer"):
+        faulthandler.dump_traceback_later(WAITING * seconds, exit=True)
+        yield
+        faulthandler.cancel_dump_traceback_later()
+        return
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, WAITING * seconds)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def end_group() -> None:
+    """End the process and those that it has started."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
+def _redirect(output: int, keep: set[int]) -> None:
+    """Let standard output and errors go to a descriptor, and every descriptor but those to keep go nowhere.
+
+    They are not closed: a closed number would be given to the next file, and its former owner would close that.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    inherited = {int(name) for name in os.listdir("/proc/self/fd")} if sys.platform == "linux" else set()
+    for number in inherited - keep - {output, nowhere}:
+        os.dup2(nowhere, number, inheritable=False)
+    for number, target in enumerate((nowhere, output, output)):
+        os.dup2(target, number)
+    sys.stdin = sys.__stdin__ = open(os.devnull)  # noqa: SIM115  for as long as the process lives
+    stream = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
+    sys.stdout = sys.__stdout__ = sys.stderr = sys.__stderr__ = stream
+
+
+def _limit_memory() -> None:
+    """Let what asks for too much memory get a MemoryError rather than the machine to its knees; Linux only."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    used = next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmData:")), None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if used is not None and soft == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, hard))

@@ -1,0 +1,87 @@
+"""Settings of the whole process that code may change for everyone: kept as they are, whatever a block of code does."""
+
+from __future__ import annotations
+
+import gc
+import locale
+import os
+import random
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    if dict(os.environ) != variables:
+        os.environ.clear()
+        os.environ.update(variables)
+
+
+def _set_streams(streams: tuple[Any, Any, Any]) -> None:
+    sys.stdin, sys.stdout, sys.stderr = streams
+
+
+def _set_hooks(hooks: tuple[Any, Any]) -> None:
+    sys.excepthook, threading.excepthook = hooks
+
+
+# how to ask for a setting, and how to set it; bound here, before anyone replaces a function of these modules
+SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (np.geterr, lambda how, set_to=np.seterr: set_to(**how)),
+    (np.geterrcall, np.seterrcall),
+    (np.getbufsize, np.setbufsize),
+    (np.random.get_state, np.random.set_state),
+    (random.getstate, random.setstate),
+    (torch.get_rng_state, torch.set_rng_state),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (lambda: None, torch.set_default_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    (lambda: False, torch.set_flush_denormal),
+    (lambda: locale.setlocale(locale.LC_ALL), lambda name, set_to=locale.setlocale: set_to(locale.LC_ALL, name)),
+    (os.getcwd, os.chdir),
+    (lambda: dict(os.environ), _set_environment),
+    (lambda: list(sys.path), lambda path: setattr(sys, "path", list(path))),
+    (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
+    (lambda: (sys.excepthook, threading.excepthook), _set_hooks),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (sys.getswitchinterval, sys.setswitchinterval),
+    (sys.gettrace, sys.settrace),
+    (sys.getprofile, sys.setprofile),
+    (gc.isenabled, lambda on, switches=(gc.disable, gc.enable): switches[on]()),
+    (gc.get_threshold, lambda limits, set_to=gc.set_threshold: set_to(*limits)),
+)
+
+
+class Surroundings:
+    """The settings of the process as they are now: NumPy's and PyTorch's modes, seeds, directory, environment, paths."""
+
+    def __init__(self) -> None:
+        self._settings: list[tuple[Callable[[Any], Any], Any]] = []
+        for ask, set_to in SETTINGS:
+            with suppress(OSError):  # of a directory that is gone
+                self._settings.append((set_to, ask()))
+
+    def restore(self) -> None:
+        """Set everything back to what it was."""
+        for set_to, value in self._settings:
+            with suppress(Exception):  # what has been replaced for good cannot be set back
+                set_to(value)
+
+
+@contextmanager
+def kept_surroundings() -> Iterator[None]:
+    """Restore the settings after the block, and the filters of warnings with them."""
+    surroundings = Surroundings()
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            surroundings.restore()
