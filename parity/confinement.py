@@ -70,9 +70,10 @@ def _redirect(output: int, keep: set[int]) -> None:
         os.dup2(nowhere, number, inheritable=False)
     for number, target in enumerate((nowhere, output, output)):
         os.dup2(target, number)
-    sys.stdin = sys.__stdin__ = open(os.devnull)  # noqa: SIM115  for as long as the process lives
+    sys.stdin = open(os.devnull)  # noqa: SIM115  for as long as the process lives
     stream = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
-    sys.stdout = sys.__stdout__ = sys.stderr = sys.__stderr__ = stream
+    sys.stdout = sys.stderr = stream
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=stream, __stderr__=stream)
 
 
 def _limit_memory() -> None:

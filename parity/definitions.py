@@ -160,7 +160,7 @@ class Definitions:
     def _file_of(self, module: tuple[str, ...]) -> Path | None:
         plain = self.root.joinpath(*module)
         candidates = (plain / "__init__.py", *((plain.with_suffix(".py"),) if module else ()))
-        return next((file for file in candidates if os.path.isfile(file)), None)  # noqa: PTH113  false for a name that is too long
+        return next((file for file in candidates if os.path.isfile(file)), None)
 
 
 def _statements(file: Path) -> list[ast.stmt]:

@@ -33,7 +33,7 @@ class SubjectError(ValueError):
     """The package under test has no use for a name that it has; the message says why."""
 
 
-def mount(directory: Path, on_import: OnImport = nullcontext) -> str:
+def mount(directory: Path, on_import: OnImport = lambda path: nullcontext()) -> str:
     """Make a directory importable as a package and return its name, which is its own where no other package has that.
 
     What lies beside the directory can be imported too. Every file is imported inside the context that `on_import` returns.
@@ -167,9 +167,7 @@ def _guarded(statement: ast.stmt, package: str) -> list[ast.stmt]:
         else:
             single, source = ast.Import([alias]), alias.name
         name = alias.asname or alias.name.split(".")[0]
-        guard = ast.parse(
-            f"try:\n    pass\nexcept BaseException as _error:\n    _note({name!r}, {source!r}, _error)"
-        ).body[0]
+        guard = ast.parse(f"try:\n    pass\nexcept BaseException as _error:\n    _note({name!r}, {source!r}, _error)").body[0]
         assert isinstance(guard, ast.Try)
         guard.body = [ast.fix_missing_locations(ast.copy_location(single, statement))]
         guarded.append(guard)

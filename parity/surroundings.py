@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+Setting = tuple[Callable[[], Any], Callable[[Any], Any]]  # how to ask for it, and how to set it
+
 
 def _set_environment(variables: dict[str, str]) -> None:
     if dict(os.environ) != variables:
@@ -31,33 +33,49 @@ def _set_hooks(hooks: tuple[Any, Any]) -> None:
     sys.excepthook, threading.excepthook = hooks
 
 
-# how to ask for a setting, and how to set it; bound here, before anyone replaces a function of these modules
-SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
-    (np.geterr, lambda how, set_to=np.seterr: set_to(**how)),
-    (np.geterrcall, np.seterrcall),
-    (np.getbufsize, np.setbufsize),
-    (np.random.get_state, np.random.set_state),
-    (random.getstate, random.setstate),
-    (torch.get_rng_state, torch.set_rng_state),
-    (torch.get_default_dtype, torch.set_default_dtype),
-    (lambda: None, torch.set_default_device),
-    (torch.get_num_threads, torch.set_num_threads),
-    (torch.is_grad_enabled, torch.set_grad_enabled),
-    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
-    (lambda: False, torch.set_flush_denormal),
-    (lambda: locale.setlocale(locale.LC_ALL), lambda name, set_to=locale.setlocale: set_to(locale.LC_ALL, name)),
-    (os.getcwd, os.chdir),
-    (lambda: dict(os.environ), _set_environment),
-    (lambda: list(sys.path), lambda path: setattr(sys, "path", list(path))),
-    (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
-    (lambda: (sys.excepthook, threading.excepthook), _set_hooks),
-    (sys.getrecursionlimit, sys.setrecursionlimit),
-    (sys.getswitchinterval, sys.setswitchinterval),
-    (sys.gettrace, sys.settrace),
-    (sys.getprofile, sys.setprofile),
-    (gc.isenabled, lambda on, switches=(gc.disable, gc.enable): switches[on]()),
-    (gc.get_threshold, lambda limits, set_to=gc.set_threshold: set_to(*limits)),
-)
+def _set_path(path: list[str]) -> None:
+    sys.path = list(path)
+
+
+def _set_deterministic(on: bool, get: Callable[[], bool], set_to: Callable[[bool], Any]) -> None:
+    if get() != on:  # to set it imports a compiler, which takes seconds
+        set_to(on)
+
+
+def _settings() -> tuple[Setting, ...]:
+    """Return the settings with the functions as they are now, before anyone replaces one of these modules' functions."""
+    set_errors, set_locale, set_limits = np.seterr, locale.setlocale, gc.set_threshold
+    deterministic = torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
+    switch = (gc.disable, gc.enable)
+    return (
+        (np.geterr, lambda how: set_errors(**how)),
+        (np.geterrcall, np.seterrcall),
+        (np.getbufsize, np.setbufsize),
+        (np.random.get_state, np.random.set_state),
+        (random.getstate, random.setstate),
+        (torch.get_rng_state, torch.set_rng_state),
+        (torch.get_default_dtype, torch.set_default_dtype),
+        (lambda: None, torch.set_default_device),
+        (torch.get_num_threads, torch.set_num_threads),
+        (torch.is_grad_enabled, torch.set_grad_enabled),
+        (deterministic[0], lambda on: _set_deterministic(on, *deterministic)),
+        (lambda: False, torch.set_flush_denormal),
+        (lambda: set_locale(locale.LC_ALL), lambda name: set_locale(locale.LC_ALL, name)),
+        (os.getcwd, os.chdir),
+        (lambda: dict(os.environ), _set_environment),
+        (lambda: list(sys.path), _set_path),
+        (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
+        (lambda: (sys.excepthook, threading.excepthook), _set_hooks),
+        (sys.getrecursionlimit, sys.setrecursionlimit),
+        (sys.getswitchinterval, sys.setswitchinterval),
+        (sys.gettrace, sys.settrace),
+        (sys.getprofile, sys.setprofile),
+        (gc.isenabled, lambda on: switch[on]()),
+        (gc.get_threshold, lambda limits: set_limits(*limits)),
+    )
+
+
+SETTINGS = _settings()
 
 
 class Surroundings:

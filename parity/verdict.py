@@ -139,5 +139,5 @@ def describe(error: BaseException) -> str:
     elsewhere = f"{Path(__file__).parent}{os.sep}", "site-packages"
     frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     ours = [(code, line) for code, line in frames if not any(part in code.co_filename for part in elsewhere)]
-    place = "({}:{}, in {})".format(Path(ours[-1][0].co_filename).name, ours[-1][1], ours[-1][0].co_name) if ours else ""
+    place = f"({Path(ours[-1][0].co_filename).name}:{ours[-1][1]}, in {ours[-1][0].co_name})" if ours else ""
     return f"{type(error).__name__}: {message_of(error)} {place}".rstrip()
