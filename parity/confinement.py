@@ -13,6 +13,7 @@ from pathlib import Path
 
 WAITING = 5  # times the limit of CPU time is the limit on the clock, for what sleeps or waits
 MEMORY = 4 * 2**30  # bytes beyond those that the process begins with; the cases need a small part of them
+CUT_OFF = 113  # exit status of a process that cannot answer, since its connection has been closed
 TIMERS = {"SIGPROF": "of CPU time", "SIGALRM": "on the clock"}  # signals that end the process, and the time that is over
 
 

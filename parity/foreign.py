@@ -20,8 +20,9 @@ def printable(text: str, longest: int = LONGEST, keep: str = "") -> str:
 
 def in_one_line(text: str) -> str:
     """Return a text as one printable line."""
-    shown = " ".join(str.__str__(text)[: 2 * LONGEST].split())
-    return printable(shown if len(text) <= 2 * LONGEST else f"{shown[:LONGEST]} ... ({len(text):,} characters)", 2 * LONGEST)
+    text = str.__str__(text)
+    shown = " ".join(text[:LONGEST].split())
+    return printable(shown if len(text) <= LONGEST else f"{shown} ... ({len(text):,} characters)", 2 * LONGEST)
 
 
 def message_of(error: BaseException) -> str:

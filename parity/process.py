@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.channel import Channel
-from parity.confinement import TIMERS, WAITING
+from parity.confinement import CUT_OFF, TIMERS, WAITING
 from parity.foreign import printable
 from parity.server import serve
 from parity.verdict import Verdict
@@ -28,6 +29,8 @@ GRACE = 1.0  # seconds that a process may take to end
 START = 120.0  # seconds that a process may take to start, which imports PyTorch where it is not forked
 MOST_PRINTED = 10_000  # bytes of what a comparison prints that are kept
 MOST_ON_DISK = 2**20  # bytes of it that may lie on the disk between two looks
+
+IMPORTED_LATE = "torch.fx.experimental.symbolic_shapes"  # by PyTorch's first backward, which takes most of a second
 
 _context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # a fork has torch imported already
 
@@ -66,6 +69,8 @@ class JudgingProcess:
         self._channel = Channel(ours, token)
         arguments = theirs, token, directory, time_limit, printed, last_words, refused
         self._process = _context.Process(target=serve, args=arguments, daemon=True)
+        with warnings.catch_warnings(), suppress(ImportError):
+            importlib.import_module(IMPORTED_LATE)  # here, once, rather than in every fork
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
             self._process.start()
@@ -141,7 +146,7 @@ class JudgingProcess:
             clock = TIMERS.get(signalled, TIMERS["SIGALRM"])
             limit = self.time_limit if signalled == "SIGPROF" else WAITING * self.time_limit
             what = f"did not end within {limit:g} s {clock}"
-        elif status is None:
+        elif status in (None, CUT_OFF):
             what = "closed the connection to the harness"
         frame = self._frame(words)
         where = f" ({frame[0].name}:{frame[1]}{frame[2]})" if frame else ""

@@ -15,13 +15,15 @@ from os import getpid  # bound here, before anyone replaces it
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from parity import tree
 from parity.case import ParityCase
 from parity.cases import CASES
 from parity.channel import Channel
 from parity.check import check
-from parity.confinement import confine, end_group, time_limit
-from parity.foreign import message_of, printable
+from parity.confinement import CUT_OFF, confine, end_group, time_limit
+from parity.foreign import LONGEST, message_of, printable
 from parity.subject import BrokenImportError, mount
 from parity.surroundings import Surroundings
 from parity.verdict import Verdict, describe
@@ -47,18 +49,23 @@ def serve(
         if file in refused:
             raise BrokenImportError(refused[file])
         tell({"importing": file})
-        yield
+        with warnings.catch_warnings():
+            try:
+                yield
+            finally:
+                surroundings.restore()
         tell({"imported": file})
 
     def tell(message: dict[str, Any]) -> None:
         if getpid() == owner:  # not from a fork that the package has made
             channel.send(message)
 
+    torch.set_num_threads(1)  # as in every comparison; what a package sets is set back to this
     package = mount(directory, on_import)
     cases = {case.name: case for case in CASES}
     surroundings = Surroundings()
     tell({"ready": True})
-    with suppress(EOFError, OSError):
+    try:
         while True:
             name, dtype, seed, why = channel.receive()
             with time_limit(limit):
@@ -68,7 +75,10 @@ def serve(
                 os._exit(0)
             surroundings.restore()
             tell({"verdict": verdict, "busy": _goes_on()})
-    end_group()
+    except EOFError:  # nobody asks any more
+        end_group()
+    except OSError:
+        os._exit(CUT_OFF)
 
 
 def _judge(case: ParityCase, dtype: str, seed: int, package: str, why: bool) -> dict[str, Any]:
@@ -84,7 +94,9 @@ def _judge(case: ParityCase, dtype: str, seed: int, package: str, why: bool) -> 
         except BaseException:
             verdict.message = "it raises an exception that cannot be described"
     del verdict.findings[MOST_FINDINGS:]
-    safe: dict[str, Any] = tree.map_leaves(lambda leaf: printable(leaf) if isinstance(leaf, str) else leaf, verdict.as_json())
+    safe: dict[str, Any] = tree.map_leaves(
+        lambda leaf: printable(leaf, 2 * LONGEST) if isinstance(leaf, str) else leaf, verdict.as_json()
+    )
     return safe
 
 

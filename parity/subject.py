@@ -19,7 +19,6 @@ from typing import Any
 import scratch
 from parity.definitions import Definitions
 from parity.foreign import in_one_line, message_of
-from parity.surroundings import kept_surroundings
 
 ON_THE_WAY = {__file__, importlib.__file__}  # files between an import and what it raises
 OnImport = Callable[[str], AbstractContextManager[None]]  # of the path of a file, around its import
@@ -60,7 +59,7 @@ def find(path: str, package: str) -> Any:
     module, name = path.split(".")
     whole = f"{package}.{module}"
     try:
-        found = getattr(_imported(whole), name, None)
+        found = getattr(importlib.import_module(whole), name, None)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == whole:
             raise NotImplementedError(f"{package} has no {module}") from None
@@ -70,14 +69,6 @@ def find(path: str, package: str) -> Any:
     if package != "scratch":
         _refuse_unusable(found, path, package)
     return found
-
-
-def _imported(name: str) -> ModuleType:
-    """Import a module; settings of the process that it changes are set back."""
-    if name in sys.modules:
-        return sys.modules[name]
-    with kept_surroundings():
-        return importlib.import_module(name)
 
 
 def _refuse_unusable(found: Any, path: str, package: str) -> None:
@@ -143,6 +134,8 @@ class _Loader(SourceFileLoader):
             by_the_import_itself = error.__traceback__ is not None and error.__traceback__.tb_next is None
             if not (isinstance(error, ImportError) and error.name == source and by_the_import_itself):
                 broken[name] = error
+                if isinstance(module.__dict__.get(name), ModuleType):  # the file itself, which would pass for what is in it
+                    del module.__dict__[name]
 
         def missing(name: str) -> Any:
             if name in broken:

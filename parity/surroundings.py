@@ -1,4 +1,7 @@
-"""Settings of the whole process that code may change for everyone: kept as they are, whatever a block of code does."""
+"""Settings of the whole process that code may change for everyone, and that are set back after it.
+
+Of paths, import hooks and the environment, additions stay: a package may need its own. What it takes away comes back.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ import os
 import random
 import sys
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +22,9 @@ import torch
 Setting = tuple[Callable[[], Any], Callable[[Any], Any]]  # how to ask for it, and how to set it
 
 
-def _set_environment(variables: dict[str, str]) -> None:
-    if dict(os.environ) != variables:
-        os.environ.clear()
-        os.environ.update(variables)
+def _complete_environment(variables: dict[str, str]) -> None:
+    for name in variables.keys() - os.environ.keys():
+        os.environ[name] = variables[name]
 
 
 def _set_streams(streams: tuple[Any, Any, Any]) -> None:
@@ -33,8 +35,10 @@ def _set_hooks(hooks: tuple[Any, Any]) -> None:
     sys.excepthook, threading.excepthook = hooks
 
 
-def _set_path(path: list[str]) -> None:
-    sys.path = list(path)
+def _complete(name: str, entries: list[Any]) -> None:
+    found = getattr(sys, name)
+    found = list(found) if isinstance(found, list) else []
+    setattr(sys, name, found + [entry for entry in entries if entry not in found])
 
 
 def _set_deterministic(on: bool, get: Callable[[], bool], set_to: Callable[[bool], Any]) -> None:
@@ -62,8 +66,9 @@ def _settings() -> tuple[Setting, ...]:
         (lambda: False, torch.set_flush_denormal),
         (lambda: set_locale(locale.LC_ALL), lambda name: set_locale(locale.LC_ALL, name)),
         (os.getcwd, os.chdir),
-        (lambda: dict(os.environ), _set_environment),
-        (lambda: list(sys.path), _set_path),
+        (lambda: dict(os.environ), _complete_environment),
+        (lambda: list(sys.path), partial(_complete, "path")),
+        (lambda: list(sys.meta_path), partial(_complete, "meta_path")),
         (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
         (lambda: (sys.excepthook, threading.excepthook), _set_hooks),
         (sys.getrecursionlimit, sys.setrecursionlimit),
@@ -79,7 +84,7 @@ SETTINGS = _settings()
 
 
 class Surroundings:
-    """The settings of the process as they are now: NumPy's and PyTorch's modes, seeds, directory, environment, paths."""
+    """The settings of the process as they are now: NumPy's and PyTorch's modes, seeds, the directory, streams."""
 
     def __init__(self) -> None:
         self._settings: list[tuple[Callable[[Any], Any], Any]] = []
@@ -92,14 +97,3 @@ class Surroundings:
         for set_to, value in self._settings:
             with suppress(Exception):  # what has been replaced for good cannot be set back
                 set_to(value)
-
-
-@contextmanager
-def kept_surroundings() -> Iterator[None]:
-    """Restore the settings after the block, and the filters of warnings with them."""
-    surroundings = Surroundings()
-    with warnings.catch_warnings():
-        try:
-            yield
-        finally:
-            surroundings.restore()
