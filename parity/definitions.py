@@ -166,7 +166,7 @@ class Definitions:
 def _statements(file: Path) -> list[ast.stmt]:
     """Return the statements of a file; none where it cannot be parsed."""
     try:
-        if file.stat().st_size > LARGEST_FILE:
+        if not file.is_file() or file.stat().st_size > LARGEST_FILE:  # to read from a pipe or a device has no end
             return []
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(file.read_bytes()).body

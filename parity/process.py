@@ -15,6 +15,7 @@ import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,7 @@ class JudgingProcess:
         except TimeoutError:
             if self._process.exitcode is not None:
                 raise EOFError from None
-            if self._printed.seek(0, os.SEEK_END) > MOST_ON_DISK:
-                self._printed.truncate(MOST_PRINTED)
+            _shorten(self._printed)
             return None
 
     def _take_printed(self) -> str:
@@ -162,3 +162,9 @@ class JudgingProcess:
             return None
         file, line, name = inside[0]
         return file, line, "" if name == "<module>" else f", in {name}"
+
+
+def _shorten(printed: FileIO) -> None:
+    """Forget what a file holds beyond what is kept of it, before it fills the disk."""
+    if printed.seek(0, os.SEEK_END) > MOST_ON_DISK:
+        printed.truncate(MOST_PRINTED)

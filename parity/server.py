@@ -94,10 +94,12 @@ def _judge(case: ParityCase, dtype: str, seed: int, package: str, why: bool) -> 
         except BaseException:
             verdict.message = "it raises an exception that cannot be described"
     del verdict.findings[MOST_FINDINGS:]
-    safe: dict[str, Any] = tree.map_leaves(
-        lambda leaf: printable(leaf, 2 * LONGEST) if isinstance(leaf, str) else leaf, verdict.as_json()
-    )
+    safe: dict[str, Any] = tree.map_leaves(_printable, verdict.as_json())
     return safe
+
+
+def _printable(leaf: Any) -> Any:
+    return printable(leaf, 2 * LONGEST) if isinstance(leaf, str) else leaf
 
 
 def _flush() -> None:
