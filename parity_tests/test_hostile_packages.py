@@ -131,12 +131,11 @@ def test_what_uses_a_helper_in_which_another_did_not_end_is_not_tried(tmp_path):
 
 
 def test_a_right_function_in_which_a_caller_did_not_end_is_tried(tmp_path):
-    root = package(tmp_path / "mine", RIGHT)
-    relu = "from .linear import linear\ndef relu(x):\n    while True: linear(x[:1, 0], x[0])\n"
-    write(root, {"ops/activation.py": relu})
+    root = package(tmp_path / "mine", at_call("while weight is None: pass"))
+    write(root, {"ops/activation.py": "from .linear import linear\ndef relu(x):\n    return linear(x, None)\n"})
     told, _ = judge_all(root, "ops.relu", "ops.linear")
-    assert told["ops.linear"] == {""}
     assert told["ops.relu"].pop().startswith("it did not end within 0.3 s of CPU time (linear.py:")
+    assert told["ops.linear"] == {""}
 
 
 def test_a_thread_that_goes_on_is_ended_before_the_next_target(tmp_path):
