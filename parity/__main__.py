@@ -29,6 +29,7 @@ from parity.cases import CASES, matching
 from parity.check import DTYPES, check
 from parity.confinement import WAITING
 from parity.device import checked_device, environment
+from parity.foreign import printable
 from parity.new import write_package
 from parity.own import check_own, keep_checking
 from parity.progress import print_progress
@@ -198,7 +199,8 @@ def _check_own(options: argparse.Namespace) -> int:
 def new_package(options: argparse.Namespace) -> int:
     """Write a package of stubs and say what to do with it."""
     count = write_package(options.directory)
-    print(f"wrote {count} files to {options.directory}; see how far it is with: parity check --scratch {options.directory}")
+    shown = printable(str(options.directory))
+    print(f"wrote {count} files to {shown}; see how far it is with: parity check --scratch {shown}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import io
 import os
 import signal
@@ -22,6 +23,7 @@ def confine(printed: Path, last_words: Path, connection: int) -> None:
 
     A second file gets the traceback where the process is ended by a limit or crashes.
     """
+    gc.freeze()  # what a fork has inherited stays; to look through it copies its memory
     with suppress(AttributeError, OSError):  # no sessions on Windows
         os.setsid()
     words = os.open(last_words, os.O_WRONLY | os.O_APPEND)

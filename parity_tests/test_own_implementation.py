@@ -166,6 +166,21 @@ def test_nothing_is_overwritten(tmp_path, capsys):
     assert main(["new", str(tmp_path / "empty")]) == 0
 
 
+@pytest.mark.parametrize("name", ['a"""b', "a\\N{b", "a\x1b[31mb", "a\udcffb", "{b}", "木"])
+def test_any_name_of_a_directory_will_do(tmp_path, name, capsys):
+    assert main(["new", str(tmp_path / name)]) == 0
+    assert capsys.readouterr().out.isascii() or name == "木"
+    ast.parse((tmp_path / name / "__init__.py").read_bytes())
+    assert main(["check", "tanh", "--scratch", str(tmp_path / name), "--dtype", "float64"]) == 0
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    assert main(["new", str(tmp_path / ("a" * 300))]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written: File name too long" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_learning_order_puts_parts_before_what_is_made_of_them():
     order = curriculum()
     assert sorted(order) == sorted(TARGETS)
