@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import random
 import socket
 import sys
@@ -148,6 +149,24 @@ def test_a_thread_that_goes_on_is_ended_before_the_next_target(tmp_path):
         assert worker._process is process
         assert worker.judge(relu, "float64", 0).verdict.ok
         assert worker._process is not process
+
+
+def test_a_fork_that_an_op_makes_does_not_answer(tmp_path):
+    relu, linear = JUDGED
+    with Worker(package(tmp_path / "mine", at_call("os.fork()"))) as worker:
+        verdicts = [worker.judge(case, "float64", 0).verdict for case in (linear, relu, linear, relu)]
+    assert [(verdict.name, verdict.verdict) for verdict in verdicts] == 2 * [("linear", "ok"), ("relu", "ok")]
+
+
+def test_descriptors_of_the_parent_are_out_of_reach(tmp_path):
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    with Worker(package(tmp_path / "mine", at_call(AT_CALL["garbage in every descriptor"][0]))) as worker:
+        assert worker.judge(JUDGED[1], "float64", 0).verdict.ok
+    with pytest.raises(BlockingIOError):
+        os.read(read, 1)
+    os.close(read)
+    os.close(write)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for a process in /proc")
