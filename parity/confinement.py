@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+if sys.platform == "linux":
+    import resource
+
 WAITING = 5  # times the limit of CPU time is the limit on the clock, for what sleeps or waits
 MEMORY = 4 * 2**30  # bytes beyond those that the process begins with; the cases need a small part of them
 CUT_OFF = 113  # exit status of a process that cannot answer, since its connection has been closed
 TIMERS = {"SIGPROF": "of CPU time", "SIGALRM": "on the clock"}  # signals that end the process, and the time that is over
 
 
-def confine(printed: Path, last_words: Path, connection: int) -> None:
+def confine(printed: Path, last_words: Path, connection: int) -> int | None:
     """Cut the process off from its parent's terminal, descriptors and signals; what it prints goes to a file.
 
-    A second file gets the traceback where the process is ended by a limit or crashes.
+    A second file gets the traceback where the process is ended by a limit or crashes. Return what `limit_memory` takes.
     """
     gc.freeze()  # what a fork has inherited stays; to look through it copies its memory
     with suppress(AttributeError, OSError):  # no sessions on Windows
@@ -37,7 +40,15 @@ def confine(printed: Path, last_words: Path, connection: int) -> None:
             faulthandler.unregister(number)
             signal.signal(number, signal.SIG_DFL)
             faulthandler.register(number, words, chain=True)
-    _limit_memory()
+    return _memory_allowed()
+
+
+def limit_memory(allowed: int | None) -> None:
+    """Let what asks for more memory get a MemoryError, rather than the machine to its knees; None lifts the limit."""
+    if sys.platform == "linux":
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        with suppress(ValueError):  # of a package that has set it lower for good
+            resource.setrlimit(resource.RLIMIT_DATA, (hard if allowed is None else allowed, hard))
 
 
 @contextmanager
@@ -79,15 +90,15 @@ def _redirect(output: int, keep: set[int]) -> None:
     vars(sys).update(__stdin__=sys.stdin, __stdout__=stream, __stderr__=stream)
 
 
-def _limit_memory() -> None:
-    """Let what asks for too much memory get a MemoryError rather than the machine to its knees; Linux only."""
-    if sys.platform != "linux":
-        return
-    import resource
+def _memory_allowed() -> int | None:
+    """Return how many bytes of data the process may have; None where there is no such limit, or another already.
 
+    A crash writes no image of the memory from now on.
+    """
+    if sys.platform != "linux":
+        return None
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     lines = Path("/proc/self/status").read_text().splitlines()
     used = next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmData:")), None)
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if used is not None and soft == resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, hard))
+    free = resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+    return None if used is None or not free else used + MEMORY

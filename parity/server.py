@@ -19,10 +19,10 @@ import torch
 
 from parity import tree
 from parity.case import ParityCase
-from parity.cases import CASES
+from parity.cases import CASES, FULL_SIZE
 from parity.channel import Channel
 from parity.check import check
-from parity.confinement import CUT_OFF, confine, end_group, time_limit
+from parity.confinement import CUT_OFF, confine, end_group, limit_memory, time_limit
 from parity.foreign import LONGEST, message_of, printable
 from parity.subject import BrokenImportError, mount
 from parity.surroundings import Surroundings
@@ -39,7 +39,7 @@ def serve(
 
     The files of the package that are `refused`, since their import would end the process, fail to import with that message.
     """
-    confine(printed, last_words, end.fileno())
+    memory = confine(printed, last_words, end.fileno())
     warnings.simplefilter("default")  # whatever filters a fork has inherited
     channel, owner = Channel(end, token), getpid()
 
@@ -62,12 +62,13 @@ def serve(
 
     torch.set_num_threads(1)  # as in every comparison; what a package sets is set back to this
     package = mount(directory, on_import)
-    cases = {case.name: case for case in CASES}
+    cases = {case.name: case for case in (*CASES, *FULL_SIZE)}
     surroundings = Surroundings()
     tell({"ready": True})
     try:
         while True:
             name, dtype, seed, why = channel.receive()
+            limit_memory(None if cases[name] in FULL_SIZE else memory)
             with time_limit(limit):
                 verdict = _judge(cases[name], dtype, seed, package, why)
                 _flush()

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -14,8 +15,9 @@ import torch
 
 import parity.process
 from parity.__main__ import main
-from parity.cases import CASES
+from parity.cases import CASES, FULL_SIZE
 from parity.channel import LARGEST_MESSAGE, Channel
+from parity.confinement import MEMORY
 from parity.definitions import Definitions
 from parity.foreign import in_one_line, printable
 from parity.own import check_own
@@ -178,6 +180,17 @@ def test_what_an_op_has_started_is_ended_with_it(tmp_path):
         stat = Path(f"/proc/{note.read_text()}/stat")
         assert "(sleep)" in stat.read_text()
     assert not stat.exists() or stat.read_text().split()[2] in "ZX"
+
+
+def test_models_of_full_size_have_all_the_memory(tmp_path):
+    layers = "import resource\ndef GPT(**config): raise NotImplementedError(resource.getrlimit(resource.RLIMIT_DATA)[0])\n"
+    root = package(tmp_path / "mine", RIGHT)
+    write(root, {"models.py": layers})
+    cases = [next(case for case in table if case.scratch == "models.GPT") for table in (CASES, FULL_SIZE)]
+    with Worker(root) as worker:
+        limits = [int(worker.judge(case, "float64", 0).verdict.findings[0].message) for case in cases]
+    assert limits[1] == resource.getrlimit(resource.RLIMIT_DATA)[0]
+    assert MEMORY < limits[0] < 3 * MEMORY
 
 
 # --- what it prints ---
