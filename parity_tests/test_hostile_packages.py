@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import random
-import resource
 import socket
 import sys
 from pathlib import Path
@@ -182,7 +181,10 @@ def test_what_an_op_has_started_is_ended_with_it(tmp_path):
     assert not stat.exists() or stat.read_text().split()[2] in "ZX"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
 def test_models_of_full_size_have_all_the_memory(tmp_path):
+    import resource
+
     layers = "import resource\ndef GPT(**config): raise NotImplementedError(resource.getrlimit(resource.RLIMIT_DATA)[0])\n"
     root = package(tmp_path / "mine", RIGHT)
     write(root, {"models.py": layers})
