@@ -27,7 +27,9 @@ from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase, resolve
 from parity.cases import CASES, matching
 from parity.check import DTYPES, check
+from parity.confinement import WAITING
 from parity.device import checked_device, environment
+from parity.foreign import printable
 from parity.new import write_package
 from parity.own import check_own, keep_checking
 from parity.progress import print_progress
@@ -35,7 +37,7 @@ from parity.report import as_json, print_table, summary, worst_of
 from parity.twins import builders
 from parity.verdict import Verdict
 from parity.weights import load_arrays, load_config
-from parity.worker import Outcome
+from parity.worker import TIME_LIMIT, Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         help="verify your own implementation, a package with the API that `parity new` writes",
     )
     checking.add_argument("--watch", action="store_true", help="with --scratch: check again what each saved file touches")
+    checking.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"with --scratch: CPU time for one comparison (default {TIME_LIMIT:g}), {WAITING} times as much on the clock",
+    )
     checking.set_defaults(run=check_cases)
 
     creating = commands.add_parser("new", help="write a package of stubs with the same API, for your own implementation")
@@ -133,6 +141,8 @@ def check_cases(options: argparse.Namespace) -> int:
         return _check_own(options)
     if options.watch:
         raise ValueError("--watch re-checks your own implementation as you save it; name it with --scratch DIR")
+    if options.time_limit is not None:
+        raise ValueError("--time-limit is for your own implementation; name it with --scratch DIR")
     device = checked_device(options.device)
     cases = matching(options.pattern) if options.weights is None else [_saved_model(options.weights, options.pattern)]
     dtypes = dict.fromkeys(options.dtype or DTYPES)
@@ -169,7 +179,8 @@ def _check_own(options: argparse.Namespace) -> int:
                 bar.update(task, description=outcome.verdict.name, advance=1, refresh=True)
                 yield outcome
 
-    latest = check_own(options.scratch, *what, bar=with_bar)
+    limit = TIME_LIMIT if options.time_limit is None else options.time_limit
+    latest = check_own(options.scratch, *what, bar=with_bar, time_limit=limit)
     if options.json:
         print(latest.as_json(environment()))
         return 1 if latest.having("wrong") else 0
@@ -178,7 +189,7 @@ def _check_own(options: argparse.Namespace) -> int:
     if options.watch:
         console.print(f"watching {options.scratch}; Ctrl-C ends", style="dim", highlight=False)
         with suppress(KeyboardInterrupt):
-            for latest, done in keep_checking(latest, *what):  # noqa: B020  the first is where it starts from
+            for latest, done in keep_checking(latest, *what, time_limit=limit):  # noqa: B020  the first is where it starts from
                 console.clear()
                 print_progress(latest, console)
                 console.print(done, style="dim", highlight=False, soft_wrap=True)
@@ -188,7 +199,8 @@ def _check_own(options: argparse.Namespace) -> int:
 def new_package(options: argparse.Namespace) -> int:
     """Write a package of stubs and say what to do with it."""
     count = write_package(options.directory)
-    print(f"wrote {count} files to {options.directory}; see how far it is with: parity check --scratch {options.directory}")
+    shown = printable(str(options.directory))
+    print(f"wrote {count} files to {shown}; see how far it is with: parity check --scratch {shown}")
     return 0
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from parity.case import ParityCase
 from parity.device import reproducible
 from parity.explain import explain
+from parity.foreign import message_of
 from parity.inputs import Draw
 from parity.locate import Evidence, can_be_located, examine, locate, source_of
 from parity.standard import Standard
-from parity.subject import BrokenImportError, find
+from parity.subject import SubjectError, find
 from parity.twins import (
     Build,
     parameters_amiss,
@@ -44,10 +45,10 @@ def check(
                 _refuse_options(find(case.scratch, package), case)
                 _try_forward(build_scratch, case, seed)
         except NotImplementedError as error:
-            verdict.verdict, verdict.findings = "missing", [Finding("", str(error))]
+            verdict.verdict, verdict.findings = "missing", [Finding("", message_of(error))]
             return verdict
-        except BrokenImportError as error:
-            verdict.verdict, verdict.message = "error", f"it does not import: {error}"
+        except SubjectError as error:
+            verdict.verdict, verdict.message = "error", str(error)
             return verdict
         try:
             standard = posed(case, seed)
@@ -76,24 +77,32 @@ def judge(verdict: Verdict, build_scratch: Build, standard: Standard, why: bool 
         verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
     except NotImplementedError as error:
-        return _judge_forward(verdict, build_scratch, standard, str(error))
+        return _judge_forward(verdict, build_scratch, standard, message_of(error))
     except Exception as error:
         verdict.verdict, verdict.message = "error", describe(error)
         if device == "cpu":
             with suppress(Exception):  # where the forward pass runs, what is wrong with it
                 run = run_scratch(build_scratch, problem, dtype, backward=False)
                 verdict.findings, _ = compare(run, calibration.of_forward(), dtype)
-    if verdict.ok or device != "cpu" or not why:
-        return verdict
+    if device == "cpu" and why and not verdict.ok:
+        try:
+            _name_culprits(verdict, build_scratch, standard)
+        except Exception as error:  # of what answers otherwise when it is asked again
+            verdict.message = verdict.message or f"the search for its culprit failed: {describe(error)}"
+    return verdict
+
+
+def _name_culprits(verdict: Verdict, build_scratch: Build, standard: Standard) -> None:
+    """Add the submodules that are wrong on their own to the verdict, or the subject itself, each with its cause."""
+    dtype, problem = verdict.dtype, standard.problem
     if can_be_located(build_scratch, standard.build):
         if parameters_amiss(build_scratch(), problem.state):
-            return verdict
+            return
         suspects, verdict.inherited = locate(build_scratch, standard, dtype)
     else:
         whole = examine("", build_scratch(), standard, dtype)
         suspects = [whole] if whole.findings else []
     verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
-    return verdict
 
 
 def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, lacking: str) -> Verdict:
@@ -102,7 +111,7 @@ def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, l
     try:
         run = run_scratch(build_scratch, problem, verdict.dtype, backward=False)
     except NotImplementedError as error:
-        verdict.verdict, verdict.findings = "missing", [Finding("", str(error))]
+        verdict.verdict, verdict.findings = "missing", [Finding("", message_of(error))]
         return verdict
     verdict.findings, verdict.headroom = compare(run, forward, verdict.dtype)
     verdict.tensors = len(forward.truth.keys() | run.tensors.keys())
@@ -117,7 +126,10 @@ def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, l
 
 def _refuse_options(target: Any, case: ParityCase) -> None:
     """Raise NotImplementedError where the target does not take one of the case's options."""
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):  # of a builtin, or of an object that lies about its signature
+        return
     lacking = [option for option in case.config if option not in parameters]
     if lacking and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         raise NotImplementedError(f"it takes no {' and no '.join(lacking)}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 Place = tuple[Path, str]  # a file and a name in it; "" is all of the file
+LARGEST_FILE = 2**20  # bytes; a file of Python that is larger is data, and a tree of it takes seconds and gigabytes
 Source = tuple[tuple[str, ...], str]  # a module of the package, such as ("ops", "conv"), and a name in it; "" is all of it
 
 
@@ -19,6 +22,11 @@ class _File:
     imported: dict[str, Source] = field(default_factory=dict)
     loose: list[ast.stmt] = field(default_factory=list)  # they bind no name: whoever uses the file depends on them
     stars: list[Source] = field(default_factory=list)
+    foreign: dict[str, str] = field(default_factory=dict)  # what comes from another package: its module, by name
+
+    def all_names(self) -> set[str]:
+        """Return every name that the file has."""
+        return self.bound.keys() | self.imported.keys() | self.foreign.keys()
 
 
 class Definitions:
@@ -40,6 +48,26 @@ class Definitions:
                 return place  # of a file that cannot be parsed, its importer's word has to do
             place = self._place(names.imported[name]) if name in names.imported else self._starred(names, name)
         return None
+
+    def borrows(self, path: str, package: str) -> Path | None:
+        """Return the file that imports the object of a dotted path from another package; None where that cannot be told."""
+        place = self._entry(path)
+        seen: set[Place] = set()
+        while place is not None and place not in seen:
+            seen.add(place)
+            file, name = place
+            names = self._parsed(file)
+            if any(names.foreign.get(each, "").split(".")[0] == package for each in (name, "*")):
+                return file
+            place = self._place(names.imported[name]) if name in names.imported else self._starred(names, name)
+        return None
+
+    def enclosing(self, file: Path, line: int) -> str:
+        """Return the name of the definition at the top of a file that a line is part of; "" where there is none."""
+        for name, statements in self._parsed(file).bound.items():
+            if any(statement.lineno <= line <= (statement.end_lineno or 0) for statement in statements):
+                return name
+        return ""
 
     def used_by(self, path: str) -> set[Place]:
         """The object of a dotted path and everything that its definition leads to, step by step."""
@@ -69,7 +97,7 @@ class Definitions:
 
     def _starred(self, names: _File, name: str) -> Place | None:
         places = (self._place((module, name)) for module, _ in names.stars)
-        return next((p for p in places if p and (name in self._parsed(p[0]).bound or name in self._parsed(p[0]).imported)), None)
+        return next((place for place in places if place and name in self._parsed(place[0]).all_names()), None)
 
     def _uses(self, place: Place) -> Iterator[Place]:
         file, name = place
@@ -94,13 +122,11 @@ class Definitions:
     def _parsed(self, file: Path) -> _File:
         if file not in self._files:
             names = self._files[file] = _File()
-            try:
-                statements = ast.parse(file.read_text(encoding="utf-8")).body
-            except (SyntaxError, ValueError, OSError):
-                return names
-            for statement in statements:
+            for statement in _statements(file):
                 if isinstance(statement, ast.Import | ast.ImportFrom):
-                    names.imported |= self._sources(file, statement)
+                    names.imported |= (ours := self._sources(file, statement))
+                    module = getattr(statement, "module", None)
+                    names.foreign |= {a.asname or a.name: module or a.name for a in statement.names if not ours}
                     if "*" in names.imported:
                         names.stars.append(names.imported.pop("*"))
                     continue
@@ -134,7 +160,18 @@ class Definitions:
     def _file_of(self, module: tuple[str, ...]) -> Path | None:
         plain = self.root.joinpath(*module)
         candidates = (plain / "__init__.py", *((plain.with_suffix(".py"),) if module else ()))
-        return next((file for file in candidates if file.is_file()), None)
+        return next((file for file in candidates if os.path.isfile(file)), None)
+
+
+def _statements(file: Path) -> list[ast.stmt]:
+    """Return the statements of a file; none where it cannot be parsed."""
+    try:
+        if not file.is_file() or file.stat().st_size > LARGEST_FILE:  # to read from a pipe or a device has no end
+            return []
+        with warnings.catch_warnings(action="ignore"):
+            return ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+        return []
 
 
 def bound_names(statement: ast.stmt) -> Iterator[str]:

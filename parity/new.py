@@ -17,6 +17,7 @@ import parity.siblings  # noqa: F401  first
 import scratch
 from parity.cases import CASES
 from parity.definitions import Definitions, bound_names
+from parity.foreign import printable
 
 WELCOME = '''"""Your own implementation, to be judged against PyTorch: `parity check --scratch {directory}`.
 
@@ -67,19 +68,20 @@ ROOT = Path(scratch.__file__).parent
 
 def write_package(directory: Path) -> int:
     """Write the package and return the number of its files; ValueError where there is something already."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ValueError(f"{directory} exists and is not an empty directory; name one that does not exist")
-    files = {
-        Path("__init__.py"): WELCOME.format(directory=directory),
-        Path("module.py"): MODULE,
-        Path("random.py"): RANDOM,
-    } | stubs()
+    shown = printable(str(directory))
     try:
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise ValueError(f"{shown} exists and is not an empty directory; name one that does not exist")
+        files = {
+            Path("__init__.py"): WELCOME.format(directory=shown.replace("\\", "\\\\").replace('"', '\\"')),
+            Path("module.py"): MODULE,
+            Path("random.py"): RANDOM,
+        } | stubs()
         for path, text in files.items():
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             (directory / path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"{directory} cannot be written: {error.strerror}") from None
+        raise ValueError(f"{shown} cannot be written: {error.strerror}") from None
     return len(files)
 
 

@@ -7,19 +7,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from parity.case import ParityCase
-from parity.progress import Progress
+from parity.foreign import printable
+from parity.progress import Progress, curriculum
 from parity.watch import files_behind, saves
-from parity.worker import Outcome, Worker
+from parity.worker import TIME_LIMIT, Outcome, Worker
 
 Bar = Callable[[Iterable[Outcome]], Iterable[Outcome]]
 
 
 def check_own(
-    directory: Path, cases: Sequence[ParityCase], dtypes: Sequence[str], seeds: Sequence[int], bar: Bar = iter
+    directory: Path,
+    cases: Sequence[ParityCase],
+    dtypes: Sequence[str],
+    seeds: Sequence[int],
+    bar: Bar = iter,
+    time_limit: float = TIME_LIMIT,
 ) -> Progress:
-    """Judge the cases on the package in a directory."""
-    with Worker(directory) as worker:
-        return Progress(directory, list(bar(worker.judge_all(cases, dtypes, seeds))))
+    """Judge the cases on the package in a directory, what others are made of first."""
+    position = {path: i for i, path in enumerate(curriculum())}
+    in_order = sorted(cases, key=lambda case: position[case.scratch])
+    with Worker(directory, time_limit) as worker:
+        return Progress(directory, list(bar(worker.judge_all(in_order, dtypes, seeds))))
 
 
 def keep_checking(
@@ -28,6 +36,7 @@ def keep_checking(
     dtypes: Sequence[str],
     seeds: Sequence[int],
     changes: Iterable[set[Path]] | None = None,
+    time_limit: float = TIME_LIMIT,
 ) -> Iterator[tuple[Progress, str]]:
     """After every save, what has become of the progress, and in a line what was done for it."""
     directory = progress.directory.resolve()
@@ -38,10 +47,10 @@ def keep_checking(
         now = files_behind(directory, targets)
         touched = {target for target in targets if changed & (before[target] | now[target])}
         before = now
-        fresh = check_own(directory, [case for case in cases if case.scratch in touched], dtypes, seeds)
+        again = [case for case in cases if case.scratch in touched]
+        fresh = check_own(directory, again, dtypes, seeds, time_limit=time_limit)
         kept = [outcome for target in progress.targets if target.path not in touched for outcome in target.outcomes]
-        again = [outcome for target in fresh.targets for outcome in target.outcomes]
-        progress = Progress(progress.directory, kept + again)
-        names = ", ".join(sorted(str(file.relative_to(directory)) for file in changed))
+        progress = Progress(progress.directory, kept + [outcome for target in fresh.targets for outcome in target.outcomes])
+        names = ", ".join(sorted(printable(str(file.relative_to(directory))) for file in changed))
         what = ", ".join(target.name for target in fresh.targets) or "nothing, since no target uses it"
         yield progress, f"{names} saved; checked again in {time.perf_counter() - start:.1f} s: {what}"

@@ -38,6 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--parity-device", default="cpu", metavar="NAME", help="where the twins are judged: cpu (default), cuda, mps")
     group.addoption("--parity-seeds", type=int, default=1, metavar="N", help="seeds for every case (default 1)")
     group.addoption("--parity-scratch", type=Path, metavar="DIR", help="judge your own package, as `parity new DIR` writes one")
+    group.addoption(
+        "--parity-time-limit", type=float, metavar="SECONDS", help="CPU time for one comparison of your own package (default 10)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
         try:
             from parity import worker
 
-            config.stash[worker_key] = worker.Worker(directory)
+            limit = config.getoption("--parity-time-limit")
+            config.stash[worker_key] = worker.Worker(directory, worker.TIME_LIMIT if limit is None else limit)
         except (ValueError, ImportError) as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[outcomes_key] = []

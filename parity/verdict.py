@@ -6,10 +6,11 @@ import os
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from parity.foreign import message_of
 from parity.tolerance import Calibration, deviation
 from parity.twins import ContractError, Run, Tensors
 
@@ -65,12 +66,23 @@ class Verdict:
     def ok(self) -> bool:
         return self.verdict == "ok"
 
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """Return the verdict that `as_json` made plain data of; TypeError where a field is missing or unknown."""
+        parts = {"findings": Finding, "culprits": Culprit}
+        lists = {name: [kind(**_with_infinity(part)) for part in plain[name]] for name, kind in parts.items()}
+        return cls(**_with_infinity(plain) | lists)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data; an infinite ratio is null, as JSON has no number for it."""
         plain = asdict(self)
         for part in (plain, *plain["findings"], *plain["culprits"]):
             part.update({key: None for key, value in part.items() if isinstance(value, float) and not np.isfinite(value)})
         return plain
+
+
+def _with_infinity(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: float("inf") if value is None else value for key, value in plain.items()}
 
 
 def compare(run: Run, calibration: Calibration, dtype: str) -> tuple[list[Finding], float]:
@@ -120,11 +132,12 @@ def _compare_tensor(name: str, tensors: Tensors, calibration: Calibration, dtype
     return Finding(name, f"{name} is off by {error:.2g}, {ratio:.2g} x its tolerance of {tolerance:.2g}", ratio), ratio
 
 
-def describe(error: Exception) -> str:
-    """An exception in one line, with the place that raised it: the last that is neither in a library nor in the harness."""
+def describe(error: BaseException) -> str:
+    """Return an exception in one line, with the place that raised it: the last that is neither in a library nor in the harness."""
     if isinstance(error, ContractError):
-        return str(error)
+        return message_of(error)
     elsewhere = f"{Path(__file__).parent}{os.sep}", "site-packages"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not any(part in f.filename for part in elsewhere)]
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    ours = [(code, line) for code, line in frames if not any(part in code.co_filename for part in elsewhere)]
+    place = f"({Path(ours[-1][0].co_filename).name}:{ours[-1][1]}, in {ours[-1][0].co_name})" if ours else ""
+    return f"{type(error).__name__}: {message_of(error)} {place}".rstrip()

@@ -42,7 +42,7 @@ def _stamps(directory: Path) -> Stamps:
     for file in directory.rglob("*.py"):
         try:
             status = file.stat()
-        except FileNotFoundError:  # gone since it was listed
+        except OSError:  # gone since it was listed, or a link to itself
             continue
         stamps[file] = status.st_mtime_ns, status.st_size
     return stamps

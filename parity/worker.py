@@ -1,34 +1,20 @@
-"""A process that judges the package under test, which may print, exit, crash or never return without harm to the rest."""
+"""Judges the package under test in other processes, which may print, exit, crash or never return without harm to the rest."""
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
-import io
-import multiprocessing
-import re
-import signal
-import sys
-import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from parity.case import ParityCase
 from parity.cases import CASES
-from parity.check import check
-from parity.subject import mount
+from parity.definitions import Definitions, Place
+from parity.process import EndedError, JudgingProcess
 from parity.verdict import Verdict
 
-TIME_LIMIT = 10.0  # seconds for a comparison, which takes a small part of one
-Task = tuple[str, str, int, bool]  # the case's name, the dtype, the seed, whether to look for the cause
-
-_context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # a fork has torch imported already
+TIME_LIMIT = 10.0  # seconds of CPU time for a comparison, which takes a small part of one
 
 
 @dataclass
@@ -53,33 +39,52 @@ class Outcome:
 class Worker:
     """Judges cases on the package in a directory, in a process that is started anew after each crash.
 
-    A process starts with its own copy of the package, so that a new Worker sees what has been saved since.
+    A process starts with its own copy of the package, so that a new Worker sees what has been saved since. What has cost
+    its whole time once does not cost it again: a file whose import ended a process is refused by the next, and a target
+    that uses a function that did not end is not tried.
     """
 
     def __init__(self, directory: Path, time_limit: float = TIME_LIMIT):
-        if not directory.is_dir():
-            raise ValueError(f"{directory}: there is no such directory; `parity new {directory}` writes a package to start from")
-        if not any(any(directory.glob(pattern)) for pattern in ("ops*", "layers*", "models*")):
-            raise ValueError(f"{directory}: expected a package with ops, layers or models; `parity new DIR` writes one")
+        if not 0 < time_limit < float("inf"):
+            raise ValueError(f"the time limit is {time_limit:g} s, expected a number above 0")
+        try:
+            if not directory.is_dir():
+                raise ValueError(
+                    f"{directory}: there is no such directory; `parity new {directory}` writes a package to start from"
+                )
+            if not any(any(directory.glob(pattern)) for pattern in ("ops*", "layers*", "models*")):
+                raise ValueError(f"{directory}: expected a package with ops, layers or models; `parity new DIR` writes one")
+        except OSError as error:
+            raise ValueError(f"{directory} cannot be read: {error.strerror}") from None
         self.directory, self.time_limit = directory, time_limit
-        self.crashed: dict[str, str] = {}  # targets that have ended a process, and how
-        self._process: BaseProcess | None = None
-        self._last_words = tempfile.NamedTemporaryFile(prefix="parity-")  # noqa: SIM115  closed in close()
+        self.crashed: dict[str, str] = {}  # targets that have ended a process or would take all its time, and the message
+        self.refused: dict[str, str] = {}  # files whose import has ended a process, and the message
+        self._endless: dict[Place, str] = {}  # definitions that did not end, and why another that uses them is not tried
+        self._definitions = Definitions(directory.resolve())
+        self._process: JudgingProcess | None = None
+        self._busy_since = ""  # the target since which a thread goes on computing
 
     def judge(self, case: ParityCase, dtype: str, seed: int, why: bool = True) -> Outcome:
         """Judge one case of the tables; of a target that has crashed once, say so again without another try."""
-        if case.scratch not in self.crashed:
+        target, printed = case.scratch, ""
+        if self._busy_since not in ("", target):
+            self.close()
+        if target not in self.crashed and (reason := self._not_to_be_tried(target)):
+            self.crashed[target] = reason
+        while target not in self.crashed:
             if self._process is None:
-                self._start()
+                self._process = JudgingProcess(self.directory, self.time_limit, self.refused)
             try:
-                task: Task = case.name, dtype, seed, why
-                self._pipe.send(task)
-                outcome: Outcome = self._pipe.recv()
-                return outcome
-            except (EOFError, ConnectionError):
-                self.crashed[case.scratch] = self._post_mortem()
-        verdict = Verdict(case.name, case.family, dtype, "cpu", seed, verdict="error", message=self.crashed[case.scratch])
-        return Outcome(case.scratch, verdict)
+                answer = self._process.ask(case.name, dtype, seed, why)
+            except EndedError as ended:
+                self.close()
+                self._note(target, ended)
+                printed = ended.printed
+            else:
+                self._busy_since = target if answer.busy else ""
+                return Outcome(target, answer.verdict, answer.printed)
+        verdict = Verdict(case.name, case.family, dtype, "cpu", seed, verdict="error", message=self.crashed[target])
+        return Outcome(target, verdict, printed)
 
     def judge_all(self, cases: Iterable[ParityCase], dtypes: Sequence[str], seeds: Sequence[int]) -> Iterator[Outcome]:
         """Judge cases one after the other: look for the cause of a target's first failure, and stop at a crash of its."""
@@ -96,11 +101,8 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
-            self._pipe.close()
-        self._last_words.close()
+            self._process.end()
+        self._process, self._busy_since = None, ""
 
     def __enter__(self) -> Self:
         return self
@@ -108,59 +110,27 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _start(self) -> None:
-        self._pipe, theirs = _context.Pipe()
-        self._process = _context.Process(
-            target=_serve, args=(theirs, self.directory, self.time_limit, self._last_words.name), daemon=True
-        )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-            self._process.start()
-        theirs.close()
+    def _note(self, target: str, ended: EndedError) -> None:
+        """Keep what ended a process from ending the next ones."""
+        if ended.importing and ended.importing not in self.refused:
+            self.refused[ended.importing] = f"it {ended.what}"
+            return
+        self.crashed[target] = f"it {ended.what}"
+        if not ended.timed_out:
+            return
+        name = target.split(".")[-1]
+        if own := self._definitions.find(target):
+            self._endless[own] = f"not tried: it uses {name}, which {ended.what}"
+        if ended.place:  # a function that is a target itself may be right, and called without end
+            file, line = ended.place
+            helper = self._definitions.enclosing(file, line)
+            if (file, helper) != own and not self._is_a_target((file, helper)):
+                self._endless[file, helper] = f"not tried: it uses {helper}, in which {name} {ended.what}"
 
-    def _post_mortem(self) -> str:
-        """What ended the process."""
-        assert self._process is not None
-        self._pipe.close()
-        self._process.join()
-        status, self._process = self._process.exitcode, None
-        words = Path(self._last_words.name).read_text()
-        if not words.startswith("Timeout"):
-            return f"it ended the whole process, with exit status {status}"
-        root = re.escape(f"{self.directory.resolve()}/")
-        frame = re.search(rf'File "{root}(.*)", line (\d+) in (.*)', words)
-        place = f" ({Path(frame[1]).name}:{frame[2]}, in {frame[3]})" if frame else ""
-        return f"it did not end within {self.time_limit:g} s{place}"
+    def _not_to_be_tried(self, target: str) -> str:
+        """Return why a target would not end, as far as that is known; "" where it may be tried."""
+        used = self._definitions.used_by(target) if self._endless else set()
+        return next((reason for place, reason in self._endless.items() if place in used), "")
 
-
-def _serve(pipe: Connection, directory: Path, time_limit: float, last_words: str) -> None:
-    """Answer each task with its outcome, for as long as anyone asks."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
-    warnings.simplefilter("default")  # whatever filters a fork has inherited
-    package = mount(directory)
-    cases = {case.name: case for case in CASES}
-    with Path(last_words).open("w") as file, contextlib.suppress(EOFError):
-        while True:
-            name, dtype, seed, why = pipe.recv()
-            faulthandler.dump_traceback_later(time_limit, exit=True, file=file)
-            outcome = _judge(cases[name], dtype, seed, package, why)
-            faulthandler.cancel_dump_traceback_later()
-            pipe.send(outcome)
-
-
-class _Printed(io.StringIO):
-    """The beginning of what is printed."""
-
-    def write(self, text: str) -> int:
-        return super().write(text) if self.tell() < 10_000 else 0
-
-
-def _judge(case: ParityCase, dtype: str, seed: int, package: str, why: bool) -> Outcome:
-    printed = _Printed()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        try:
-            verdict = check(case, dtype, "cpu", seed, package, why)
-        except SystemExit as error:
-            message = f"it called sys.exit({error.code if error.code is not None else ''})"
-            verdict = Verdict(case.name, case.family, dtype, "cpu", seed, verdict="error", message=message)
-    return Outcome(case.scratch, verdict, printed.getvalue())
+    def _is_a_target(self, place: Place) -> bool:
+        return any(self._definitions.find(path) == place for path in {case.scratch for case in CASES})

@@ -166,6 +166,21 @@ def test_nothing_is_overwritten(tmp_path, capsys):
     assert main(["new", str(tmp_path / "empty")]) == 0
 
 
+@pytest.mark.parametrize("name", ['a"""b', "a\\N{b", "a\x1b[31mb", "a\udcffb", "{b}", "木"])
+def test_any_name_of_a_directory_will_do(tmp_path, name, capsys):
+    assert main(["new", str(tmp_path / name)]) == 0
+    assert capsys.readouterr().out.isascii() or name == "木"
+    ast.parse((tmp_path / name / "__init__.py").read_bytes())
+    assert main(["check", "tanh", "--scratch", str(tmp_path / name), "--dtype", "float64"]) == 0
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    assert main(["new", str(tmp_path / ("a" * 300))]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written: File name too long" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_learning_order_puts_parts_before_what_is_made_of_them():
     order = curriculum()
     assert sorted(order) == sorted(TARGETS)
@@ -184,10 +199,15 @@ def test_scratch_itself_is_verified_as_someones_own(capsys):
     assert {"verdict", "headroom", "printed"} <= printed["cases"][0].keys()
 
 
-def test_what_is_imported_from_scratch_is_not_ones_own(mine):
+def test_what_is_imported_from_scratch_is_not_ones_own(mine, capsys):
     (mine / "ops" / "activation.py").write_text("from scratch.ops.activation import relu, tanh\n")
-    assert states(judged(mine, "ops.relu")) == {"ops.relu": "missing"}
-    assert "no implementation of its own" in judged(mine, "ops.relu").targets[0].outcomes[0].verdict.findings[0].message
+    assert main(["check", "relu", "--scratch", str(mine), "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert "ops.relu" in printed["progress"]["wrong"]
+    messages = {case["message"] for case in printed["cases"] if case["name"] == "relu"}
+    assert messages == {
+        "ops/activation.py imports from scratch, so scratch itself would be verified; write it anew, or make the import relative"
+    }
 
 
 def test_a_subset_is_verified_and_the_rest_named(mine):
@@ -318,8 +338,8 @@ def test_what_never_returns_is_named_with_the_place_and_not_tried_again(mine):
     with Worker(mine, time_limit=0.3) as worker:
         outcomes = list(worker.judge_all(softmax, ("float64", "float32"), (0,)))
     assert len(outcomes) == 1
-    assert outcomes[0].verdict.message.startswith("it did not end within 0.3 s (softmax.py:")
-    assert outcomes[0].verdict.message.endswith("in softmax)")
+    assert outcomes[0].verdict.message.startswith("it did not end within 0.3 s of CPU time (softmax.py:")
+    assert outcomes[0].verdict.message.endswith("in softmax); --time-limit allows more")
     with Worker(mine) as worker:
         assert worker.judge(tanh[0], "float64", 0).verdict.ok
 
