@@ -7,13 +7,16 @@ ARGS ?=
 READY := $(VENV)/.scratch-parity
 READY_DEV := $(VENV)/.scratch-parity-dev
 
-.PHONY: check test bench calibrate mutants lint format
+.PHONY: check test kernels bench calibrate mutants lint format
 
 check: $(READY)  ## verify every twin and print the table
 	$(VENV)/bin/parity check $(PATTERN) $(ARGS)
 
 test: $(READY)  ## run the whole test suite, on all cores
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
+kernels: $(READY)  ## the test suite under several BLAS kernels and thread counts, an hour or more
+	$(VENV)/bin/python -m parity_tests.kernels $(ARGS)
 
 bench: $(READY)  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
 	$(VENV)/bin/python -m pytest benchmarks $(ARGS)

@@ -276,7 +276,9 @@ def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
             with suppress(ValueError):
                 array = value.reshape(-1, *[1] * (len(shape) - 2)) if channels else value
                 arrays[key] = np.broadcast_to(array, shape).astype(np.float64)
-    return {key: array for key, array in arrays.items() if np.isfinite(array).all() and (np.abs(array) > _zero(evidence, key)).any()}
+    return {
+        key: array for key, array in arrays.items() if np.isfinite(array).all() and (np.abs(array) > _zero(evidence, key)).any()
+    }
 
 
 def _outputs(evidence: Evidence) -> dict[str, Array]:

@@ -60,6 +60,7 @@ class Verdict:
     culprits: list[Culprit] = field(default_factory=list)
     inherited: int = 0  # modules that differ only because of a culprit
     message: str = ""
+    note: str = ""  # on what an "ok" rests, where that is more than the tolerances
 
     @property
     def ok(self) -> bool:
