@@ -85,8 +85,9 @@ def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Ite
     if array.shape != truth.shape or not _is_something(evidence, name, truth):
         return
     error = deviation(array.astype(np.float64), truth)
-    rounded = array.astype(np.float16).astype(array.dtype)
-    if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and np.array_equal(rounded, array):
+    rounded = array.astype(np.float16).astype(np.float64)
+    is_rounded = deviation(array, rounded) <= evidence.calibration.tolerance(name, "float64")
+    if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and is_rounded:
         yield f"holds numbers of float16 precision in {evidence.dtype}", truth
     if evidence.dtype == "float64" and all(_right_to_float32(evidence, finding.tensor) for finding in evidence.findings):
         yield "is right to the precision of float32 only", truth

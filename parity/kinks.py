@@ -31,7 +31,7 @@ MOST_TRIED = 32  # numbers that are moved, the nearest first: each costs a run o
 
 @dataclass(frozen=True)
 class Kink:
-    """One number that is within a rounding of a tie: an element of the first operand of a call of an op."""
+    """One number that is within a rounding of a tie: an element of an operand of an op."""
 
     call: int
     op: str
@@ -107,13 +107,16 @@ class _Ties(TorchDispatchMode):
         op = function.__name__.split(".")[0].removesuffix("_").removesuffix("_with_indices")
         if op in DISTANCES and torch.is_grad_enabled() and args[0].is_floating_point():
             for distance in DISTANCES[op](*args, **kwargs or {}):
-                self._meet(op, args[0].expand_as(distance), distance)
+                if distance.shape == args[0].shape:
+                    self._meet(op, args[0], distance)
+                elif distance.shape == args[1].shape:
+                    self._meet(op, args[1], -distance)
                 self.calls += 1
         return function(*args, **kwargs or {})
 
     def _meet(self, op: str, x: Tensor, distance: Tensor) -> None:
-        """Note the near ties of one operand, and move those of its numbers that are to be moved."""
-        size = float(x.abs().nan_to_num(0, 0, 0).max()) if x.numel() else 0.0
+        """Note the near ties of an operand, and move those of its numbers that are to be moved."""
+        size = max(float(each.abs().nan_to_num(0, 0, 0).max()) if each.numel() else 0.0 for each in (x, x - distance))
         near = (distance != 0) & (distance.abs() < self.near * size)
         for index in near.nonzero():
             place = tuple(index.tolist())

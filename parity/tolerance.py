@@ -7,7 +7,8 @@
 A tensor of dtype dt agrees where max|T - ref64| <= K * unit(T) * eps(dt) / eps32, with K = 64.
 
 A tensor that is zero but for rounding has no numbers that give it a scale. Where no run of the reference gives it a unit
-either, the largest number of its pass stands in for max|ref64|: the last digits of zero depend on the order of a sum.
+either, the largest number that its pass is given or computes stands in for max|ref64|: what a sum leaves of zero depends
+on its order.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Calibration:
 
     def ill_conditioned(self) -> dict[str, float]:
         """Tensors that a rounding of the inputs changes so much that agreement would mean nothing: name to relative change."""
-        scale = max((largest(self.truth[name]) for name in self.unit), default=0.0)
+        scale = max(map(self.scale, self.unit), default=0.0)
         return {name: unit / scale for name, unit in self.unit.items() if unit > ILL_CONDITIONED * scale}
 
 
@@ -85,11 +86,11 @@ def _scale_of_zeros(truth: Tensors, unit: Mapping[str, float], problem: Problem)
 
 
 def _scale_of_pass(backward: bool, truth: Tensors, unit: Mapping[str, float], problem: Problem) -> float:
-    """Return the largest number of a pass; where all of them are zero, the largest that the pass is given."""
-    found = max((largest(truth[name]) for name in unit if _in_backward(name) == backward), default=0.0)
+    """Return the largest number that a pass is given or computes."""
     given = problem.cotangents if backward else (*problem.inputs.values(), *problem.state.values())
     arrays = [leaf for _, leaf in tree.leaves("", given) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"]
-    return found or max(map(largest, arrays), default=0.0)
+    arrays += [truth[name] for name in unit if _in_backward(name) == backward]
+    return max(map(largest, arrays), default=0.0)
 
 
 def _in_backward(name: str) -> bool:
