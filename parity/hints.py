@@ -119,7 +119,10 @@ def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
 
 
 def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
-    """One factor for all numbers, called by what it equals in this case, or a known array as a factor."""
+    """One factor for all numbers, called by what it equals in this case, or a known array as a factor.
+
+    Where the truth is zero, a known array of zeros would put anything right.
+    """
     if not _is_something(evidence, name, truth):
         return
     scale = float(np.vdot(array, array))
@@ -263,10 +266,7 @@ def _options(subject: Any) -> dict[str, float]:
 
 
 def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
-    """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs.
-
-    Zeros are left out: times them, or with them added, anything is what it was or zero.
-    """
+    """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs."""
     problem = evidence.problem
     found: dict[str, Any] = dict(leaf for key, value in problem.inputs.items() for leaf in tree.leaves(key, value))
     found |= dict(problem.state) | _upstream(evidence) | _outputs(evidence)
@@ -277,9 +277,7 @@ def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
             with suppress(ValueError):
                 array = value.reshape(-1, *[1] * (len(shape) - 2)) if channels else value
                 arrays[key] = np.broadcast_to(array, shape).astype(np.float64)
-    return {
-        key: array for key, array in arrays.items() if np.isfinite(array).all() and (np.abs(array) > _zero(evidence, key)).any()
-    }
+    return {key: array for key, array in arrays.items() if np.isfinite(array).all()}
 
 
 def _outputs(evidence: Evidence) -> dict[str, Array]:
@@ -288,7 +286,7 @@ def _outputs(evidence: Evidence) -> dict[str, Array]:
 
 
 def _zero(evidence: Evidence, key: str) -> float:
-    """Return up to what magnitude a known number is zero: exactly where it is given, by rounding where it is computed."""
+    """Return up to what magnitude a known number counts as zero: a number that is computed may be off by a rounding."""
     return evidence.calibration.tolerance(key, "float64") if key in evidence.calibration.unit else 0.0
 
 
