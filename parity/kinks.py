@@ -41,7 +41,7 @@ class Kink:
     roundings: float  # the distance in roundings of the largest number
 
     def __str__(self) -> str:
-        return f"{self.op}{f' in {self.path}' if self.path else ''}, {abs(self.distance):.1e} from a tie"
+        return f"{self.op}{f' in {self.path}' if self.path else ''} ({abs(self.distance):.1e} apart)"
 
 
 def explained_by_kinks(run: Run, standard: Standard, dtype: str, findings: Sequence[Finding]) -> tuple[str, float] | None:
@@ -65,8 +65,9 @@ def _explained(run: Run, standard: Standard, dtype: str) -> tuple[str, float] | 
             moved, least = [*moved, kink], error
             findings, headroom = compare(run, calibration, dtype)
             if not findings:
-                places = "; ".join(map(str, moved))
-                return f"agrees once what a rounding of {dtype} decides is decided otherwise: {places}", headroom
+                ties = "a tie" if len(moved) == 1 else f"{len(moved)} ties"
+                places = ", ".join(map(str, moved))
+                return f"agrees with the other choice at {ties} that {dtype} rounding decides: {places}", headroom
     return None
 
 

@@ -71,19 +71,19 @@ def test_a_relu_that_rounding_decides_otherwise_agrees_with_a_note():
     verdict = judged(off(relu), torch.relu, near_zero())
     assert (verdict.verdict, verdict.findings, verdict.culprits) == ("ok", [], [])
     assert verdict.headroom < 1
-    assert verdict.note == "agrees once what a rounding of float32 decides is decided otherwise: relu, 5.0e-08 from a tie"
+    assert verdict.note == "agrees with the other choice at a tie that float32 rounding decides: relu (5.0e-08 apart)"
 
 
 def test_a_maximum_that_rounding_decides_otherwise_agrees_with_a_note():
     verdict = judged(less_of_the_second, torch_pool, near_maxima())
     assert verdict.ok
-    assert "max_pool2d, 5.0e-08 from a tie" in verdict.note
+    assert verdict.note.endswith("decides: max_pool2d (5.0e-08 apart)")
 
 
 def test_several_ties_are_decided_one_after_the_other():
     verdict = judged(off(relu), torch.relu, near_zero(3))
     assert verdict.ok
-    assert verdict.note.count("from a tie") == 3
+    assert "other choice at 3 ties" in verdict.note
 
 
 def test_the_place_is_named():
@@ -96,7 +96,7 @@ def test_the_place_is_named():
     ours = Sequential(MaxPool2d(2), Off())
     verdict = judged(ours, theirs, x)
     assert verdict.ok
-    assert "relu in 1, 5.0e-08 from a tie" in verdict.note
+    assert verdict.note.endswith("decides: relu in 1 (5.0e-08 apart)")
     assert judged(Sequential(MaxPool2d(2), ReLU()), theirs, x).note == ""
 
 
@@ -207,7 +207,7 @@ def test_the_note_is_in_every_report():
     assert json.loads(as_json([verdict], {}))["cases"][0]["note"] == verdict.note
     assert summary([verdict]).endswith("; 1 with a note")
     plain = replace(verdict, note="", headroom=0.9)
-    assert worst_of([plain, replace(verdict, seed=3)]).note.startswith("on seed 3, agrees once")
+    assert worst_of([plain, replace(verdict, seed=3)]).note.startswith("on seed 3, agrees with the other choice")
     assert not summary([replace(verdict, note="")]).endswith("note")
 
 
