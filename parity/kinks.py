@@ -102,6 +102,7 @@ class _Ties(TorchDispatchMode):
         super().__init__()
         self.moved, self.trace, self.near = moved, trace, NEAR_ROUNDINGS * eps
         self.found: list[Kink] = []
+        self.before: list[tuple[Tensor, Any, Tensor]] = []
         self.calls = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -118,14 +119,23 @@ class _Ties(TorchDispatchMode):
     def _meet(self, op: str, x: Tensor, distance: Tensor) -> None:
         """Note the near ties of an operand, and move those of its numbers that are to be moved."""
         size = max(float(each.abs().nan_to_num(0, 0, 0).max()) if each.numel() else 0.0 for each in (x, x - distance))
-        near = (distance != 0) & (distance.abs() < self.near * size)
-        for index in near.nonzero():
-            place = tuple(index.tolist())
-            gap, element = float(distance[place]), int(np.ravel_multi_index(place, tuple(x.shape))) if place else 0
-            self.found.append(Kink(self.calls, op, self.trace.path, element, gap, abs(gap) / size))
+        far = (distance == 0) | ~(distance.abs() < self.near * size)
+        nearest = distance.abs().masked_fill(far, torch.inf).flatten().topk(min(MOST_TRIED, distance.numel()), largest=False)
+        for gap, element in zip(nearest.values.tolist(), nearest.indices.tolist(), strict=True):
+            if gap < np.inf:
+                signed = float(distance.flatten()[element])
+                self.found.append(Kink(self.calls, op, self.trace.path, element, signed, gap / size))
         for kink in self.moved:
             if kink.call == self.calls:
-                x[np.unravel_index(kink.element, tuple(x.shape))] -= 2 * kink.distance
+                place = np.unravel_index(kink.element, tuple(x.shape))
+                self.before.append((x, place, x[place].clone()))
+                x[place] -= 2 * kink.distance
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        with torch.no_grad():
+            for x, place, number in self.before:  # a constant of the reference goes on to its next run
+                x[place] = number
 
 
 def _from(x: Tensor, tie: Any = 0.0, *rest: Any, **options: Any) -> list[Tensor]:

@@ -194,6 +194,16 @@ def test_every_op_with_a_kink_is_seen_and_can_be_decided_otherwise(decide):
     assert np.argwhere(np.any(moved, axis=0)).tolist() == [[2, 0]]
 
 
+def test_a_constant_of_the_reference_is_itself_again_afterwards():
+    constant = torch.from_numpy(near_zero())
+    decide = lambda x: x * (constant > 0)  # noqa: E731
+    standard = Standard(lambda: decide, pose(lambda: decide, {"x": Draw(3).normal(5, 7)}, {}, (), 0))
+    (tie,) = near_ties(standard, "float32")
+    moved = kinks._run([tie], standard, "float32")[0]["y"]
+    assert np.argwhere(moved != standard.calibration.truth["y"]).tolist() == [[2, 0]]
+    assert np.array_equal(constant, near_zero())
+
+
 def test_nothing_is_near_a_tie_where_all_are_exact():
     x = Draw(0).grid(3, 5, 9, 11)
     for theirs in (torch.relu, torch.abs, partial(F.max_pool2d, kernel_size=3, stride=2, padding=1, dilation=1)):
