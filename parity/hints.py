@@ -138,7 +138,7 @@ def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Itera
             yield f"lacks the factor {text}", array * known
             if np.abs(known).min() > BY_NATURE_ZERO * largest(known):
                 yield f"has the factor {text} too many", array / known
-    if _evident(evidence, name, array, truth).sum() >= FEWEST:
+    if _evident(evidence, name, array, truth).sum() >= FEWEST and math.isfinite(factor):
         yield f"needs the factor {factor:.6g}", array * factor
 
 
