@@ -27,7 +27,7 @@ THREADS = (1, 2, 4)  # the first for every kernel, all of them for the native on
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # The reference has kernels of its own. Beside an old one of NumPy they are those of an old processor.
 TORCH_OF_OLD = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
-SAID_BY_NO_PROCESS = "cannot run here"
+CANNOT_RUN = "cannot run here"
 PROBE = """
 import numpy, scipy.linalg
 from threadpoolctl import threadpool_info
@@ -44,7 +44,7 @@ class Result:
 
     kernel: str
     threads: int
-    in_force: str = SAID_BY_NO_PROCESS
+    in_force: str = CANNOT_RUN
     passed: int = 0
     skipped: int = 0
     failed: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Result:
     @property
     def can_run(self) -> bool:
         """Whether this processor has the instructions of the kernel."""
-        return self.in_force != SAID_BY_NO_PROCESS
+        return self.in_force != CANNOT_RUN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
