@@ -14,6 +14,7 @@ def tests(tmp_path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_each_kernel_has_a_process_and_a_failure_under_one_fails_all(tests, capfd):
     assert kernels.main(["--kernels", "Nehalem,Haswell", *ONE, tests]) == 1
     out = capfd.readouterr().out
