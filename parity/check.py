@@ -12,6 +12,7 @@ from parity.device import reproducible
 from parity.explain import explain
 from parity.foreign import message_of
 from parity.inputs import Draw
+from parity.kinks import explained_by_kinks
 from parity.locate import Evidence, can_be_located, examine, locate, source_of
 from parity.standard import Standard
 from parity.subject import SubjectError, find
@@ -74,6 +75,8 @@ def judge(verdict: Verdict, build_scratch: Build, standard: Standard, why: bool 
         on_cpu = device == "cpu"
         run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(standard.build, problem, dtype, device)
         verdict.findings, verdict.headroom = compare(run, calibration, dtype)
+        if verdict.findings and (explained := explained_by_kinks(run, standard, dtype, verdict.findings)):
+            verdict.findings, (verdict.note, verdict.headroom) = [], explained
         verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
     except NotImplementedError as error:

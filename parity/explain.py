@@ -12,7 +12,7 @@ from contextlib import suppress
 from parity.hints import MARGIN, hint, matches
 from parity.locate import Evidence
 from parity.mistaken import known_mistakes
-from parity.tolerance import deviation, largest
+from parity.tolerance import deviation
 from parity.twins import Tensors, run_scratch
 
 ALTERNATIVES = 3  # causes that this case cannot tell apart and that are all given
@@ -36,7 +36,7 @@ def _is_inaccuracy(evidence: Evidence) -> bool:
     with suppress(Exception):
         exact = run_scratch(lambda: evidence.subject, evidence.problem, "float64").tensors
         return exact.keys() == truth.keys() and all(
-            deviation(exact[key], truth[key]) <= 1e-6 * largest(truth[key]) for key in truth
+            deviation(exact[key], truth[key]) <= 1e-6 * evidence.calibration.scale(key) for key in truth
         )
     return False
 

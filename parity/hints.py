@@ -17,7 +17,7 @@ import numpy as np
 
 from parity import tree
 from parity.locate import Evidence
-from parity.tolerance import deviation, largest
+from parity.tolerance import BY_NATURE_ZERO, deviation, largest
 from scratch.module import Array
 
 Repair = tuple[str, Array]
@@ -39,7 +39,7 @@ def hint(evidence: Evidence, name: str) -> str:
     array, truth = evidence.tensors[name], evidence.calibration.truth[name]
     if array.dtype.kind != "f" or not np.isfinite(truth).all():
         return ""
-    if array.shape == truth.shape and not array.any() and truth.any():
+    if matches(evidence, name, array, np.zeros_like(truth)) and _is_something(evidence, name, truth):
         return "is zero everywhere"
     if array.shape == truth.shape and not np.isfinite(array).all():
         return f"is NaN or infinite in {int((~np.isfinite(array)).sum())} of {array.size} values"
@@ -75,18 +75,19 @@ def matches(evidence: Evidence, name: str, array: Array, target: Array, slack: f
         return False
     if name not in evidence.calibration.unit:
         return bool(np.array_equal(array, target))
-    scale, expected = largest(target), largest(evidence.calibration.truth[name])
+    scale, expected = largest(target), evidence.calibration.scale(name)
     tolerance = slack * evidence.calibration.tolerance(name, evidence.dtype) * max(1.0, scale / expected if expected else 1.0)
     return deviation(array.astype(np.float64), target.astype(np.float64)) <= tolerance
 
 
 def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
     """Numbers that have passed through a dtype of fewer digits."""
-    if array.shape != truth.shape or not truth.any():
+    if array.shape != truth.shape or not _is_something(evidence, name, truth):
         return
     error = deviation(array.astype(np.float64), truth)
-    rounded = array.astype(np.float16).astype(array.dtype)
-    if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and np.array_equal(rounded, array):
+    rounded = array.astype(np.float16).astype(np.float64)
+    is_rounded = deviation(array, rounded) <= evidence.calibration.tolerance(name, "float64")
+    if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and is_rounded:
         yield f"holds numbers of float16 precision in {evidence.dtype}", truth
     if evidence.dtype == "float64" and all(_right_to_float32(evidence, finding.tensor) for finding in evidence.findings):
         yield "is right to the precision of float32 only", truth
@@ -118,7 +119,12 @@ def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
 
 
 def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
-    """One factor for all numbers, called by what it equals in this case, or a known array as a factor."""
+    """One factor for all numbers, called by what it equals in this case, or a known array as a factor.
+
+    Where the truth is zero, a known array of zeros would put anything right.
+    """
+    if not _is_something(evidence, name, truth):
+        return
     scale = float(np.vdot(array, array))
     factor = float(np.vdot(array, truth)) / scale if scale else 0.0
     if math.isclose(factor, -1, rel_tol=_close(evidence)):
@@ -130,9 +136,9 @@ def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Itera
             continue
         with np.errstate(all="ignore"):
             yield f"lacks the factor {text}", array * known
-            if known.all():
+            if np.abs(known).min() > BY_NATURE_ZERO * largest(known):
                 yield f"has the factor {text} too many", array / known
-    if _evident(evidence, name, array, truth).sum() >= FEWEST and _is_something(evidence, name, truth):
+    if _evident(evidence, name, array, truth).sum() >= FEWEST and math.isfinite(factor):
         yield f"needs the factor {factor:.6g}", array * factor
 
 
@@ -204,7 +210,7 @@ def _is_something(evidence: Evidence, name: str, truth: Array) -> bool:
 def _swapped(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
     """The right numbers of another tensor."""
     for other, value in evidence.calibration.truth.items():
-        if other in evidence.calibration.unit and value.any() and matches(evidence, other, array, value):
+        if other in evidence.calibration.unit and _is_something(evidence, other, value) and matches(evidence, other, array, value):
             yield f"is what {other} should be", truth
 
 
@@ -263,8 +269,7 @@ def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
     """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs."""
     problem = evidence.problem
     found: dict[str, Any] = dict(leaf for key, value in problem.inputs.items() for leaf in tree.leaves(key, value))
-    found |= dict(problem.state) | _upstream(evidence)
-    found |= {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
+    found |= dict(problem.state) | _upstream(evidence) | _outputs(evidence)
     arrays = {}
     for key, value in found.items():
         if isinstance(value, np.ndarray) and value.dtype.kind in "fb":
@@ -273,6 +278,16 @@ def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
                 array = value.reshape(-1, *[1] * (len(shape) - 2)) if channels else value
                 arrays[key] = np.broadcast_to(array, shape).astype(np.float64)
     return {key: array for key, array in arrays.items() if np.isfinite(array).all()}
+
+
+def _outputs(evidence: Evidence) -> dict[str, Array]:
+    """Return the outputs of the reference by name."""
+    return {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
+
+
+def _zero(evidence: Evidence, key: str) -> float:
+    """Return up to what magnitude a known number counts as zero: a number that is computed may be off by a rounding."""
+    return evidence.calibration.tolerance(key, "float64") if key in evidence.calibration.unit else 0.0
 
 
 def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
@@ -300,8 +315,7 @@ def _places(evidence: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, A
     inputs = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in tree.leaves(key, value))
     options = evidence.subject.keywords if isinstance(evidence.subject, partial) else getattr(evidence.subject, "__dict__", {})
     marks: list[tuple[str, Array]] = []
-    outputs = {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
-    for key, value in (inputs | outputs).items():
+    for key, value in (inputs | _outputs(evidence)).items():
         if not isinstance(value, np.ndarray) or not value.ndim:
             continue
         if value.dtype.kind == "b":
@@ -309,7 +323,9 @@ def _places(evidence: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, A
         elif value.dtype.kind == "i" and "ignore_index" in options:
             marks.append((f"{key} is ignore_index", value == options["ignore_index"]))
         elif value.dtype.kind == "f":
-            marks += [(f"{key} is 0", value == 0), (f"{key} is negative", value < 0), (f"{key} is positive", value > 0)]
+            zero = _zero(evidence, key)
+            marks += [(f"{key} is 0", np.abs(value) <= zero)]
+            marks += [(f"{key} is negative", value < -zero), (f"{key} is positive", value > zero)]
     for text, mark in marks:
         if mark.shape == shape:
             yield text, mark

@@ -37,6 +37,8 @@ def explain(verdict: Verdict) -> str:
     if verdict.message and not any(verdict.message in culprit.cause for culprit in verdict.culprits):
         label = "note" if verdict.verdict == "mismatch" else verdict.verdict
         lines.append(f"  {label:9} {verdict.message}")
+    if verdict.note:
+        lines.append(f"  note      {verdict.note}")
     return "\n".join(lines)
 
 
@@ -54,11 +56,12 @@ def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
     worst = max(verdicts, key=lambda v: (not v.ok, v.headroom))
     worst.tensors = sum(verdict.tensors for verdict in verdicts)
     worst.headroom = max(verdict.headroom for verdict in verdicts)
+    worst.note = worst.note or next((f"on seed {v.seed}, {v.note}" for v in verdicts if v.note), "")
     return worst
 
 
 def print_table(verdicts: Iterable[Verdict], console: Console) -> None:
-    """A row for each case, a column for each dtype and device, then every failure explained."""
+    """A row for each case, a column for each dtype and device, then every failure explained, and every note."""
     rows: dict[str, dict[str, Verdict]] = {}
     for verdict in verdicts:
         rows.setdefault(verdict.name, {})[f"{verdict.dtype} {verdict.device}"] = verdict
@@ -79,7 +82,7 @@ def print_table(verdicts: Iterable[Verdict], console: Console) -> None:
     console.print(table)
     for row in rows.values():
         for verdict in row.values():
-            if not verdict.ok:
+            if not verdict.ok or verdict.note:
                 console.print(
                     explain(verdict), style=MARKS[verdict.verdict].split()[-1], highlight=False, markup=False, soft_wrap=True
                 )
@@ -100,9 +103,11 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         return f"{len(failed)} of {len(verdicts)} comparisons failed: {kinds}"
     worst = max(verdicts, key=lambda verdict: verdict.headroom)
     cases = len({verdict.name for verdict in verdicts})
+    noted = sum(bool(verdict.note) for verdict in verdicts)
     return (
         f"{cases} {'case' if cases == 1 else 'cases'} verified in {len(verdicts)} comparisons of {tensors} tensors; "
         f"the largest error is {worst.headroom:.2g} of its tolerance ({worst.name}, {worst.dtype}, {worst.device})"
+        + (f"; {noted} with a note" if noted else "")
     )
 
 

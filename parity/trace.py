@@ -65,9 +65,14 @@ class Trace:
     def leave(self) -> None:
         self._stack.pop()
 
+    @property
+    def path(self) -> str:
+        """The path of the module that is running."""
+        return self._stack[-1] if self._stack else self.prefix
+
     def random(self, shape: tuple[int, ...]) -> Array:
         """Uniform numbers in [0, 1), as numpy.random.Generator.random gives them."""
-        path = self._stack[-1] if self._stack else self.prefix
+        path = self.path
         self.draws[path] += 1
         return np.random.default_rng([self.seed, zlib.crc32(path.encode()), self.draws[path]]).random(shape)
 

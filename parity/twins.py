@@ -247,12 +247,14 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         "in place happens to both"
         for name, other in held_twice
     ]
-    if parameters and later and not broken:  # a gradient of zero added to those that are there
+    if parameters and later and not broken:  # a gradient of zero, which leaves those that are there as they are
+        for parameter in parameters.values():
+            parameter.grad = None if parameter.grad is None else np.ones_like(parameter.grad)
         later(*(np.zeros_like(dy) for dy in cotangents))
         broken += [
             f"the backward overwrites the gradient of {name}, expected it to be added"
             for name, parameter in parameters.items()
-            if parameter.grad is not None and not parameter.grad.any() and tensors[f"grad {name}"].any()
+            if parameter.grad is not None and not parameter.grad.any()
         ]
     return Run(tensors | held, trace, broken)
 

@@ -61,6 +61,7 @@ class Verdict:
     culprits: list[Culprit] = field(default_factory=list)
     inherited: int = 0  # modules that differ only because of a culprit
     message: str = ""
+    note: str = ""  # on what an "ok" rests, where that is more than the tolerances
 
     @property
     def ok(self) -> bool:
@@ -95,7 +96,12 @@ def compare(run: Run, calibration: Calibration, dtype: str) -> tuple[list[Findin
         headroom = max(headroom, ratio)
         if finding:
             findings.append(finding)
-    return sorted(findings, key=lambda finding: (-finding.ratio, finding.tensor)), headroom
+    return sorted(findings, key=lambda finding: (-_to_two_digits(finding.ratio), finding.tensor)), headroom
+
+
+def _to_two_digits(ratio: float) -> float:
+    """Return the ratio as it is printed: equal errors of two tensors must not change places with their last digits."""
+    return float(f"{ratio:.2g}")
 
 
 def _different_names(tensors: Tensors, truth: Tensors) -> list[Finding]:

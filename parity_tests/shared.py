@@ -24,3 +24,12 @@ def assert_weights_go(directory, model, package, config):
     for name, array in before.items():
         np.testing.assert_array_equal(array, after[name], name)
     return saved, loaded
+
+
+def assert_found(judgement):
+    """Assert that a planted fault is caught, and its culprit and cause named."""
+    fault = judgement.fault
+    assert judgement.caught, f"{fault.name} is not caught by {judgement.case} on seed {judgement.seed}"
+    assert judgement.exact, f"culprit of {fault.name}:\n{judgement.explanation}"
+    assert judgement.strange == (), f"{fault.name}, expected the cause {fault.cause}:\n{judgement.explanation}"
+    assert judgement.named or fault.cause is None, f"{fault.name}, expected the cause {fault.cause}:\n{judgement.explanation}"

@@ -4,6 +4,7 @@ import pytest
 
 from parity_tests.faults import FAULTS, judge
 from parity_tests.faults.page import PAGE, page
+from parity_tests.shared import assert_found
 
 PLANTINGS = sorted(((case, fault.name, turn, fault) for fault in FAULTS for turn, case in enumerate(fault.cases)))
 SEEDS = {case: 1 + i % 7 for i, case in enumerate(dict.fromkeys(case for case, *_ in PLANTINGS))}
@@ -15,24 +16,16 @@ def plantings(first):
     return pytest.mark.parametrize(("fault", "case"), chosen, ids=[f"{fault.name} in {case}" for fault, case in chosen])
 
 
-def assert_found(fault, case, seed):
-    judgement = judge(fault, case, seed)
-    assert judgement.caught, f"{fault.name} is not caught by {case} on seed {seed}"
-    assert judgement.exact, f"culprit of {fault.name}:\n{judgement.explanation}"
-    assert judgement.strange == (), f"{fault.name}, expected the cause {fault.cause}:\n{judgement.explanation}"
-    assert judgement.named or fault.cause is None, f"{fault.name}, expected the cause {fault.cause}:\n{judgement.explanation}"
-
-
 @plantings(first=True)
 def test_a_fault_is_found_and_named(fault, case):
-    assert_found(fault, case, 0)
+    assert_found(judge(fault, case, 0))
 
 
 @pytest.mark.slow
 @plantings(first=False)
 def test_a_fault_is_found_and_named_in_its_other_cases_and_on_another_seed(fault, case):
     """`python -m parity_tests.faults` tries all of them on eight seeds."""
-    assert_found(fault, case, SEEDS[case])
+    assert_found(judge(fault, case, SEEDS[case]))
 
 
 def test_the_catalogue_is_large_and_most_causes_are_certain():

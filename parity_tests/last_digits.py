@@ -1,0 +1,57 @@
+"""Moves the last digits of what both sides compute, as another BLAS kernel, thread count or version does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from parity import check, explain, locate, mistaken, standard, twins
+from parity.tolerance import largest
+from parity.twins import Run, Tensors
+
+ROUNDINGS = 2  # of the largest number of a row, by which its numbers are moved
+
+
+@contextmanager
+def moved_last_digits(seed: int) -> Iterator[None]:
+    """Inside the block, every run of either side is off by a few roundings; what is exactly zero stays so in the reference.
+
+    The side under judgement may reach a zero by another sum: its zeros are off by a rounding of its largest number.
+    """
+    rng = np.random.default_rng(seed)
+
+    def run_scratch(*arguments: Any, **options: Any) -> Run:
+        run = twins.run_scratch(*arguments, **options)
+        noise = max((largest(array) for array in run.tensors.values() if array.dtype.kind == "f"), default=0.0)
+        return replace(run, tensors=_moved(run.tensors, rng, noise))
+
+    def run_reference(*arguments: Any, **options: Any) -> Run:
+        run = twins.run_reference(*arguments, **options)
+        return replace(run, tensors=_moved(run.tensors, rng, 0.0))
+
+    check.posed.cache_clear()
+    with ExitStack() as stack:
+        for module in (check, explain, locate):
+            stack.enter_context(patch.object(module, "run_scratch", run_scratch))
+        for module in (standard, mistaken):
+            stack.enter_context(patch.object(module, "run_reference", run_reference))
+        yield
+    check.posed.cache_clear()
+
+
+def _moved(tensors: Tensors, rng: np.random.Generator, noise: float) -> Tensors:
+    def moved(array: Any) -> Any:
+        if array.dtype.kind != "f":
+            return array
+        with np.errstate(all="ignore"):
+            eps, signs = np.finfo(array.dtype).eps, rng.uniform(-1, 1, array.shape)
+            rows = np.abs(array).max(axis=-1, keepdims=True, initial=0.0) if array.ndim else np.abs(array)
+            digits = ROUNDINGS * eps * rows * signs * (array != 0) if array.any() else eps * noise * signs
+            return np.where(np.isfinite(array), array + digits, array).astype(array.dtype)
+
+    return {name: moved(array) for name, array in tensors.items()}
