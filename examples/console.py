@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from parity import command
 from scratch.module import Array
 
 
@@ -146,17 +146,5 @@ def refusing() -> Iterator[None]:
 
 
 def exit_status(main: Callable[[], None]) -> int:
-    """Run an example from the command line: bad input and an interrupt end it with one line on stderr and no traceback."""
-    try:
-        main()
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # such as `| head`: nobody reads on, and Python shall not complain of it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (InputError, OSError) as error:
-        print(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    """Run an example from the command line and return its status, which is 2 for bad input."""
+    return command.exit_status(Path(sys.argv[0]).name, main, InputError)

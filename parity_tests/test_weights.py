@@ -133,7 +133,7 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, kind):
     ("content", "message"),
     [
         (None, "expected a model's directory with config.json and model.safetensors"),
-        ("{", 'expected {"model": CLASS'),
+        ("{", "config.json: expected JSON (Expecting"),
         ("[]", 'expected {"model": CLASS'),
         (json.dumps({"model": "Nothing", "config": {}}), "names the model 'Nothing', which scratch.models does not have"),
         (json.dumps({"model": "CNN", "config": {"depth": 3}}), "the arguments in config.json do not fit CNN"),
