@@ -7,7 +7,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -72,7 +72,19 @@ def result_line(**values: Any) -> str:
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that refuses in one line, with status 2."""
 
+    source = ""  # of the words, where they are not the command line's
+
+    def read(self, words: Sequence[str], source: str) -> argparse.Namespace:
+        """Parse words that were saved; ValueError, which names their source, where they are refused."""
+        self.source = source
+        try:
+            return self.parse_args(words)
+        finally:
+            self.source = ""
+
     def error(self, message: str) -> NoReturn:
+        if self.source:
+            raise ValueError(f"{self.source}: {message}")
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 

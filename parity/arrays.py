@@ -26,8 +26,19 @@ ZEROS = "0" * 64
 LONGEST_HEADER = 100_000_000  # bytes: the format's own limit
 
 DTYPES = {
-    **{"BOOL": "u1", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
-    **{"BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8"},
+    "BOOL": "u1",
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "BF16": "<u2",
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
 }
 
 
@@ -152,7 +163,9 @@ def _verify(path: str | Path, content: bytes, metadata: Mapping[str, str]) -> No
         checksum.update(memoryview(content)[end:])
         if checksum.hexdigest() == written[1]:
             return
-    raise ValueError(f"{path}: the file is damaged: it has changed since it was written, says its checksum; use a copy or make it anew")
+    raise ValueError(
+        f"{path}: the file is damaged: it has changed since it was written, says its checksum; use a copy or make it anew"
+    )
 
 
 def _checksum_entry(digest: str) -> bytes:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TextIO
 
 LONGEST = 1000  # characters of a message
 
@@ -27,7 +28,7 @@ def exit_status(name: str, main: Callable[[], int | None], refused: type[Excepti
         _say(name, "interrupted")
         return 130
     except BrokenPipeError:
-        _print_no_more()
+        _close(sys.stdout)
         return 1
     except refused as error:
         _say(name, str(error))
@@ -39,7 +40,7 @@ def exit_status(name: str, main: Callable[[], int | None], refused: type[Excepti
         of_output = error.errno is not None and error.filename is None  # what is raised for a file names it
         _say(name, f"what is printed cannot be written ({error.strerror})" if of_output else str(error))
         if of_output:
-            _print_no_more()
+            _close(sys.stdout)
         return 1
 
 
@@ -51,8 +52,10 @@ def one_line(text: str) -> str:
 
 
 def _say(name: str, message: str) -> None:
-    with suppress(OSError):  # nobody listens
+    try:
         print(f"{name}: {one_line(message)}", file=sys.stderr, flush=True)
+    except OSError:  # nobody listens
+        _close(sys.stderr)
 
 
 def _standard_streams() -> bool:
@@ -72,7 +75,7 @@ def _standard_streams() -> bool:
     return not closed
 
 
-def _print_no_more() -> None:
-    """Send what is still to be printed nowhere, so that Python does not complain of it at its end."""
+def _close(stream: TextIO) -> None:
+    """Send what is still to be written nowhere, so that Python does not complain of it at its end."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

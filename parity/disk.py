@@ -120,7 +120,9 @@ def held(directory: str | Path) -> Iterator[None]:
         yield
     finally:
         if lock is not None:
-            (Path(directory) / LOCK).unlink(missing_ok=True)  # before it is let go: a lock on a file that is gone counts for nothing
+            (Path(directory) / LOCK).unlink(
+                missing_ok=True
+            )  # before it is let go: a lock on a file that is gone counts for nothing
             os.close(lock)
 
 

@@ -17,10 +17,8 @@ from parity.cases import CASES
 from parity.device import reproducible
 from parity.twins import Problem, reference_builder, run_reference
 from parity.verdict import describe
-from parity.weights import WEIGHTS, load_config, load_model
+from parity.weights import SAMPLES, WEIGHTS, load_config, load_model
 from scratch.module import Array
-
-SAMPLES = "samples.safetensors"
 
 
 def saved_model(directory: Path, pattern: str = "") -> ParityCase:

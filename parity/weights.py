@@ -1,6 +1,7 @@
 """Weights shared between backends: state dicts as NumPy arrays, strict loading, and directories that either backend reads.
 
-A model's directory holds `config.json`, which says how to build it, and `model.safetensors`.
+A model's directory holds `config.json`, which says how to build it, and `model.safetensors`; and, to verify it, a few inputs in
+`samples.safetensors`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from parity.disk import parse_json, read_file, replace_file
 from scratch.module import Array, Module, state_mismatch
 
 AnyModule = Module | torch.nn.Module
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, SAMPLES = "config.json", "model.safetensors", "samples.safetensors"
 LONGEST_CONFIG = 10_000_000  # bytes
 LARGEST = 2**31 - 1  # of the numbers in a config
 
