@@ -96,7 +96,13 @@ def _problem(described: Any, arrays: Mapping[str, Array]) -> str:
         return f"its step is {step} of {steps!r}"
     if not all(isinstance(value, str) for value in described.get("environment", {}).values()):
         return "its environment has something else than strings"
+    if not all(isinstance(text, str) for symbols in described["vocabulary"].values() for text in _strings(symbols)):
+        return "its vocabulary has something else than strings"
     return _problem_of_history(step, arrays)
+
+
+def _strings(symbols: Any) -> list[Any]:
+    return symbols if isinstance(symbols, list) else [symbols]
 
 
 def _problem_of_history(step: int, arrays: Mapping[str, Array]) -> str:

@@ -10,8 +10,9 @@ import pytest
 import scratch.layers.linear
 import scratch.models
 from parity.__main__ import main
+from parity.arrays import save_arrays
 from parity.cases import CASES
-from parity.weights import save_arrays, save_model
+from parity.weights import save_model
 
 CONFIG = {"in_channels": 1, "image_size": [8, 8], "classes": 10, "channels": [4, 6], "hidden": 9}
 

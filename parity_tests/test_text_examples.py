@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
-from parity.weights import load_arrays, save_arrays
+from parity.arrays import load_arrays, save_arrays
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -150,7 +150,7 @@ def test_a_passes_end_is_no_end_of_a_run(run, tmp_path, text, monkeypatch):
     with monkeypatch.context() as patched:
         killed_at(patched, 36)
         run("char_language_model", *options, "--save", tmp_path / "cut")
-    run("char_language_model", "--resume", tmp_path / "cut")
+    run("char_language_model", "--resume", tmp_path / "cut", "--data", text)
     np.testing.assert_array_equal(losses(tmp_path / "cut"), losses(tmp_path / "whole"))
 
 
@@ -273,7 +273,7 @@ def test_samples_are_written_on_request(run, text, tmp_path):
     texts = []
     for backend in BACKENDS:
         more = ["--sample", 40, "--prompt", "the quick", "--temperature", 0.5, "--top-k", 3, "--backend", backend]
-        _, out, _ = run("char_language_model", "--resume", tmp_path / "run", *more)
+        _, out, _ = run("char_language_model", "--resume", tmp_path / "run", "--data", text, *more)
         texts.append(next(line for line in out if line.startswith("the quick")))
     assert texts[0] == texts[1]
     assert len(texts[0]) <= len("the quick") + 40
@@ -338,17 +338,26 @@ BAD_INPUT = {
     "no run": (NAMES, lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
     "a truncated run": (NAMES, lambda p: ["--resume", truncated(p)], "expected a safetensors file, but it is truncated"),
     "another file": (NAMES, lambda p: ["--resume", other_arrays(p)], "expected a checkpoint, found a safetensors file of another"),
-    "another model": (NAMES, lambda p: ["--resume", a_run(p, "seq2seq")], "--data numbers: there is no such file"),
+    "another example's": (
+        NAMES,
+        lambda p: ["--resume", a_run(p, "seq2seq")],
+        "found that of a Seq2Seq with options that it does not have: attention",
+    ),
+    "a text of one's own": (
+        LM,
+        lambda p: ["--resume", a_run(p, LM, "--data", a_file(p.with_name("text"), TEXT))],
+        "was trained on a file of one's own, whose name is not kept; name it with --data FILE",
+    ),
     "another size": (
         NAMES,
         lambda p: ["--resume", a_run(p), "--hidden", 32],
         "--hidden 32: the run in {} was begun with 16",
     ),
     "another cell": (LM, lambda p: ["--resume", a_run(p, LM), "--model", "gru"], "--model gru: the run in {} was begun with lstm"),
-    "another length": (NAMES, lambda p: ["--resume", a_run(p), "--steps", 9], "--steps 9: the run in {} was begun with 1"),
+    "too short a length": (NAMES, lambda p: ["--resume", a_run(p), "--steps", 0], "--steps 0: the run in {} has 1 behind it"),
     "another vocabulary": (
         LM,
-        lambda p: ["--resume", moved_vocabulary(p)],
+        lambda p: ["--resume", moved_vocabulary(p), "--data", p.with_name("text")],
         "{}: the data has another vocabulary than it was trained on, {{'characters': 29}} for {{'characters': 29}}",
     ),
     "a run in the way": (NAMES, lambda p: ["--save", a_run(p)], "{} keeps a run already: go on with --resume {}"),
@@ -378,7 +387,7 @@ BAD_INPUT = {
 def test_bad_input_is_answered_in_one_line(script, argv, complaint, run, tmp_path):
     given = argv(tmp_path / "x")
     status, _, err = run(script, *given)
-    assert (status, len(err)) == (1, 1)
+    assert (status, len(err)) == (2, 1)
     assert complaint.format(*[tmp_path / "x"] * 2) in err[0]
 
 

@@ -10,7 +10,9 @@ import torch
 
 import reference.models
 import scratch.models
-from parity.weights import get_state, load_arrays, load_config, load_model, replace_file, save_arrays, save_model, set_state
+from parity.arrays import load_arrays, save_arrays
+from parity.disk import replace_file
+from parity.weights import get_state, load_config, load_model, save_model, set_state
 from scratch.module import Module, Parameter, state_mismatch
 
 CONFIG = {"in_channels": 1, "image_size": [8, 9], "classes": 3, "channels": [4, 5], "hidden": 6, "batch_norm": True}
