@@ -17,7 +17,7 @@ import reference.models
 import scratch.generation
 import scratch.models
 from parity import tree
-from parity.arrays import load_arrays, refuse_not_finite
+from parity.arrays import load_arrays
 from parity.noise import shared_noise
 from parity.weights import WEIGHTS, get_state, load_config, load_model, set_state
 from scratch.module import Array, Module, constant
@@ -287,9 +287,7 @@ def saved_model(directory: str | Path, name: str, dtype: str) -> tuple[Module, d
     if found != name:
         raise ValueError(f"{directory}: expected a {name}, found a model of class {found!r}")
     model = load_model(directory, scratch.models).astype(dtype)
-    arrays = load_arrays(Path(directory) / WEIGHTS)
-    refuse_not_finite(Path(directory) / WEIGHTS, arrays)
-    set_state(model, arrays)  # again, in the dtype in which they were saved
+    set_state(model, load_arrays(Path(directory) / WEIGHTS))  # again, in the dtype in which they were saved
     return model, config
 
 

@@ -102,7 +102,9 @@ def refuse_not_finite(path: str | Path, arrays: Mapping[str, Array]) -> None:
             with np.errstate(over="ignore"):
                 amiss = int(np.count_nonzero(~np.isfinite(array.astype(np.float32))))
             if amiss:
-                raise ValueError(f"{path}: {name} has {amiss:,} of {array.size:,} numbers that are NaN or infinite; expected none")
+                raise ValueError(
+                    f"{path}: {name} has {amiss:,} of {array.size:,} numbers that are NaN or infinite in float32; expected none"
+                )
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ def saved_model(directory: Path, pattern: str = "") -> ParityCase:
         raise ValueError(f"{directory} holds a {model}, not {pattern!r}; leave PATTERN out or name another directory")
     load_model(directory, scratch.models)  # which refuses what fits no model
     state = load_arrays(directory / WEIGHTS)
-    refuse_not_finite(directory / WEIGHTS, state)
     inputs = _inputs(directory / SAMPLES, model, resolve(rows[0].scratch, "scratch").forward)
     case = replace(rows[0], name=f"{model.lower()}-saved", config=config, inputs=lambda draw: inputs, state=state, training=False)
     _try(case, inputs, directory / SAMPLES)

@@ -20,7 +20,7 @@ import torch
 from torch.nn.modules import module as torch_hooks
 
 import reference.models
-from parity.arrays import load_arrays, save_arrays, stored_shapes
+from parity.arrays import load_arrays, refuse_not_finite, save_arrays, stored_shapes
 from parity.disk import parse_json, read_file, replace_file
 from scratch.module import Array, Module, state_mismatch
 
@@ -89,7 +89,9 @@ def load_model(directory: str | Path, models: ModuleType) -> Any:
         module = build(**config)
     except Exception as error:  # whatever a constructor raises comes from the arguments
         raise ValueError(f"{directory}: the arguments in {CONFIG} do not fit {name} ({_described(error)})") from error
-    set_state(module, load_arrays(weights))
+    state = load_arrays(weights)
+    refuse_not_finite(weights, state)
+    set_state(module, state)
     return module
 
 
