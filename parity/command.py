@@ -70,8 +70,9 @@ def _standard_streams() -> bool:
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:
             setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  it is needed until the end
-        elif hasattr(getattr(sys, stream), "reconfigure"):
-            getattr(sys, stream).reconfigure(errors="backslashreplace")  # for a terminal of few characters
+        else:
+            with suppress(AttributeError, OSError):  # a stream that another program has put there
+                getattr(sys, stream).reconfigure(errors="backslashreplace")  # for a terminal of few characters
     return not closed
 
 

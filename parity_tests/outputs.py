@@ -2,9 +2,10 @@
 
     python -m parity_tests.outputs '[["parity", ["list"], "full"], ...]'
 
-Each runs in a fork of one process, which has paid for the imports, and ends as Python does; what comes of it is printed as JSON.
+Each runs in a fork of one process, which has paid for the imports; what comes of it is printed as JSON.
 """
 
+import gc
 import importlib
 import io
 import json
@@ -25,7 +26,7 @@ def command(program):
 
 
 def run(program, words, kind):
-    """Run a command to the end of Python, with streams of this kind."""
+    """Run a command with streams of this kind, and end as Python does, but for taking everything down."""
     closed = {"closed": "stdout", "no stdin": "stdin", "no stderr": "stderr"}.get(kind)
     if kind == "full":
         os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
@@ -35,12 +36,21 @@ def run(program, words, kind):
         os.dup2(writing, 1)
     else:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
+    sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(n, "w", closefd=False), encoding="utf-8") for n in (1, 2))
     if closed:
         os.close(["stdin", "stdout", "stderr"].index(closed))
         setattr(sys, closed, None)
     sys.argv = [program, *words]
-    sys.exit(command(program)(words))
+    try:
+        status = command(program)(words)
+    except SystemExit as stop:
+        status = stop.code
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()  # as Python does at its end, and says what it ignores
+    except OSError as error:
+        os.write(2, f"Exception ignored: {error}\n".encode())
+    os._exit(status or 0)
 
 
 def main():
@@ -48,6 +58,7 @@ def main():
     runs, found = json.loads(sys.argv[1]), []
     for program in {program for program, _, _ in runs}:
         command(program)  # imported once for all
+    gc.freeze()  # so that forks do not copy it
     for program, words, kind in runs:
         reading, writing = os.pipe()
         child = os.fork()

@@ -230,7 +230,7 @@ BAD_INPUT = {
     "an argument of no CNN": (lambda path: ["--load", a_model(path, config=dict(depth=3))], "do not fit CNN"),
     "another CNN": (
         lambda path: ["--load", a_model(path, config=dict(in_channels=1, image_size=[8, 8], classes=7))],
-        "the state does not fit CNN: classifier.4",
+        "the state does not fit CNN: classifier.3",
     ),
     "truncated weights": (lambda path: ["--load", truncated(path)], "expected a safetensors file, but it is truncated"),
     "other images": (

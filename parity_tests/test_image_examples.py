@@ -254,6 +254,19 @@ def test_transferred_parts_are_those_that_were_learnt(run, tmp_path):
         assert not np.array_equal(array, scratch[name]) or name.endswith("num_batches_tracked"), name
 
 
+def test_what_others_have_gone_on_from_is_not_learnt_longer(run, tmp_path):
+    run("transfer", "--steps", 2, "--transfer-steps", 1, "--save", tmp_path)
+    status, _, err = run("transfer", "--resume", tmp_path, "--steps", 4)
+    assert (status, len(err)) == (2, 1)
+    assert "0 to 4 cannot be learnt longer, 5 to 9 have begun from what was learnt (frozen, tuned, scratch)" in err[0]
+
+
+def test_passes_make_a_run_longer_too(run, tmp_path):
+    run("cnn", "--steps", 1, "--save", tmp_path)
+    status, out, _ = run("cnn", "--resume", tmp_path, "--epochs", 1, "--backend", "torch")
+    assert (status, result(out)["steps"]) == (0, str(1437 // 8))
+
+
 @pytest.mark.slow
 def test_a_frozen_backbone_serves_digits_that_it_has_not_seen(run):
     _, out, _ = run("transfer", "--transfer-steps", 60, "--goal", 0.9, "--backend", "torch")
