@@ -159,8 +159,8 @@ def test_every_spelling_of_the_cpu_is_the_cpu(capsys):
 
 
 def test_inputs_that_are_not_given_between_others_have_their_defaults(capsys, tmp_path):
-    config = dict(vocab_size=9, context=7, width=4, layers=1, heads=2, feed_forward=6)
-    save_model(tmp_path, scratch.models.BERT(**config), config)
+    config = dict(vocab_size=9, embedding_size=4, hidden_size=5)
+    save_model(tmp_path, scratch.models.NameGenerator(**config), config)
     save_arrays(tmp_path / "samples.safetensors", {"tokens": np.ones((3, 7), int), "lengths": np.array([7, 3, 2])})
     assert run(capsys, "check", "--weights", str(tmp_path))[0] == 0
 

@@ -179,7 +179,7 @@ def test_the_learning_rate_of_a_longer_run_is_that_of_its_new_length(run, tmp_pa
 
 
 def test_a_run_that_another_process_trains_is_not_resumed(run, tmp_path):
-    a_run(tmp_path / "run")
+    run("name_generation", "--steps", 1, "--save", tmp_path / "run")
     for words in (["--resume", tmp_path / "run"], ["--save", tmp_path / "new"]):
         (tmp_path / "new").mkdir(exist_ok=True)
         with held(words[1]):

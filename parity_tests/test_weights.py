@@ -229,13 +229,13 @@ def test_float8_is_refused_by_name_with_what_to_do(tmp_path):
 
 def test_no_bit_of_a_file_turns_over_unnoticed(tmp_path):
     path = tmp_path / "x.safetensors"
-    save_arrays(path, {"weight": np.float32([1, 2]), "tied": np.arange(3)}, {"words": "of the user"})
+    save_arrays(path, {"weight": np.float32([1])})
     content = path.read_bytes()
     for bit in range(8 * len(content)):
         turned = bytearray(content)
         turned[bit // 8] ^= 1 << bit % 8
         path.write_bytes(turned)
-        with pytest.raises(ValueError, match="x.safetensors: "):
+        with pytest.raises(ValueError, match=r"x\.safetensors: "):
             load_arrays(path)
 
 
