@@ -20,7 +20,7 @@ from training import Backend
 
 from parity.arrays import load_stored, refuse_not_finite, save_arrays
 from parity.disk import parse_json
-from parity.weights import get_state, refuse_huge
+from parity.weights import get_state
 from scratch.module import Array
 
 FILE = "checkpoint.safetensors"
@@ -70,7 +70,6 @@ class Checkpoint:
         problem = _problem(described, arrays)
         if problem:
             raise ValueError(f"{path}: expected a checkpoint; {problem}")
-        refuse_huge(described, path)
         refuse_not_finite(path, {name: array for name, array in arrays.items() if name != UNCHECKED})
         return cls(**described, arrays=arrays)
 
