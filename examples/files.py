@@ -55,6 +55,8 @@ class PublicFile:
                     content = packed.read(LARGEST + 1)  # a few bytes may unpack to more than there is memory for
             except (OSError, EOFError, zlib.error) as error:
                 raise ValueError(f"expected a whole gzip file, got {len(stored)} bytes that do not unpack ({error})") from error
+        if len(content) > LARGEST:
+            raise ValueError(f"expected at most {LARGEST:,} bytes, unpacked")
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != self.md5:
             raise ValueError(f"expected content of MD5 {self.md5}, got {found}")
@@ -74,7 +76,7 @@ class PublicFile:
             print(f"downloading {mirror}", file=sys.stderr)
             try:
                 with urlopen(mirror, timeout=30) as response:
-                    stored = response.read(LARGEST + 1)
+                    stored = response.read()
                 content = self._verified(stored)
             except (OSError, HTTPException, ValueError) as error:
                 failures.append(f"{mirror}: {error or type(error).__name__}")

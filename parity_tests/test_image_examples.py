@@ -308,7 +308,11 @@ BAD_INPUT = {
     "a large batch": ("cnn", lambda p: ["--batch", 5000], "--batch 5000: there are only 1437 images to train on"),
     "no run": ("segmentation", lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
     "a run in the way": ("cnn", lambda p: ["--save", a_run(p)], "{} keeps a run already: go on with --resume {}"),
-    "another run": ("segmentation", lambda p: ["--resume", a_run(p)], "found that of a CNN with options that it does not have: augment, model"),
+    "another run": (
+        "segmentation",
+        lambda p: ["--resume", a_run(p)],
+        "that of a CNN with options that it does not have: augment, model",
+    ),
     "another model": ("cnn", lambda p: ["--resume", a_run(p), "--model", "vit"], "--model vit: the run in {} was begun with cnn"),
     "small scenes for the depth": (
         "segmentation",
