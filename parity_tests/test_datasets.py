@@ -222,11 +222,11 @@ def test_idx_refuses_what_does_not_fit(content, complaint):
 
 
 def test_a_file_that_unpacks_without_end_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(public, "LARGEST", 1000)
+    monkeypatch.setattr(public, "LARGEST", 10_000)
     monkeypatch.setenv("PARITY_DATA", str(tmp_path))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "bomb.gz").write_bytes(gzip.compress(bytes(10**6), mtime=0))
-    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 1,000 bytes, unpacked"):
+    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 10,000 bytes, unpacked"):
         public.PublicFile("folder", "bomb.gz", "0" * 32).read()
 
 
