@@ -77,6 +77,17 @@ def test_a_hostile_run_is_refused_in_one_line_and_names_no_file(change, copy, ca
     assert not opened
 
 
+KEPT = [name for name in RUNS if "optimiser" in name]
+
+
+@pytest.mark.parametrize("change", [RUNS[name] for name in KEPT], ids=KEPT)
+def test_what_an_optimiser_keeps_is_checked_for_pytorch_too(change, copy, capsys):
+    directory = copy("names")
+    change(directory)
+    status, out, err = run_example(capsys, name_generation, "--resume", directory, "--steps", 4, "--backend", "torch")
+    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+
+
 NAMED = [name for name in SAVED_MODELS if name.startswith(("config.json is", f"{WEIGHTS} is", f"{WEIGHTS} cut", "config.json cut"))]
 
 
