@@ -61,7 +61,7 @@ def compare(backend, count, root, seed=0):
     """Kill a run of one backend, and compare what it comes to with a run that was left alone; what came of it, in a line."""
     rng = np.random.default_rng([seed, backend == "torch"])
     sizes = "--every 1 --hidden 8 --embedding 4 --batch 4".split()
-    begin = [*sizes, "--steps", str(20 + 15 * count), "--backend", backend, "--save"]
+    begin = [*sizes, "--steps", str(20 + 10 * count), "--backend", backend, "--save"]
     cut, whole = root / f"{backend}-cut", root / f"{backend}-whole"
     told = killed(cut, count, rng, ["--resume", str(cut), "--backend", backend], [*begin, str(cut)])
     assert forked([*begin, str(whole)]) == 0
