@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from console import Parser, at_least, exit_status, number, refusing
-from corpora import Vocabulary, text
+from corpora import TEXTS, Vocabulary, text
 from loop import BATCHES, SAMPLES, Run, Task, add_options, parsed
 from training import Backend, score
 
@@ -66,7 +66,8 @@ def config(options: argparse.Namespace, symbols: int) -> dict[str, Any]:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, found to fit together."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "python (default: the manual that comes with it), shakespeare, or a text file", DEFAULTS)
+    data = "python (default: the manual that comes with it), shakespeare, or a text file"
+    add_options(parser, data, DEFAULTS, TEXTS, own_file=True)
     parser.add_argument("--model", choices=("rnn", "lstm", "gru", "gpt"), help="default: lstm")
     parser.add_argument("--hidden", type=at_least(1), metavar="N", help="width of a layer (default: 256; gpt 128)")
     parser.add_argument(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
+from parity import command
 from scratch.module import Array
 from scratch.ops.blas import let_idle_threads_sleep
 from scratch.ops.threads import get_num_threads, set_num_threads
@@ -88,7 +88,19 @@ class Parser(argparse.ArgumentParser):
             self.error(str(error))
         return parsed
 
+    source = ""  # of the words, where they are not the command line's
+
+    def read(self, words: Sequence[str], source: str) -> argparse.Namespace:
+        """Parse words that were saved; ValueError, which names their source, where they are refused."""
+        self.source = source
+        try:
+            return self.parse_args(words)
+        finally:
+            self.source = ""
+
     def error(self, message: str) -> NoReturn:
+        if self.source:
+            raise ValueError(f"{self.source}: {message}")
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 
@@ -172,17 +184,5 @@ def refusing() -> Iterator[None]:
 
 
 def exit_status(main: Callable[[], None]) -> int:
-    """Run an example from the command line: bad input and an interrupt end it with one line on stderr and no traceback."""
-    try:
-        main()
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # such as `| head`: nobody reads on, and Python shall not complain of it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (InputError, OSError) as error:
-        print(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    return 0
+    """Run an example from the command line and return its status, which is 2 for bad input."""
+    return command.exit_status(Path(sys.argv[0]).name, main, InputError)

@@ -22,7 +22,8 @@ REVIEWS = (
     PublicFile("rt-polarity", "rt-polarity.neg", "efd38e162b1a4ede8fbf024de182eb4a"),
     PublicFile("rt-polarity", "rt-polarity.pos", "819e2ab972d5f1314804c62921cf21a8"),
 )
-
+TEXTS = ("python", "shakespeare")  # that have names of their own
+LISTS = ("python", "names")
 
 MULTI30K = {
     name: PublicFile("multi30k", f"{name}.gz", md5)

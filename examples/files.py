@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import sys
 import zlib
@@ -12,7 +13,9 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from parity.weights import replace_file
+from parity.disk import read_file, replace_file
+
+LARGEST = 500_000_000  # bytes of a file, packed and unpacked
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class PublicFile:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scratch-parity" / self.folder
         folders = [Path(given) / self.folder, cache] if given else [cache]
         for path in (folder / self.name for folder in folders):
-            if path.exists():
+            if os.path.lexists(path):
                 try:
-                    return self._verified(path.read_bytes())
+                    return self._verified(read_file(path, LARGEST))
                 except ValueError as error:
                     raise ValueError(f"{path}: {error}; delete it, to have it downloaded, or replace it") from error
         return self._download(folders)
@@ -48,9 +51,12 @@ class PublicFile:
         content = stored
         if self.name.endswith(".gz"):
             try:
-                content = gzip.decompress(stored)
+                with gzip.open(io.BytesIO(stored)) as packed:
+                    content = packed.read(LARGEST + 1)  # a few bytes may unpack to more than there is memory for
             except (OSError, EOFError, zlib.error) as error:
                 raise ValueError(f"expected a whole gzip file, got {len(stored)} bytes that do not unpack ({error})") from error
+        if len(content) > LARGEST:
+            raise ValueError(f"expected at most {LARGEST:,} bytes, unpacked")
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != self.md5:
             raise ValueError(f"expected content of MD5 {self.md5}, got {found}")

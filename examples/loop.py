@@ -8,8 +8,9 @@ import shlex
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ from checkpoint import FILE, Checkpoint, restore, snapshot
 from comparison import HEADING, compared, compared_step
 from console import InputError, Meter, Parser, at_least, device_problem, number, positive, refusing, result_line, writable
 from objectives import IGNORED, Objective, cross_entropy
+from resuming import elsewhere, resume, saved_options
 from training import SCHEDULES, Backend, backend_for, learning_rate, new_model, noise
 
-from parity.weights import save_arrays, save_model, set_state
+from parity.arrays import save_arrays
+from parity.device import rounding_environment
+from parity.disk import held
+from parity.weights import CONFIG, WEIGHTS, refuse_unfit, save_model, set_state
+from parity.weights import SAMPLES as SAMPLES_FILE
 from scratch.module import Array, Module
 
 # Options that may differ when a run is resumed: its losses do not depend on them, but for the last bits.
 FREE = {
-    *("backend", "backends", "compare", "device", "threads", "save", "resume", "plots"),
+    *("backend", "backends", "compare", "device", "threads", "save", "resume", "plots", "known_data"),
     *("sample", "prompt", "temperature", "top_k", "top_p", "spell", "translate", "fill", "judge", "goal"),  # asked of it when done
 }
 
@@ -84,14 +90,18 @@ class Task:
         raise NotImplementedError
 
 
-def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices: Sequence[str] | None = None) -> None:
-    """The options that every run has; those that its losses depend on get their defaults in `parsed`."""
+def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], known: Sequence[str], own_file: bool = False) -> None:
+    """The options that every run has; those that its losses depend on get their defaults in `parsed`.
+
+    `known` names the data there is; `own_file` allows a file beside it.
+    """
+    parser.set_defaults(known_data=tuple(known))
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--backend", choices=("numpy", "torch"), default="numpy", help="who trains (default: numpy)")
     which.add_argument("--compare", action="store_true", help="train both side by side and print how far their losses differ")
     parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where PyTorch computes (default: cpu)")
     parser.add_argument("--dtype", choices=("float32", "float64"), help="default: float32")
-    parser.add_argument("--data", choices=choices, metavar="NAME", help=data)
+    parser.add_argument("--data", choices=None if own_file else known, metavar="NAME", help=data)
     length = parser.add_mutually_exclusive_group()
     if "epochs" in defaults:
         by_epochs = f"passes over the data (default: {defaults['epochs']}, by the data)"
@@ -110,7 +120,9 @@ def add_options(parser: Parser, data: str, defaults: Mapping[str, Any], choices:
     every = f"take stock every N steps (default: {defaults.get('every', 'a pass')})"
     parser.add_argument("--every", type=at_least(1), metavar="N", help=every)
     parser.add_argument("--save", metavar="DIR", help="keep the run, to go on with --resume, and its weights")
-    parser.add_argument("--resume", metavar="DIR", help="go on exactly where the run in DIR stopped, with its options")
+    parser.add_argument(
+        "--resume", metavar="DIR", help="go on where the run in DIR stopped, with its options; --steps N makes it longer"
+    )
     parser.add_argument("--plots", metavar="DIR", help="draw what the run came to")
 
 
@@ -124,7 +136,7 @@ def parsed(
         if options.save:
             parser.error("--resume DIR goes on saving in DIR: leave --save out")
         with refusing():
-            _resume(options)
+            resume(parser, options, FREE)
         options.save = options.resume
     first = {"dtype": "float32", "seed": 0, "schedule": "cosine", "label_smoothing": 0.0}
     for name, value in (first | dict(defaults(options))).items():
@@ -147,19 +159,6 @@ def in_passes(options: argparse.Namespace, examples: int) -> None:
         options.every = a_pass
 
 
-def _resume(options: argparse.Namespace) -> None:
-    """Fill in the options of the run that is resumed; ValueError where another value is given."""
-    saved = Checkpoint.load(options.resume).options
-    for name, value in saved.items():
-        given = getattr(options, name, None)
-        if given is not None and given != value:
-            flag = f"--{name.replace('_', '-')}"
-            raise ValueError(
-                f"{flag} {given}: the run in {options.resume} was begun with {value}; leave {flag} out or begin another run"
-            )
-        setattr(options, name, value)
-
-
 class Run:
     """A training run: its task, its backends and what it has come through.
 
@@ -178,12 +177,16 @@ class Run:
     ):
         self.task, self.model, self.config, self.options = task, model, dict(config), options
         self.directory = options.save  # that is to be named to go on
-        self.step = 0
+        self.step, self.saved_steps = 0, options.steps
+        self._held = ExitStack()  # the directory, until the run is finished, or is no more
+        weakref.finalize(self, self._held.close)
         self.losses: list[Sequence[float]] = []  # of every step, one a backend
         self.scores: list[Sequence[float]] = []  # steps, and after them the held-out loss and the other scores
         with refusing():
             for directory in filter(None, (options.save, options.plots)):
                 writable(directory)  # to be known before the training, not after it
+            if options.save:
+                self._held.enter_context(held(options.save))
             checkpoint = Checkpoint.load(options.resume) if options.resume else None
             if options.save and not checkpoint and (Path(options.save) / FILE).exists():
                 raise ValueError(
@@ -192,9 +195,8 @@ class Run:
             twin = self._fresh(checkpoint, prepare)
             self.backends = [backend_for(name, twin, self.config, options.device, rates) for name in options.backends]
             if checkpoint:
-                restore(self.backends[0], checkpoint)
-                history = checkpoint.part("history")
-                self.step, self.losses, self.scores = checkpoint.step, list(history["losses"]), list(history["scores"])
+                self._go_on_from(checkpoint)
+        self._elsewhere = checkpoint.environment if checkpoint else {}
         parameters = sum(parameter.data.size for parameter in twin.parameters())
         where = " and ".join(f"{backend.name} on {backend.device}" for backend in self.backends)
         print(f"{model} of {parameters:,} parameters in {options.dtype}: {where}")
@@ -205,6 +207,8 @@ class Run:
     def train(self) -> dict[str, Any]:
         """Take the steps that are left; what the result line says."""
         options, unit, start = self.options, self.task.unit, time.perf_counter()
+        if self.step < options.steps:
+            self._say_what_is_new()
         if options.compare:
             print(HEADING)
         validation: dict[str, float] = {}
@@ -231,6 +235,7 @@ class Run:
     def finish(self, result: Mapping[str, Any], *drawn: str) -> None:
         """Keep the run, say what is drawn and print the result line."""
         self.keep()
+        self._held.close()
         if drawn:
             print(f"drawn in {self.options.plots}: {', '.join(drawn)}")
         print(result_line(**result))
@@ -240,8 +245,8 @@ class Run:
         directory = self.options.save
         if directory:
             save_model(directory, self.backends[0].model, self.config)
-            save_arrays(f"{directory}/samples.safetensors", self.task.samples())
-            print(f"saved in {directory}: {FILE}, config.json, model.safetensors, samples.safetensors")
+            save_arrays(f"{directory}/{SAMPLES_FILE}", self.task.samples())
+            print(f"saved in {directory}: {FILE}, {CONFIG}, {WEIGHTS}, {SAMPLES_FILE}")
             print(f"verify the twins:  parity check --weights {shlex.quote(directory)}")
 
     def _fresh(self, checkpoint: Checkpoint | None, prepare: Callable[[Any], None]) -> Module:
@@ -254,12 +259,53 @@ class Run:
                 f"{self.options.resume}: the data has another vocabulary than it was trained on, {sizes[0]} for {sizes[1]}; "
                 "give it the text that it was trained on"
             )
+        if checkpoint:  # before memory is taken for what it says
+            shapes = {name: array.shape for name, array in checkpoint.part("model").items()}
+            refuse_unfit(f"{self.options.resume}: its options", self.model, self.config, shapes)
         model = new_model(self.model, self.config, self.options.seed, self.options.dtype)
         if checkpoint:
             set_state(model, checkpoint.part("model"))
         else:
             prepare(model)
         return model
+
+    def _go_on_from(self, checkpoint: Checkpoint) -> None:
+        """Take on what a checkpoint has; ValueError where it does not fit this run."""
+        options, backend = self.options, self.backends[0]
+        if checkpoint.step > options.steps:
+            raise ValueError(
+                f"--steps {options.steps}: the run in {options.resume} has {checkpoint.step} behind it; expected no less"
+            )
+        restore(backend, checkpoint, self._state_after(checkpoint.step))
+        history = checkpoint.part("history")
+        self.step, self.losses, self.scores = checkpoint.step, list(history["losses"]), list(history["scores"])
+        self.saved_steps = checkpoint.options.get("steps")
+
+    def _state_after(self, step: int) -> list[Array]:
+        """A recurrent state like the one that is carried on after so many steps."""
+        backend = self.backends[0]
+        if step and self.task.carries:
+            backend.score(*self.task.batch(step), carry=True, objective=self.task.objective)
+        state = backend.carried()
+        backend.carry([])
+        return state
+
+    def _say_what_is_new(self) -> None:
+        """Say in what the run goes on otherwise than it was saved, and save a new length before anything can happen to it."""
+        options = self.options
+        if self.saved_steps != options.steps:
+            print(
+                f"{options.steps:,} steps instead of {self.saved_steps:,}: from here on the learning rate is that of so long a run"
+            )
+            self._save()
+        difference = elsewhere(options.resume, self._elsewhere, self._environment())
+        if difference:
+            print(difference)
+
+    def _environment(self) -> dict[str, str]:
+        """What the last bits of the losses depend on."""
+        backend = self.backends[0]
+        return rounding_environment() | {"backend": backend.name, "device": backend.device}
 
     def _one_step(self, meter: Meter) -> None:
         """Train every backend on the batch of this step."""
@@ -294,21 +340,22 @@ class Run:
         return scores
 
     def _save(self) -> None:
-        options = {name: value for name, value in vars(self.options).items() if name not in FREE}
+        options = saved_options(self.options, FREE)
         arrays = snapshot(self.backends[0], {"losses": np.array(self.losses), "scores": np.array(self.scores)})
-        last = Checkpoint(self.step, options, self.model, self.config, self.task.vocabulary(), arrays)
+        last = Checkpoint(self.step, options, self.model, self.config, self.task.vocabulary(), arrays, self._environment())
         try:
             last.save(self.options.save)
         except OSError as error:
             whole = (Path(self.options.save) / FILE).exists()
             hint = f"the last checkpoint is whole: go on with --resume {self.directory}" if whole else "nothing was saved"
-            raise InputError(f"{self.options.save}: step {self.step} could not be saved ({error.strerror}); {hint}") from error
+            raise OSError(f"{self.options.save}: step {self.step} could not be saved ({error.strerror}); {hint}") from error
 
     def _stop(self, saved: bool) -> None:
         """End an interrupted run after a whole step."""
         if self.options.save:
             if not saved:
                 self._save()
+            self.keep()
             where = shlex.quote(self.directory)
             print(f"stopped after step {self.step}; go on with: python {sys.argv[0]} --resume {where}", file=sys.stderr)
         raise KeyboardInterrupt

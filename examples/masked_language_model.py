@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from console import Parser, at_least, exit_status, refusing
-from corpora import Vocabulary, text
+from corpora import TEXTS, Vocabulary, text
 from loop import BATCHES, HELD_OUT, Run, Task, add_options, parsed
 from objectives import IGNORED
 from training import Backend
@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, found to fit together."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "python (default: the manual that comes with it), shakespeare, or a text file", DEFAULTS)
+    data = "python (default: the manual that comes with it), shakespeare, or a text file"
+    add_options(parser, data, DEFAULTS, TEXTS, own_file=True)
     parser.add_argument("--hidden", type=at_least(1), metavar="N", help="width of the model (default: 128)")
     parser.add_argument("--layers", type=at_least(1), metavar="N", help="default: 2")
     parser.add_argument("--heads", type=at_least(1), metavar="N", help="default: 4")

@@ -17,6 +17,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ from datasets import Dataset, digits, mnist, untied
 from threadpoolctl import threadpool_limits
 from training import Backend, backend_for, learning_rate, new_model, saved_model, score, shuffled
 
-from parity.weights import save_arrays, save_model
+from parity.arrays import save_arrays
+from parity.disk import held
+from parity.weights import SAMPLES, save_model
 from scratch.module import Array, Module
 
 DATA = {"digits": digits, "mnist": mnist}
@@ -46,11 +49,20 @@ DEFAULTS = {"digits": dict(epochs=15, batch=16), "mnist": dict(epochs=5, batch=6
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train or load, score on the held-out images, save and draw, as the arguments say."""
+    """Hold the directory to save in, where there is one, and run."""
     options = parse(argv)
+    with ExitStack() as stack:
+        with refusing():
+            for directory in filter(None, (options.save, options.plots)):
+                writable(directory)  # to be known before the training, not after it
+            if options.save:
+                stack.enter_context(held(options.save))
+        run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train or load, score on the held-out images, save and draw, as the options say."""
     with refusing():
-        for directory in filter(None, (options.save, options.plots)):
-            writable(directory)  # to be known before the training, not after it
         if options.plots:
             import plots  # needs matplotlib
         data = DATA[options.data]()
@@ -79,13 +91,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             plots.losses(f"{options.plots}/losses.png", losses, [b.name for b in backends])
         plots.mistakes(f"{options.plots}/mistakes.png", data, backends[0].logits(data.test_x))
         print(f"drawn in {options.plots}: {'losses.png, ' if options.epochs else ''}mistakes.png")
-    run: dict[str, Any] = dict(epochs=options.epochs, seconds=seconds, dtype=options.dtype, data=data.name, seed=options.seed)
+    ran: dict[str, Any] = dict(epochs=options.epochs, seconds=seconds, dtype=options.dtype, data=data.name, seed=options.seed)
     if options.compare:
         accuracies = {f"test_accuracy_{b.name}": accuracy for b, (_, accuracy) in zip(backends, scores, strict=True)}
-        print(result_line(**compared(losses), **accuracies, **run, device=options.device))
+        print(result_line(**compared(losses), **accuracies, **ran, device=options.device))
     else:
         loss, accuracy = scores[0]
-        print(result_line(test_accuracy=accuracy, test_loss=loss, **run, backend=options.backend, device=options.device))
+        print(result_line(test_accuracy=accuracy, test_loss=loss, **ran, backend=options.backend, device=options.device))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -162,7 +174,7 @@ def train(backends: Sequence[Backend], data: Dataset, options: argparse.Namespac
 def save(backend: Backend, data: Dataset, config: dict[str, Any], options: argparse.Namespace) -> None:
     """Save the model with a few held-out images, and say what can be done with it."""
     save_model(options.save, backend.model, config)
-    save_arrays(f"{options.save}/samples.safetensors", {"x": untied(data.test_x[:16])})
+    save_arrays(f"{options.save}/{SAMPLES}", {"x": untied(data.test_x[:16])})
     other = "torch" if backend.name == "numpy" else "numpy"
     where = shlex.quote(options.save)
     print(f"saved to {options.save}: config.json, model.safetensors, samples.safetensors")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from console import Parser, at_least, exit_status, number, refusing
-from corpora import Vocabulary, lines
+from corpora import LISTS, Vocabulary, lines
 from loop import BATCHES, HELD_OUT, SAMPLES, Run, Task, add_options, parsed
 from objectives import IGNORED
 from training import Backend, drawn, padded, score
@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, found to fit together."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "python (default: words of its manual), names, or a file with one name a line", DEFAULTS)
+    data = "python (default: words of its manual), names, or a file with one name a line"
+    add_options(parser, data, DEFAULTS, LISTS, own_file=True)
     parser.add_argument("--hidden", type=at_least(1), metavar="N", help="width of a layer (default: 128)")
     parser.add_argument("--embedding", type=at_least(1), metavar="N", help="width of a letter's vector (default: 32)")
     parser.add_argument("--layers", type=at_least(1), metavar="N", help="default: 1")

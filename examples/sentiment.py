@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, found to fit together."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "verdicts (default, made up) or rt-polarity", DEFAULTS, choices=tuple(DATA))
+    add_options(parser, "verdicts (default, made up) or rt-polarity", DEFAULTS, tuple(DATA))
     parser.add_argument("--hidden", type=at_least(1), metavar="N", help="width of each direction (default: 64)")
     parser.add_argument("--embedding", type=at_least(1), metavar="N", help="width of a word's vector (default: 64; reviews 128)")
     parser.add_argument("--layers", type=at_least(1), metavar="N", help="default: 1")

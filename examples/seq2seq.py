@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options, found to fit together."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "numbers (default, made up)", DEFAULTS, choices=("numbers",))
+    add_options(parser, "numbers (default, made up)", DEFAULTS, ("numbers",))
     parser.add_argument("--attention", choices=("dot", "additive"), help="how the decoder looks back (default: dot)")
     parser.add_argument("--hidden", type=at_least(2), metavar="N", help="width of a layer, an even number (default: 128)")
     parser.add_argument("--embedding", type=at_least(1), metavar="N", help="width of a symbol's vector (default: 64)")

@@ -17,8 +17,9 @@ import reference.models
 import scratch.generation
 import scratch.models
 from parity import tree
+from parity.arrays import load_arrays
 from parity.noise import shared_noise
-from parity.weights import get_state, load_arrays, load_config, load_model, set_state
+from parity.weights import WEIGHTS, get_state, load_config, load_model, set_state
 from scratch.module import Array, Module, constant
 from scratch.optim import AdamW, clip_grad_norm_
 from scratch.optim.lr_scheduler import noam, warm_up_cosine
@@ -286,7 +287,7 @@ def saved_model(directory: str | Path, name: str, dtype: str) -> tuple[Module, d
     if found != name:
         raise ValueError(f"{directory}: expected a {name}, found a model of class {found!r}")
     model = load_model(directory, scratch.models).astype(dtype)
-    set_state(model, load_arrays(Path(directory) / "model.safetensors"))  # again, in the dtype in which they were saved
+    set_state(model, load_arrays(Path(directory) / WEIGHTS))  # again, in the dtype in which they were saved
     return model, config
 
 

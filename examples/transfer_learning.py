@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from checkpoint import FILE
-from console import Parser, at_least, exit_status, number, refusing
+from console import InputError, Parser, at_least, exit_status, number, refusing
 from datasets import Dataset, digits, mnist
 from images import Images, augmentations
 from loop import Run, add_options, parsed
@@ -52,6 +52,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     # 8x8 images are too little work to share, and side by side the backends' threads would get in each other's way
     with threadpool_limits(1 if options.compare or options.data == "digits" else None):
         first = stage(options, data, range(5))
+        begun = [way for way in BACKBONE if (Path(options.resume) / way / FILE).exists()] if options.resume else []
+        if begun and first.saved_steps != first.options.steps:
+            raise InputError(
+                f"{options.resume}: 0 to 4 cannot be learnt longer, 5 to 9 have begun from what was learnt ({', '.join(begun)}); "
+                "begin another run"
+            )
         result = first.train()
         learnt = get_state(first.backends[0].model)
         runs, news = {}, {}

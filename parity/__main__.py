@@ -7,13 +7,10 @@ What one's own implementation does not have yet is no disagreement.
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,9 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.calibrate import calibrate_cases, describe_records
-from parity.case import ParityCase, resolve
+from parity.case import ParityCase
 from parity.cases import CASES, matching
 from parity.check import DTYPES, check
+from parity.command import exit_status
 from parity.confinement import WAITING
 from parity.device import checked_device, environment
 from parity.foreign import printable
@@ -34,26 +32,20 @@ from parity.new import write_package
 from parity.own import check_own, keep_checking
 from parity.progress import print_progress
 from parity.report import as_json, print_table, summary, worst_of
+from parity.saved import saved_model
 from parity.twins import builders
 from parity.verdict import Verdict
-from parity.weights import load_arrays, load_config
 from parity.worker import TIME_LIMIT, Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    return exit_status("parity", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except ValueError as error:
-        print(f"parity: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("parity: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +136,7 @@ def check_cases(options: argparse.Namespace) -> int:
     if options.time_limit is not None:
         raise ValueError("--time-limit is for your own implementation; name it with --scratch DIR")
     device = checked_device(options.device)
-    cases = matching(options.pattern) if options.weights is None else [_saved_model(options.weights, options.pattern)]
+    cases = matching(options.pattern) if options.weights is None else [saved_model(options.weights, options.pattern)]
     dtypes = dict.fromkeys(options.dtype or DTYPES)
     verdicts: list[Verdict] = []
     with _progress() as progress:
@@ -215,29 +207,6 @@ def calibrate(options: argparse.Namespace) -> int:
             progress.update(task, description=record.name, advance=1, refresh=True)
     print(f"{options.seeds} seeds of {describe_records(records)}")
     return 1 if any(record.alarms or record.vacuous for record in records) else 0
-
-
-def _saved_model(directory: Path, pattern: str) -> ParityCase:
-    """The comparison of a saved model's twins at its weights, on the inputs in samples.safetensors."""
-    model, config = load_config(directory)
-    rows = [case for case in CASES if case.scratch == f"models.{model}" and case.training]
-    if not rows:
-        raise ValueError(
-            f"{directory}: config.json names the model {model!r}, which has no case; `parity list` names those that have"
-        )
-    if pattern and pattern.lower() not in model.lower():
-        raise ValueError(f"{directory} holds a {model}, not {pattern!r}; leave PATTERN out or name another directory")
-    samples = load_arrays(directory / "samples.safetensors")
-    state = load_arrays(directory / "model.safetensors")
-    taken = inspect.signature(resolve(rows[0].scratch, "scratch").forward).parameters
-    if unknown := samples.keys() - taken:
-        raise ValueError(
-            f"{directory}/samples.safetensors has {', '.join(sorted(unknown))}, which {model} does not take; "
-            f"expected some of {', '.join(name for name in taken if name != 'self')}"
-        )
-    found = {name: samples[name] for name in taken if name in samples}
-    inputs = {name: array.astype("float64") if array.dtype.kind == "f" else array for name, array in found.items()}
-    return replace(rows[0], name=f"{model.lower()}-saved", config=config, inputs=lambda draw: inputs, state=state, training=False)
 
 
 def _progress() -> Progress:

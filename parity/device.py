@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
+import parity.siblings  # noqa: F401  first
 from scratch.ops.threads import num_threads
 
 SHARED = 1  # threads among which scratch shares its work
 
 
 def checked_device(name: str) -> str:
-    """The name, where PyTorch can run on that device; else ValueError."""
+    """Return the name of a device on which PyTorch computes here, "cpu" for all of its spellings; else ValueError."""
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if torch.device(name).type == "cpu":
+            return "cpu"
+        if (torch.ones(2, device=name) + 1).tolist() != [2.0, 2.0]:
+            raise RuntimeError("it computes wrongly: 1 + 1 is not 2 there")
+    except Exception as error:  # each device has exceptions of its own
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"device {name!r} cannot be used by PyTorch {torch.__version__} here ({str(error).splitlines()[0]}); use the device cpu"
+            f"device {name!r} cannot be used by PyTorch {torch.__version__} here ({reason}); use the device cpu"
         ) from None
     return name
 
@@ -29,6 +35,20 @@ def checked_device(name: str) -> str:
 def environment() -> dict[str, str]:
     """The versions that figures depend on."""
     return {"torch": torch.__version__, "numpy": np.__version__, "threads": "1"}
+
+
+def rounding_environment() -> dict[str, str]:
+    """Return what the last bits of float sums depend on here and now: versions, processor, kernels, numbers of threads."""
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    kernels = {f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip() for library in blas}
+    return {
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "BLAS": ", ".join(sorted(kernels)) or "unknown",
+        "BLAS threads": str(max((library["num_threads"] for library in blas), default=1)),
+        "PyTorch threads": str(torch.get_num_threads()),
+    }
 
 
 @contextmanager

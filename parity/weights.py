@@ -1,26 +1,34 @@
-"""Weights shared between backends: state dicts as NumPy arrays, strict loading, and files that either backend reads.
+"""Weights shared between backends: state dicts as NumPy arrays, strict loading, and directories that either backend reads.
 
-A model's directory holds `config.json`, which says how to build it, and `model.safetensors`.
+A model's directory holds `config.json`, which says how to build it, and `model.safetensors`; and, to verify it, a few inputs in
+`samples.safetensors`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from torch.nn.modules import module as torch_hooks
 
 import parity.siblings  # noqa: F401  first
+import reference.models
+from parity.arrays import load_arrays, refuse_not_finite, save_arrays, stored_shapes
+from parity.disk import parse_json, read_file, replace_file
 from scratch.module import Array, Module, state_mismatch
 
 AnyModule = Module | torch.nn.Module
+CONFIG, WEIGHTS, SAMPLES = "config.json", "model.safetensors", "samples.safetensors"
+LONGEST_CONFIG = 10_000_000  # bytes
+LARGEST = 2**31 - 1  # of the numbers in a config
 
 
 def get_state(module: AnyModule) -> dict[str, Array]:
@@ -40,42 +48,6 @@ def set_state(module: AnyModule, state: Mapping[str, Array]) -> None:
     module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
 
 
-def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays to a safetensors file, whole or not at all, with words that load_metadata gives back.
-
-    Names that hold the same memory, such as tied weights, are stored once; load_arrays gives every name back.
-    """
-    first: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
-    tied = {}
-    for name, array in arrays.items():
-        place = (array.__array_interface__["data"][0], array.shape, array.strides)
-        original = first.setdefault(place, name) if array.size else name
-        if original != name:
-            tied[name] = original
-    # safetensors writes the memory as it lies: anything but C order would come back scrambled
-    stored = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items() if name not in tied}
-    replace_file(path, save(stored, metadata={**(metadata or {}), "tied": json.dumps(tied)}))
-
-
-def load_arrays(path: str | Path) -> dict[str, Array]:
-    """Read a safetensors file; ValueError where it is truncated or something else."""
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: there is no such file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-            tied = json.loads((file.metadata() or {}).get("tied", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{path}: expected a safetensors file, but it is truncated or of another format ({error})") from error
-    return arrays | {name: arrays[original] for name, original in tied.items()}
-
-
-def load_metadata(path: str | Path) -> dict[str, str]:
-    """The words that a safetensors file was saved with."""
-    with safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
-
-
 def save_model(directory: str | Path, module: AnyModule, config: Mapping[str, Any]) -> None:
     """Write a model of scratch.models or reference.models: its class and the arguments that built it, and its weights."""
     directory = Path(directory)
@@ -83,47 +55,102 @@ def save_model(directory: str | Path, module: AnyModule, config: Mapping[str, An
     state = module.state_dict()
     # detach() keeps the memory of tied tensors the same, by which they are recognised
     arrays = {name: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for name, v in state.items()}
-    save_arrays(directory / "model.safetensors", arrays)
+    save_arrays(directory / WEIGHTS, arrays)
     text = json.dumps({"model": type(module).__name__, "config": dict(config)}, indent=2)
-    replace_file(directory / "config.json", f"{text}\n".encode())
+    replace_file(directory / CONFIG, f"{text}\n".encode())
 
 
 def load_config(directory: str | Path) -> tuple[str, dict[str, Any]]:
-    """The class name and the arguments in a model's directory."""
-    path = Path(directory) / "config.json"
-    try:
-        described = json.loads(path.read_text())
-        return described["model"], described["config"]
-    except FileNotFoundError:
-        raise ValueError(f"{directory}: expected a model's directory with config.json and model.safetensors") from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: expected {{"model": CLASS, "config": {{...}}}} ({type(error).__name__}: {error})') from error
+    """Read the class name and the arguments in a model's directory; ValueError where they cannot be those of a model."""
+    path = Path(directory) / CONFIG
+    if not os.path.lexists(path):
+        raise ValueError(f"{directory}: {_no_model(Path(directory))}")
+    described = parse_json(read_file(path, LONGEST_CONFIG), path)
+    if not isinstance(described, dict) or not {"model", "config"} <= described.keys():
+        raise ValueError(f'{path}: expected {{"model": CLASS, "config": {{...}}}}')
+    name, config = described["model"], described["config"]
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise ValueError(
+            f'{path}: expected {{"model": CLASS, "config": {{...}}}}, a string and an object, '
+            f"got {type(name).__name__} and {type(config).__name__}"
+        )
+    refuse_huge(config, path)
+    return name, config
 
 
 def load_model(directory: str | Path, models: ModuleType) -> Any:
     """Build the model of a directory with `models` (scratch.models or reference.models) and load its weights."""
     name, config = load_config(directory)
     build: Callable[..., AnyModule] | None = getattr(models, name, None)
-    if build is None:
-        raise ValueError(f"{directory}: config.json names the model {name!r}, which {models.__name__} does not have")
+    if not isinstance(build, type):
+        raise ValueError(f"{directory}: {CONFIG} names the model {name!r}, which {models.__name__} does not have")
+    weights = Path(directory) / WEIGHTS
+    refuse_unfit(f"{directory}: the arguments in {CONFIG}", name, config, stored_shapes(weights))
     try:
         module = build(**config)
-    except TypeError as error:
-        raise ValueError(f"{directory}: the arguments in config.json do not fit {name}: {error}") from error
-    set_state(module, load_arrays(Path(directory) / "model.safetensors"))
+    except Exception as error:  # whatever a constructor raises comes from the arguments
+        raise ValueError(f"{directory}: the arguments in {CONFIG} do not fit {name} ({_described(error)})") from error
+    state = load_arrays(weights)
+    refuse_not_finite(weights, state)
+    set_state(module, state)
     return module
 
 
-def replace_file(path: str | Path, content: bytes) -> None:
-    """Write a file under another name beside it and then rename it, so that a reader never finds half of it."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def refuse_unfit(source: str, name: str, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless a model built by these arguments has a state of these shapes; no memory is taken to find out.
+
+    `source` says where the arguments come from.
+    """
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        with torch.device("meta"), _at_most(4 * len(shapes) + 1000), warnings.catch_warnings(action="ignore"):
+            twin = getattr(reference.models, name)(**config)
+    except Exception as error:  # whatever a constructor raises comes from the arguments
+        raise ValueError(f"{source} do not fit {name} ({_described(error)})") from error
+    expected = {name: tuple(tensor.shape) for name, tensor in twin.state_dict().items()}
+    unfit = state_mismatch(expected, {name: SimpleNamespace(shape=shape) for name, shape in shapes.items()})
+    if unfit:
+        raise ValueError(f"{source} do not fit the weights: the state does not fit {name}: {unfit}")
+
+
+def refuse_huge(value: Any, source: str | Path) -> None:
+    """Raise ValueError where a whole number, however deep in lists and objects, is larger than that of any model."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            refuse_huge(item, source)
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f"{source}: expected whole numbers up to {LARGEST:,}, found one of {len(str(value))} digits")
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Inside the block, PyTorch modules with more than so many parameters and submodules cannot be built."""
+
+    def take(*_: Any) -> None:
+        nonlocal count
+        count -= 1
+        if count < 0:
+            raise ValueError("they make many more layers than there are weights")
+
+    handles = [
+        torch_hooks.register_module_parameter_registration_hook(take),
+        torch_hooks.register_module_module_registration_hook(take),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _no_model(directory: Path) -> str:
+    """Say what a directory without config.json has, and what to do."""
+    if (directory / "checkpoint.safetensors").exists():
+        return (
+            f"it keeps a run that was killed, which has no {CONFIG} yet; "
+            f"go on with --resume {directory}, whose end, or whose first Ctrl-C, saves what can be verified"
+        )
+    return f"expected a model's directory with {CONFIG} and {WEIGHTS}"
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

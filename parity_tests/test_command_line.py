@@ -10,8 +10,9 @@ import pytest
 import scratch.layers.linear
 import scratch.models
 from parity.__main__ import main
+from parity.arrays import save_arrays
 from parity.cases import CASES
-from parity.weights import save_arrays, save_model
+from parity.weights import save_model
 
 CONFIG = {"in_channels": 1, "image_size": [8, 8], "classes": 10, "channels": [4, 6], "hidden": 9}
 
@@ -89,7 +90,10 @@ def test_a_mismatch_is_explained_and_is_status_1(capsys, monkeypatch):
         (["check", "lstn"], "parity: no case is called anything like 'lstn'"),
         (["check", "cn-deep"], "did you mean cnn-deep"),
         (["list", "nothing-of-the-kind"], "`parity list` names all"),
-        (["check", "--device", "gpu"], "parity: device 'gpu' cannot be used by PyTorch"),
+        *(
+            (["check", "--device", name], f"parity: device {name!r} cannot be used by PyTorch")
+            for name in ("gpu", "meta", "cuda:99", "xla", "vulkan", "cuda:-1", "", "cpu cpu", "lazy", "privateuseone")
+        ),
         (["check", "--weights", "/nowhere/at/all"], "parity: /nowhere/at/all: expected a model's directory"),
     ],
 )
@@ -146,3 +150,23 @@ def test_installed_command_runs_and_survives_a_closed_pipe():
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr
+
+
+def test_every_spelling_of_the_cpu_is_the_cpu(capsys):
+    status, out, _ = run(capsys, "check", "flatten", "--device", "cpu:0", "--dtype", "float64", "--json")
+    assert status == 0
+    assert {row["device"] for row in json.loads(out)["cases"]} == {"cpu"}
+
+
+def test_inputs_that_are_not_given_between_others_have_their_defaults(capsys, tmp_path):
+    config = dict(vocab_size=9, embedding_size=4, hidden_size=5)
+    save_model(tmp_path, scratch.models.NameGenerator(**config), config)
+    save_arrays(tmp_path / "samples.safetensors", {"tokens": np.ones((3, 7), int), "lengths": np.array([7, 3, 2])})
+    assert run(capsys, "check", "--weights", str(tmp_path))[0] == 0
+
+
+def test_a_run_that_was_killed_is_told_from_no_model(capsys, tmp_path):
+    (tmp_path / "checkpoint.safetensors").touch()
+    status, _, err = run(capsys, "check", "--weights", str(tmp_path))
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert f"it keeps a run that was killed, which has no config.json yet; go on with --resume {tmp_path}" in err

@@ -219,3 +219,23 @@ def test_idx_gives_back_an_array():
 def test_idx_refuses_what_does_not_fit(content, complaint):
     with pytest.raises(ValueError, match=complaint):
         datasets.read_idx(content, "source")
+
+
+def test_a_file_that_unpacks_without_end_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(public, "LARGEST", 10_000)
+    monkeypatch.setenv("PARITY_DATA", str(tmp_path))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "bomb.gz").write_bytes(gzip.compress(bytes(10**6), mtime=0))
+    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 10,000 bytes, unpacked"):
+        public.PublicFile("folder", "bomb.gz", "0" * 32).read()
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a link to itself"])
+def test_a_public_file_that_is_none_is_refused(kind, monkeypatch, tmp_path):
+    monkeypatch.setenv("PARITY_DATA", str(tmp_path))
+    path = tmp_path / "folder" / "file"
+    path.mkdir(parents=True) if kind == "a folder" else (tmp_path / "folder").mkdir()
+    if kind != "a folder":
+        path.symlink_to(path)
+    with pytest.raises(ValueError, match=f"{path}: "):
+        public.PublicFile("folder", "file", "0" * 32).read()

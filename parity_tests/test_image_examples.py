@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
-from parity.weights import load_arrays
+from parity.arrays import load_arrays
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -254,6 +254,19 @@ def test_transferred_parts_are_those_that_were_learnt(run, tmp_path):
         assert not np.array_equal(array, scratch[name]) or name.endswith("num_batches_tracked"), name
 
 
+def test_what_others_have_gone_on_from_is_not_learnt_longer(run, tmp_path):
+    run("transfer", "--steps", 2, "--transfer-steps", 1, "--save", tmp_path)
+    status, _, err = run("transfer", "--resume", tmp_path, "--steps", 4)
+    assert (status, len(err)) == (2, 1)
+    assert "0 to 4 cannot be learnt longer, 5 to 9 have begun from what was learnt (frozen, tuned, scratch)" in err[0]
+
+
+def test_passes_make_a_run_longer_too(run, tmp_path):
+    run("cnn", "--steps", 1, "--save", tmp_path)
+    status, out, _ = run("cnn", "--resume", tmp_path, "--epochs", 1, "--backend", "torch")
+    assert (status, result(out)["steps"]) == (0, str(1437 // 8))
+
+
 @pytest.mark.slow
 def test_a_frozen_backbone_serves_digits_that_it_has_not_seen(run):
     _, out, _ = run("transfer", "--transfer-steps", 60, "--goal", 0.9, "--backend", "torch")
@@ -295,7 +308,11 @@ BAD_INPUT = {
     "a large batch": ("cnn", lambda p: ["--batch", 5000], "--batch 5000: there are only 1437 images to train on"),
     "no run": ("segmentation", lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
     "a run in the way": ("cnn", lambda p: ["--save", a_run(p)], "{} keeps a run already: go on with --resume {}"),
-    "another run": ("segmentation", lambda p: ["--resume", a_run(p)], "{}: expected the run of a UNet, found that of a CNN"),
+    "another run": (
+        "segmentation",
+        lambda p: ["--resume", a_run(p)],
+        "that of a CNN with options that it does not have: augment, model",
+    ),
     "another model": ("cnn", lambda p: ["--resume", a_run(p), "--model", "vit"], "--model vit: the run in {} was begun with cnn"),
     "small scenes for the depth": (
         "segmentation",
@@ -315,5 +332,5 @@ BAD_INPUT = {
 @pytest.mark.parametrize(("script", "argv", "complaint"), BAD_INPUT.values(), ids=BAD_INPUT)
 def test_bad_input_is_answered_in_one_line(script, argv, complaint, run, tmp_path):
     status, _, err = run(script, *argv(tmp_path / "x"))
-    assert (status, len(err)) == (1, 1)
+    assert (status, len(err)) == (2, 1)
     assert complaint.format(*[tmp_path / "x"] * 2) in err[0]

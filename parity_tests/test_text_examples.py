@@ -1,6 +1,7 @@
 """The text examples as they are run: that the backends agree, that runs go on exactly, and what bad input is answered with."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
-from parity.weights import load_arrays, save_arrays
+from parity.arrays import load_arrays, save_arrays
+from parity.disk import held
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -142,6 +144,76 @@ def test_the_other_backend_goes_on_with_the_same_losses(script, first, run, tmp_
     np.testing.assert_allclose(losses(tmp_path / "cut"), losses(tmp_path / "whole"), rtol=1e-9)
 
 
+@pytest.mark.parametrize("script", ["name_generation", "char_language_model"])
+def test_a_longer_run_is_the_same_every_time_and_in_both_backends(script, run, tmp_path, monkeypatch):
+    run(script, "--steps", 4, "--every", 2, "--dropout", 0.2, "--dtype", "float64", "--save", tmp_path / "begun")
+    begun, found = losses(tmp_path / "begun"), {}
+    for name, backend in (("numpy", "numpy"), ("again", "numpy"), ("torch", "torch"), ("cut", "numpy")):
+        shutil.copytree(tmp_path / "begun", tmp_path / name)
+        if name == "cut":
+            with monkeypatch.context() as patched:
+                killed_at(patched, 1)  # before anything is saved, but for the length
+                run(script, "--resume", tmp_path / name, "--steps", 9)
+        longer = [] if name == "cut" else ["--steps", 9]
+        status, out, err = run(script, "--resume", tmp_path / name, "--backend", backend, *longer)
+        assert (status, err, result(out)["steps"]) == (0, [], "9")
+        assert ("9 steps instead of 4: from here on the learning rate is that of so long a run" in out) == bool(longer)
+        found[name] = losses(tmp_path / name)
+        np.testing.assert_array_equal(found[name][:4], begun)
+    np.testing.assert_array_equal(found["numpy"], found["again"])
+    np.testing.assert_array_equal(found["numpy"], found["cut"])
+    np.testing.assert_allclose(found["numpy"], found["torch"], rtol=1e-9)
+
+
+def test_the_learning_rate_of_a_longer_run_is_that_of_its_new_length(run, tmp_path, monkeypatch):
+    run("name_generation", "--steps", 4, "--save", tmp_path)
+    rates, original = [], training.NumPyBackend.step
+    monkeypatch.setattr(
+        training.NumPyBackend,
+        "step",
+        lambda self, *batch, lr, **options: rates.append(lr) or original(self, *batch, lr=lr, **options),
+    )
+    run("name_generation", "--resume", tmp_path, "--steps", 8)
+    whole = training.learning_rate("cosine", 8, name_generation.DEFAULTS["lr"])
+    assert rates == [whole(step) for step in range(4, 8)]
+
+
+def test_a_run_that_another_process_trains_is_not_resumed(run, tmp_path):
+    run("name_generation", "--steps", 1, "--save", tmp_path / "run")
+    for words in (["--resume", tmp_path / "run"], ["--save", tmp_path / "new"]):
+        (tmp_path / "new").mkdir(exist_ok=True)
+        with held(words[1]):
+            status, out, err = run("name_generation", *words, "--steps", 2)
+        assert (status, out) == (2, [])
+        assert err[0].endswith(
+            f"{words[1]}: process {os.getpid()} is saving there; wait until it has ended, or name another directory"
+        )
+        assert run("name_generation", *words, "--steps", 2)[0] == 0
+
+
+def test_what_the_last_bits_depend_on_is_kept_and_told_where_it_differs(run, tmp_path, monkeypatch):
+    a_run(tmp_path, "name_generation")
+    kept = Checkpoint.load(tmp_path).environment
+    assert {"numpy", "torch", "processor", "BLAS", "BLAS threads", "PyTorch threads", "backend", "device"} == kept.keys()
+    assert kept["BLAS threads"] == "1"
+    _, out, _ = run("name_generation", "--resume", tmp_path, "--steps", 2)
+    assert not [line for line in out if "last bits" in line]
+    here = loop.rounding_environment() | {"BLAS threads": "64", "numpy": "9.9"}
+    monkeypatch.setattr(loop, "rounding_environment", lambda: here)
+    _, out, _ = run("name_generation", "--resume", tmp_path, "--steps", 3)
+    changed = f"numpy {np.__version__}, here 9.9; BLAS threads 1, here 64"
+    assert f"{tmp_path} was saved with {changed}: losses may differ in the last bits" in out
+    assert not [line for line in run("name_generation", "--resume", tmp_path)[1] if "last bits" in line]  # nothing is trained
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_by_kills():
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "parity_tests.kills", "12"]  # of which a process of its own is forked
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if line.endswith("nothing was lost")] == [*BACKENDS]
+
+
 def test_a_passes_end_is_no_end_of_a_run(run, tmp_path, text, monkeypatch):
     """State is carried to the end of the pass, dropped there, and resuming knows where it was."""
     options = ["--data", text, "--window", 10, "--batch", 50, "--steps", 50, "--every", 7, "--dtype", "float64"]
@@ -150,7 +222,7 @@ def test_a_passes_end_is_no_end_of_a_run(run, tmp_path, text, monkeypatch):
     with monkeypatch.context() as patched:
         killed_at(patched, 36)
         run("char_language_model", *options, "--save", tmp_path / "cut")
-    run("char_language_model", "--resume", tmp_path / "cut")
+    run("char_language_model", "--resume", tmp_path / "cut", "--data", text)
     np.testing.assert_array_equal(losses(tmp_path / "cut"), losses(tmp_path / "whole"))
 
 
@@ -163,11 +235,13 @@ def test_an_interrupt_ends_after_a_whole_step_and_keeps_it(run, tmp_path, monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(training.NumPyBackend, "step", interrupted)
-        status, _, err = run("name_generation", "--steps", 5, "--save", tmp_path)
+        status, out, err = run("name_generation", "--steps", 5, "--save", tmp_path)
     assert status == 130
     assert err[0].startswith("stopped after step 1; go on with: python ")
     assert err[0].endswith(f"--resume {tmp_path}")
     assert Checkpoint.load(tmp_path).step == 1
+    assert f"verify the twins:  parity check --weights {tmp_path}" in out
+    assert parity(["check", "--weights", str(tmp_path)]) == 0
     assert run("name_generation", "--resume", tmp_path)[0] == 0
     assert len(losses(tmp_path)) == 5
 
@@ -273,7 +347,7 @@ def test_samples_are_written_on_request(run, text, tmp_path):
     texts = []
     for backend in BACKENDS:
         more = ["--sample", 40, "--prompt", "the quick", "--temperature", 0.5, "--top-k", 3, "--backend", backend]
-        _, out, _ = run("char_language_model", "--resume", tmp_path / "run", *more)
+        _, out, _ = run("char_language_model", "--resume", tmp_path / "run", "--data", text, *more)
         texts.append(next(line for line in out if line.startswith("the quick")))
     assert texts[0] == texts[1]
     assert len(texts[0]) <= len("the quick") + 40
@@ -338,17 +412,26 @@ BAD_INPUT = {
     "no run": (NAMES, lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
     "a truncated run": (NAMES, lambda p: ["--resume", truncated(p)], "expected a safetensors file, but it is truncated"),
     "another file": (NAMES, lambda p: ["--resume", other_arrays(p)], "expected a checkpoint, found a safetensors file of another"),
-    "another model": (NAMES, lambda p: ["--resume", a_run(p, "seq2seq")], "--data numbers: there is no such file"),
+    "another example's": (
+        NAMES,
+        lambda p: ["--resume", a_run(p, "seq2seq")],
+        "found that of a Seq2Seq with options that it does not have: attention",
+    ),
+    "a text of one's own": (
+        LM,
+        lambda p: ["--resume", a_run(p, LM, "--data", a_file(p.with_name("text"), TEXT))],
+        "was trained on a file of one's own, whose name is not kept; name it with --data FILE",
+    ),
     "another size": (
         NAMES,
         lambda p: ["--resume", a_run(p), "--hidden", 32],
         "--hidden 32: the run in {} was begun with 16",
     ),
     "another cell": (LM, lambda p: ["--resume", a_run(p, LM), "--model", "gru"], "--model gru: the run in {} was begun with lstm"),
-    "another length": (NAMES, lambda p: ["--resume", a_run(p), "--steps", 9], "--steps 9: the run in {} was begun with 1"),
+    "too short a length": (NAMES, lambda p: ["--resume", a_run(p), "--steps", 0], "--steps 0: the run in {} has 1 behind it"),
     "another vocabulary": (
         LM,
-        lambda p: ["--resume", moved_vocabulary(p)],
+        lambda p: ["--resume", moved_vocabulary(p), "--data", p.with_name("text")],
         "{}: the data has another vocabulary than it was trained on, {{'characters': 29}} for {{'characters': 29}}",
     ),
     "a run in the way": (NAMES, lambda p: ["--save", a_run(p)], "{} keeps a run already: go on with --resume {}"),
@@ -378,7 +461,7 @@ BAD_INPUT = {
 def test_bad_input_is_answered_in_one_line(script, argv, complaint, run, tmp_path):
     given = argv(tmp_path / "x")
     status, _, err = run(script, *given)
-    assert (status, len(err)) == (1, 1)
+    assert (status, len(err)) == (2, 1)
     assert complaint.format(*[tmp_path / "x"] * 2) in err[0]
 
 

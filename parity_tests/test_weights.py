@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import signal
+import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,7 +13,9 @@ import torch
 
 import reference.models
 import scratch.models
-from parity.weights import get_state, load_arrays, load_config, load_model, replace_file, save_arrays, save_model, set_state
+from parity.arrays import load_arrays, save_arrays
+from parity.disk import held, replace_file
+from parity.weights import get_state, load_config, load_model, save_model, set_state
 from scratch.module import Module, Parameter, state_mismatch
 
 CONFIG = {"in_channels": 1, "image_size": [8, 9], "classes": 3, "channels": [4, 5], "hidden": 6, "batch_norm": True}
@@ -133,7 +138,7 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, kind):
     ("content", "message"),
     [
         (None, "expected a model's directory with config.json and model.safetensors"),
-        ("{", 'expected {"model": CLASS'),
+        ("{", "config.json: expected JSON (Expecting"),
         ("[]", 'expected {"model": CLASS'),
         (json.dumps({"model": "Nothing", "config": {}}), "names the model 'Nothing', which scratch.models does not have"),
         (json.dumps({"model": "CNN", "config": {"depth": 3}}), "the arguments in config.json do not fit CNN"),
@@ -202,3 +207,103 @@ def test_nothing_is_advised_where_more_differs_than_the_classes(changes):
     state = {name: np.zeros(shape) for name, shape in (shapes | changes).items()}
     assert "has shape" in state_mismatch(shapes, state)
     assert "if these are classes" not in state_mismatch(shapes, state)
+
+
+def test_bfloat16_becomes_the_same_numbers_in_float32(tmp_path):
+    from safetensors.torch import save_file
+
+    every = torch.arange(-(2**15), 2**15).to(torch.int16).view(torch.bfloat16).reshape(256, 256)
+    save_file({"a": every, "none": every[:0]}, tmp_path / "x.safetensors")
+    loaded = load_arrays(tmp_path / "x.safetensors")
+    assert (loaded["a"].dtype, loaded["none"].shape) == (np.float32, (0, 256))
+    np.testing.assert_array_equal(loaded["a"].view(np.int32), every.float().numpy().view(np.int32))
+
+
+def test_float8_is_refused_by_name_with_what_to_do(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.ones(3).to(torch.float8_e4m3fn)}, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match=r"a is stored as F8_E4M3, which NumPy does not have; convert it to float32"):
+        load_arrays(tmp_path / "x.safetensors")
+
+
+def test_no_bit_of_a_file_turns_over_unnoticed(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_arrays(path, {"weight": np.float32([1])})
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        turned = bytearray(content)
+        turned[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(turned)
+        with pytest.raises(ValueError, match=r"x\.safetensors: "):
+            load_arrays(path)
+
+
+def test_files_without_a_checksum_are_read(tmp_path):
+    from safetensors.numpy import save_file
+
+    arrays = {"a": np.float32([1, 2]), "b": np.array([True, False])}
+    save_file(arrays, tmp_path / "foreign.safetensors", {"format": "np"})
+    save_file(arrays, tmp_path / "old.safetensors", {"tied": '{"c": "a"}'})
+    assert same(load_arrays(tmp_path / "foreign.safetensors"), arrays)
+    assert same(load_arrays(tmp_path / "old.safetensors"), arrays | {"c": arrays["a"]})
+
+
+@pytest.fixture
+def other_process():
+    """A child that does something and then waits to be killed."""
+    children = []
+
+    def start(work):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            with work():
+                os.write(writing, b"!")
+                signal.pause()
+        children.append(child)
+        assert os.read(reading, 1) == b"!"
+        os.close(reading)
+        os.close(writing)
+        return child
+
+    def kill(child):
+        children.remove(child)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    start.kill = kill
+    yield start
+    for child in [*children]:
+        kill(child)
+
+
+def test_a_directory_is_held_by_one_process_until_it_is_killed(tmp_path, other_process):
+    child = other_process(lambda: held(tmp_path))
+    with pytest.raises(ValueError, match=f"{tmp_path}: process {child} is saving there; wait until"), held(tmp_path):
+        pass
+    other_process.kill(child)
+    with held(tmp_path), pytest.raises(ValueError, match=f"process {os.getpid()} is saving there"), held(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / ".lock").symlink_to("mine")
+    with pytest.raises(ValueError, match=r"\.lock: it cannot be written"), held(tmp_path):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_only_what_nobody_writes_any_more_is_cleared_away(tmp_path, other_process):
+    lives, died = other_process(nullcontext), other_process(nullcontext)
+    other_process.kill(died)
+    own = f"{os.getpid()}.{threading.get_ident()}"
+    owners = {f"{lives}", f"{lives}.7", "somebody", f"{os.getpid()}.7", f"{died}", f"{died}.7", f"{os.getpid()}", own, "9" * 30}
+    for owner in owners:
+        (tmp_path / f".file.{owner}").touch()
+    (tmp_path / f".file2.{died}").touch()
+    replace_file(tmp_path / "file", b"new")
+    left = {f".file.{owner}" for owner in (lives, f"{lives}.7", "somebody", f"{os.getpid()}.7")}
+    assert {path.name for path in tmp_path.iterdir()} == left | {"file", f".file2.{died}"}

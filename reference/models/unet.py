@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+DEEPEST = 30
+
 
 class UNet(nn.Module):
     """Images (N, in_channels, H, W) to logits of the same size (N, classes, H, W)."""
@@ -17,6 +19,8 @@ class UNet(nn.Module):
                 f"UNet: expected at least one of each, got in_channels {in_channels}, classes {classes}, depth {depth}, "
                 f"width {width}"
             )
+        if depth > DEEPEST:
+            raise ValueError(f"UNet: depth is {depth}, expected at most {DEEPEST}: each level halves the images")
         if up not in ("transposed", "bilinear"):
             raise ValueError(f"UNet: up is {up!r}, expected one of transposed, bilinear")
         widths = [width * 2**level for level in range(depth + 1)]

@@ -9,6 +9,8 @@ from scratch.module import Array, Backward, Module
 from scratch.ops import interpolate
 from scratch.ops.checks import one_of
 
+DEEPEST = 30
+
 
 class UNet(Module):
     """Images (N, in_channels, H, W) to logits of the same size (N, classes, H, W).
@@ -28,6 +30,8 @@ class UNet(Module):
                 f"UNet: expected at least one of each, got in_channels {in_channels}, classes {classes}, depth {depth}, "
                 f"width {width}"
             )
+        if depth > DEEPEST:
+            raise ValueError(f"UNet: depth is {depth}, expected at most {DEEPEST}: each level halves the images")
         one_of("UNet", "up", up, ("transposed", "bilinear"))
         widths = [width * 2**level for level in range(depth + 1)]
         self.in_channels = in_channels
