@@ -7,13 +7,16 @@ ARGS ?=
 READY := $(VENV)/.scratch-parity
 READY_DEV := $(VENV)/.scratch-parity-dev
 
-.PHONY: check test bench calibrate mutants lint format
+.PHONY: check test versions bench calibrate mutants lint format
 
 check: $(READY)  ## verify every twin and print the table
 	$(VENV)/bin/parity check $(PATTERN) $(ARGS)
 
 test: $(READY)  ## run the whole test suite, on all cores
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
+versions:  ## verify the oldest, the pinned and the newest versions, each in an environment of its own (gigabytes, in .versions/)
+	$(PYTHON) -m parity_tests.versions $(PATTERN) $(ARGS)
 
 bench: $(READY)  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
 	$(VENV)/bin/python -m pytest benchmarks $(ARGS)
