@@ -27,7 +27,7 @@ from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase, resolve
 from parity.cases import CASES, matching
 from parity.check import DTYPES, check
-from parity.device import checked_device, environment
+from parity.device import checked_device, environment, newer_than_verified
 from parity.new import write_package
 from parity.own import check_own, keep_checking
 from parity.progress import print_progress
@@ -144,6 +144,7 @@ def check_cases(options: argparse.Namespace) -> int:
             by_seed = [[check(case, dtype, device, seed) for dtype in dtypes] for seed in range(options.seeds)]
             verdicts += [worst_of(leg) for leg in zip(*by_seed, strict=True)]
             progress.advance(task)
+    failed = not all(verdict.ok for verdict in verdicts)
     if options.json:
         print(as_json(verdicts, environment()))
     else:
@@ -151,7 +152,9 @@ def check_cases(options: argparse.Namespace) -> int:
         print_table(verdicts, console)
         versions = ", ".join(f"{name} {version}" for name, version in environment().items())
         console.print(f"{summary(verdicts)} ({versions})", highlight=False, soft_wrap=True)
-    return 0 if all(verdict.ok for verdict in verdicts) else 1
+        if failed and (newer := newer_than_verified()):
+            console.print(newer, highlight=False, soft_wrap=True)
+    return 1 if failed else 0
 
 
 def _check_own(options: argparse.Namespace) -> int:

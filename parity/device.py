@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+
+NEWEST_VERIFIED = {"torch": "2.15", "numpy": "2.5"}  # by `make versions`; docs/versions.md has its table
 
 
 def checked_device(name: str) -> str:
@@ -25,6 +28,22 @@ def checked_device(name: str) -> str:
 def environment() -> dict[str, str]:
     """The versions that figures depend on."""
     return {"torch": torch.__version__, "numpy": np.__version__, "threads": "1"}
+
+
+def newer_than_verified() -> str:
+    """Return a line about versions that are newer than any that was verified, or nothing."""
+    newer = [
+        f"{name} {version} is newer than {NEWEST_VERIFIED[name]}"
+        for name, version in environment().items()
+        if name in NEWEST_VERIFIED and _release(version) > _release(NEWEST_VERIFIED[name])
+    ]
+    verified = " and ".join(f"{name} {version}" for name, version in NEWEST_VERIFIED.items())
+    return f"{', '.join(newer)}: every case was verified up to {verified}; a rule of theirs may have changed since" if newer else ""
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 @contextmanager

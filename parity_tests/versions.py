@@ -22,7 +22,7 @@ SHOWN = ("torch", "numpy", "scipy")
 HEADINGS = ("versions", "Python", *SHOWN, "comparisons", "tests")
 QUICK = [
     f"parity_tests/test_{name}.py"
-    for name in ("twins", "bad_input", "edges", "module", "weights", "boxes", "segmentation", "optimisers", "ties", "versions")
+    for name in ("twins", "bad_input", "edges", "module", "weights", "boxes", "segmentation", "optimisers", "ties", "one_number")
 ]
 
 
@@ -53,7 +53,9 @@ class Environment:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and return 1 where an installation, a comparison or a test fails."""
     parser = argparse.ArgumentParser(prog="python -m parity_tests.versions", description="Verify every set of versions.")
-    parser.add_argument("pattern", nargs="?", default="", metavar="PATTERN", help="part of a name such as oldest-3.11 (default: all)")
+    parser.add_argument(
+        "pattern", nargs="?", default="", metavar="PATTERN", help="part of a name such as oldest-3.11 (default: all)"
+    )
     parser.add_argument("--remove", action="store_true", help="remove each environment, of up to 6 GB, once it is measured")
     options = parser.parse_args(arguments)
 
@@ -153,9 +155,7 @@ def last_line(done: subprocess.CompletedProcess[str]) -> str:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as a table in Markdown, the first of them as its head."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    head, *body = (
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    )
+    head, *body = ("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows)
     return "\n".join([head, "|" + "|".join("-" * (width + 2) for width in widths) + "|", *body])
 
 

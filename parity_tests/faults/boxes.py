@@ -166,15 +166,15 @@ OVERLAPS = [
     ),
     iou(
         "box_iou: the intersection's part in the union left out of the backward",
-        "diou / covered - dunion",
+        "diou / covered - through_union",
         "diou / covered",
         "backward",
         None,
     ),
     iou(
         "box_iou: the gradient summed over the wrong set",
-        "dboxes2 += area2_backward(sum_to_shape(dunion, area2.shape))",
-        "dboxes2 += area2_backward(0 * sum_to_shape(dunion, area2.shape))",
+        "dboxes2 += area2_backward(sum_to_shape(through_union, area2.shape))",
+        "dboxes2 += area2_backward(0 * sum_to_shape(through_union, area2.shape))",
         "backward",
         None,
     ),

@@ -62,10 +62,10 @@ def iou_and_union(boxes1: Array, boxes2: Array) -> tuple[Array, Array, Backward]
     iou = shared / covered
 
     def backward(diou: Array, dunion: Array | float = 0.0) -> tuple[Array, Array]:
-        dunion = dunion - diou * iou / covered
-        dboxes1, dboxes2 = shared_backward(diou / covered - dunion)
-        dboxes1 += area1_backward(sum_to_shape(dunion, area1.shape))
-        dboxes2 += area2_backward(sum_to_shape(dunion, area2.shape))
+        through_union: Array = dunion - diou * iou / covered
+        dboxes1, dboxes2 = shared_backward(diou / covered - through_union)
+        dboxes1 += area1_backward(sum_to_shape(through_union, area1.shape))
+        dboxes2 += area2_backward(sum_to_shape(through_union, area2.shape))
         return dboxes1, dboxes2
 
     return iou, union, backward
