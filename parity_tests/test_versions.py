@@ -78,7 +78,7 @@ def test_an_interpreter_that_is_missing_is_a_row_and_no_failure(faked, capsys):
 @pytest.mark.parametrize(
     ("what", "answer", "shown"),
     [
-        ("pip install", completed(1, err="WARNING: slow\nERROR: no torch==2.6\nERROR: again\n"), "no torch==2.6"),
+        ("pip install", completed(1, err="WARNING: slow\nERROR: no torch==2.7\nERROR: again\n"), "no torch==2.7"),
         ("venv", completed(1, err="no space left\n"), "no space left"),
         ("parity", completed(1, out=json.dumps({"cases": [{"verdict": "ok"}, {"verdict": "mismatch"}]})), "1 of 2 ok"),
         ("parity", completed(1, err="Traceback\nImportError: no scipy\n"), "ImportError: no scipy"),

@@ -99,8 +99,8 @@ def _reduced(
     """
     one_of(op, "reduction", reduction, ("mean", "sum", "none"))
     dtype = input.dtype
-    loss, slope = loss.astype(dtype, copy=False), slope.astype(dtype, copy=False)
-    target_slope = None if target_slope is None else target_slope.astype(dtype, copy=False)
+    loss, slope = np.asarray(loss, dtype), np.asarray(slope, dtype)
+    target_slope = None if target_slope is None else np.asarray(target_slope, dtype)
     y = loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
     def backward(dy: Array) -> tuple[Array, Array]:
