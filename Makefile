@@ -34,6 +34,9 @@ check: ready  ## verify every twin and print the table; the first time it sets u
 test: ready  ## run the whole test suite, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
+versions: python  ## verify the oldest, the pinned and the newest versions, each in an environment of its own (gigabytes, in .versions/)
+	"$(PYTHON)" -m parity_tests.versions $(PATTERN) $(ARGS)
+
 kernels: ready  ## the test suite under several BLAS kernels and thread counts, an hour or more
 	$(BIN)/python -m parity_tests.kernels $(ARGS)
 

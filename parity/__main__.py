@@ -26,7 +26,7 @@ from parity.cases import CASES, matching
 from parity.check import DTYPES, check
 from parity.command import exit_status
 from parity.confinement import WAITING
-from parity.device import checked_device, environment
+from parity.device import checked_device, environment, newer_than_verified
 from parity.foreign import printable
 from parity.new import write_package
 from parity.own import check_own, keep_checking
@@ -146,6 +146,7 @@ def check_cases(options: argparse.Namespace) -> int:
             by_seed = [[check(case, dtype, device, seed) for dtype in dtypes] for seed in range(options.seeds)]
             verdicts += [worst_of(leg) for leg in zip(*by_seed, strict=True)]
             progress.advance(task)
+    failed = not all(verdict.ok for verdict in verdicts)
     if options.json:
         print(as_json(verdicts, environment()))
     else:
@@ -153,7 +154,9 @@ def check_cases(options: argparse.Namespace) -> int:
         print_table(verdicts, console)
         versions = ", ".join(f"{name} {version}" for name, version in environment().items())
         console.print(f"{summary(verdicts)} ({versions})", highlight=False, soft_wrap=True)
-    return 0 if all(verdict.ok for verdict in verdicts) else 1
+        if failed and (newer := newer_than_verified()):
+            console.print(newer, highlight=False, soft_wrap=True)
+    return 1 if failed else 0
 
 
 def _check_own(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ import parity.siblings  # noqa: F401  first
 from scratch.ops.threads import num_threads
 
 SHARED = 1  # threads among which scratch shares its work
+
+NEWEST_VERIFIED = {"torch": "2.15", "numpy": "2.5"}  # by `make versions`; docs/versions.md has its table
 
 
 def checked_device(name: str) -> str:
@@ -49,6 +52,22 @@ def rounding_environment() -> dict[str, str]:
         "BLAS threads": str(max((library["num_threads"] for library in blas), default=1)),
         "PyTorch threads": str(torch.get_num_threads()),
     }
+
+
+def newer_than_verified() -> str:
+    """Return a line about versions that are newer than any that was verified, or nothing."""
+    newer = [
+        f"{name} {version} is newer than {NEWEST_VERIFIED[name]}"
+        for name, version in environment().items()
+        if name in NEWEST_VERIFIED and _release(version) > _release(NEWEST_VERIFIED[name])
+    ]
+    verified = " and ".join(f"{name} {version}" for name, version in NEWEST_VERIFIED.items())
+    return f"{', '.join(newer)}: every case was verified up to {verified}; a rule of theirs may have changed since" if newer else ""
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 @contextmanager

@@ -79,7 +79,8 @@ def sigmoid_focal_loss(
 
 def _iou_and_union(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
     low, high = torch.maximum(boxes1[..., :2], boxes2[..., :2]), torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
-    shared = (high - low).clamp(min=0).prod(dim=-1)
+    sides = high - low
+    shared = sides.masked_fill(sides < 0, 0).prod(dim=-1)  # a side of 0 has a gradient; clamp's rule depends on the version
     union = box_area(boxes1) + box_area(boxes2) - shared
     return shared / union.masked_fill(union == 0, 1), union
 

@@ -31,7 +31,8 @@ def yolo_boxes(predictions: Tensor, grids: Sequence[Grid]) -> Tensor:
         cells = torch.stack((columns, rows), dim=-1)[:, :, None].to(t.device)
         size = t.new_tensor((W, H))
         centre = (cells + t[..., :2].sigmoid()) / size
-        sides = t.new_tensor(anchors) * t[..., 2:4].clamp(max=LARGEST).exp() / size
+        exponent = t[..., 2:4].masked_fill(t[..., 2:4] > LARGEST, LARGEST)  # LARGEST itself has a gradient, in every version
+        sides = t.new_tensor(anchors) * exponent.exp() / size
         boxes.append(torch.cat((centre, sides), dim=-1).flatten(1, 3))
     return torch.cat(boxes, dim=1)
 

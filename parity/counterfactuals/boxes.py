@@ -39,7 +39,7 @@ def box_iou(boxes1: Tensor, boxes2: Tensor, *, change: str = "", generalized: bo
         low = torch.where(boxes1[..., :2] >= boxes2[..., :2], boxes1[..., :2], boxes2[..., :2])
         high = torch.where(boxes1[..., 2:] <= boxes2[..., 2:], boxes1[..., 2:], boxes2[..., 2:])
     sides = high - low + pixel
-    shared = (sides if change == "not clamped" else sides.clamp(min=0)).prod(-1)
+    shared = (sides if change == "not clamped" else sides.masked_fill(sides < 0, 0)).prod(-1)
     area1, area2 = ((boxes[..., 2:] - boxes[..., :2] + pixel).prod(-1) for boxes in (boxes1, boxes2))
     union = area1 + area2 - (0 if change == "union" else shared)
     covered = union.masked_fill(union == 0, 1)

@@ -31,7 +31,7 @@ def yolo_boxes(predictions: Tensor, grids: Sequence[Grid], *, change: str = "") 
         cells = {"no cell": 0 * cells, "middle": cells + 0.5}.get(change, cells)
         place, t = t[..., :2], t[..., 2:4]
         place = place if change == "no sigmoid" else 2 * place.sigmoid() - 0.5 if change == "YOLOv4" else place.sigmoid()
-        held = t.clamp(max=LARGEST)
+        held = t.masked_fill(t > LARGEST, LARGEST)
         held = {"not held": t, "gradient beyond": graft(held, t)}.get(change, held)
         size = t.new_tensor((H, W) if change == "size swapped" else (W, H))
         sides = t.new_tensor(anchors) * (held if change == "no exp" else held.sigmoid() if change == "no larger" else held.exp())

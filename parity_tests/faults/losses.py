@@ -54,17 +54,19 @@ FAULTS = [
         "forward",
         "batch size only",
     ),
-    reduced("losses: 1/N missing in the backward", "dy / loss.size if", "dy if", "backward", "does not divide the gradient"),
+    reduced(
+        "losses: 1/N missing in the backward", "dy / dtype.type(loss.size) if", "dy if", "backward", "does not divide the gradient"
+    ),
     reduced(
         "losses: gradient divided by the batch size",
-        "dy / loss.size if",
+        "dy / dtype.type(loss.size) if",
         "dy / len(loss) if",
         "backward",
         "gradient by the batch size only",
     ),
     reduced(
         "losses: gradient divided though the sum was asked for",
-        'dy / loss.size if reduction == "mean" else dy',
+        'dy / dtype.type(loss.size) if reduction == "mean" else dy',
         "dy / loss.size",
         "backward",
         "reduction = 'sum'",

@@ -246,7 +246,7 @@ FAULTS = [
     Fault(
         "batch_norm: promotes float32",
         "np.sqrt(var + eps)",
-        "np.sqrt(var + np.float64(eps))",
+        "np.sqrt(var + np.array([eps]))",
         "backward",
         "is float64 in float32",
         "ops.norm.batch_norm",
@@ -256,8 +256,8 @@ FAULTS = [
     ),
     Fault(
         "losses: promotes float32",
-        "dy / loss.size",
-        "dy / np.float64(loss.size)",
+        "dtype.type(loss.size)",
+        "np.full(loss.shape, float(loss.size))",
         "backward",
         "is float64 in float32",
         "ops.loss._reduced",

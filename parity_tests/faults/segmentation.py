@@ -517,15 +517,15 @@ FROZEN = [
 DICE = [
     dice(
         "dice_loss: the coefficient, not the loss",
-        "1 - (overlap / total).mean()",
+        "(1 - overlap / total).mean()",
         "(overlap / total).mean()",
         "forward",
         "lacks the 1 -",
     ),
     dice(
         "dice_loss: summed over the classes",
-        "(overlap / total).mean()",
-        "(overlap / total).sum()",
+        "(1 - overlap / total).mean()",
+        "1 - (overlap / total).sum()",
         "forward",
         "the sum rather than the mean",
     ),

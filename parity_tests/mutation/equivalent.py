@@ -201,8 +201,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/ops/cross_entropy.py", "_row_scale"): [
         (
-            'return np.broadcast_to(dy / (divisor or 1) if reduction == "mean" else dy, rows)',
-            'return np.broadcast_to(dy / (divisor or 2) if reduction == "mean" else dy, rows)',
+            'return np.broadcast_to(dy / (divisor or divisor.dtype.type(1)) if reduction == "mean" else dy, rows)',
+            'return np.broadcast_to(dy / (divisor or divisor.dtype.type(2)) if reduction == "mean" else dy, rows)',
             "where no row counts, every gradient is 0",
         ),
     ],

@@ -39,7 +39,7 @@ def blockwise_attention(
     L, (S, V) = query.shape[-2], value.shape[-2:]
     y, highest, total = (np.empty_like(query, shape=(*query.shape[:-1], n)) for n in (V, 1, 1))
     bias = attn_mask if attn_mask is not None and attn_mask.dtype != bool else None
-    triangle = np.where(np.tri(BLOCK, dtype=bool), query.dtype.type(0), -np.inf)
+    triangle = np.where(np.tri(BLOCK, dtype=bool), 0, -np.inf).astype(query.dtype)
     ones = np.ones((S, 1), query.dtype)  # sums as products, as in reduce.py
     kept = query.dtype.type(1 if keep is None else 1 / (1 - dropout_p) if dropout_p < 1 else 0)
     shares, blocks = _shares(query, key), [slice(start, min(start + BLOCK, L)) for start in range(0, L, BLOCK)]

@@ -63,14 +63,14 @@ def iou_and_union(boxes1: Array, boxes2: Array) -> tuple[Array, Array, Backward]
     shared, shared_backward = _area_between(np.maximum, np.minimum, boxes1, boxes2)
     (area1, area1_backward), (area2, area2_backward) = box_area(boxes1), box_area(boxes2)
     union = area1 + area2 - shared
-    covered = np.where(union == 0, 1, union)
+    covered = union + (union == 0)
     iou = shared / covered
 
     def backward(diou: Array, dunion: Array | float = 0.0) -> tuple[Array, Array]:
-        dunion = dunion - diou * iou / covered
-        dboxes1, dboxes2 = shared_backward(diou / covered - dunion)
-        dboxes1 += area1_backward(sum_to_shape(dunion, area1.shape))
-        dboxes2 += area2_backward(sum_to_shape(dunion, area2.shape))
+        through_union: Array = dunion - diou * iou / covered
+        dboxes1, dboxes2 = shared_backward(diou / covered - through_union)
+        dboxes1 += area1_backward(sum_to_shape(through_union, area1.shape))
+        dboxes2 += area2_backward(sum_to_shape(through_union, area2.shape))
         return dboxes1, dboxes2
 
     return iou, union, backward
@@ -80,7 +80,7 @@ def giou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
     """generalized_box_iou of boxes (..., 4) that broadcast."""
     iou, union, iou_backward = iou_and_union(boxes1, boxes2)
     around, around_backward = _area_between(np.minimum, np.maximum, boxes1, boxes2)
-    around = np.where(around == 0, 1, around)
+    around = around + (around == 0)
 
     def backward(dy: Array) -> tuple[Array, Array]:
         gradients = zip(iou_backward(dy, dy / around), around_backward(-dy * union / (around * around)), strict=True)
@@ -128,7 +128,7 @@ def _area_between(lower: np.ufunc, upper: np.ufunc, boxes1: Array, boxes2: Array
     def backward(darea: Array) -> tuple[Array, Array]:
         dsides = darea * sides[::-1] * (corners[2:] >= corners[:2])
         dcorners = np.concatenate([-dsides, dsides])
-        of_one = dcorners * np.where(one == corners, np.where(two == corners, dcorners.dtype.type(0.5), 1), 0)
+        of_one = np.where(one == corners, np.where(two == corners, dcorners / 2, dcorners), 0)
         gradients = sum_to_shape(of_one, one.shape), sum_to_shape(dcorners - of_one, two.shape)
         dboxes1, dboxes2 = (np.ascontiguousarray(np.moveaxis(gradient, 0, -1)) for gradient in gradients)
         return dboxes1, dboxes2

@@ -157,4 +157,4 @@ def _row_scale(dy: Array, reduction: str, divisor: Array, rows: int) -> Array:
     """The gradient of the reduced loss with respect to each row's loss; 0 where no row counts, as in torch."""
     if reduction == "none":
         return dy.reshape(rows)
-    return np.broadcast_to(dy / (divisor or 1) if reduction == "mean" else dy, rows)
+    return np.broadcast_to(dy / (divisor or divisor.dtype.type(1)) if reduction == "mean" else dy, rows)

@@ -28,7 +28,7 @@ def dice_loss(input: Array, target: Array, smooth: float = 1.0) -> tuple[Array, 
     pixels = tuple(range(p.ndim - 1))
     overlap = 2 * (p * t).sum(axis=pixels) + smooth
     total = (p * p).sum(axis=pixels) + (t * t).sum(axis=pixels) + smooth
-    loss = 1 - (overlap / total).mean()
+    loss = (1 - overlap / total).mean()
 
     def backward(dy: Array) -> tuple[Array, Array | None]:
         by_overlap = -2 * dy / (total * len(total))

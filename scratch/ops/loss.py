@@ -16,7 +16,7 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Arra
     """(input - target)²."""
     _check_pair("mse_loss", input, target)
     difference = input - target
-    return _reduced("mse_loss", difference * difference, 2 * difference, reduction)
+    return _reduced("mse_loss", input, difference * difference, 2 * difference, reduction)
 
 
 @op
@@ -24,7 +24,7 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array
     """|input - target|, with gradient 0 where they are equal."""
     _check_pair("l1_loss", input, target)
     difference = input - target
-    return _reduced("l1_loss", np.abs(difference), np.sign(difference), reduction)
+    return _reduced("l1_loss", input, np.abs(difference), np.sign(difference), reduction)
 
 
 @op
@@ -36,7 +36,7 @@ def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: f
     difference = input - target
     distance = np.abs(difference)
     loss = np.where(distance < beta, 0.5 / beta * difference * difference, distance - 0.5 * beta)
-    return _reduced("smooth_l1_loss", loss, np.clip(difference / beta, -1, 1), reduction)
+    return _reduced("smooth_l1_loss", input, loss, np.clip(difference / beta, -1, 1), reduction)
 
 
 @op
@@ -58,7 +58,7 @@ def binary_cross_entropy_with_logits(
     dtarget = -input + (0 if pos_weight is None else (pos_weight - 1) * softplus)
     if weight is not None:
         loss, slope, dtarget = loss * weight, slope * weight, dtarget * weight
-    y, backward = _reduced(op, loss, slope, reduction, dtarget)
+    y, backward = _reduced(op, input, loss, slope, reduction, dtarget)
     return y, lambda dy: (*backward(dy), None, None)
 
 
@@ -83,7 +83,7 @@ def sigmoid_focal_loss(
     scale, scale_slope = (1, 0) if alpha is None else (alpha * target + (1 - alpha) * (1 - target), 2 * alpha - 1)
     slope = scale * (easy * (sigmoid - target) + per_missed * sigmoid * (1 - sigmoid) * (1 - 2 * target))
     target_slope = scale_slope * easy * entropy + scale * (per_missed * (1 - 2 * sigmoid) - easy * input)
-    return _reduced(op, scale * easy * entropy, slope, reduction, target_slope)
+    return _reduced(op, input, scale * easy * entropy, slope, reduction, target_slope)
 
 
 @op
@@ -93,17 +93,25 @@ def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mea
     are_boxes(op, boxes1=boxes1, boxes2=boxes2)
     has_shape(op, "boxes2", boxes2, boxes1.shape)
     y, giou_backward = giou(boxes1, boxes2)
-    loss, backward = _reduced(op, 1 - y, -np.ones_like(y), reduction)
+    loss, backward = _reduced(op, boxes1, 1 - y, -np.ones_like(y), reduction)
     return loss, lambda dy: giou_backward(backward(dy)[0])
 
 
-def _reduced(op: str, loss: Array, slope: Array, reduction: str, target_slope: Array | None = None) -> tuple[Array, Backward]:
-    """The reduced loss; its backward from the slopes of each element with respect to its input and its target."""
+def _reduced(
+    op: str, input: Array, loss: Array, slope: Array, reduction: str, target_slope: Array | None = None
+) -> tuple[Array, Backward]:
+    """Return the reduced loss and its backward, from the slopes of each element with respect to its input and its target.
+
+    All have the dtype of the input; NumPy 1 computes with single numbers in float64.
+    """
     one_of(op, "reduction", reduction, ("mean", "sum", "none"))
+    dtype = input.dtype
+    loss, slope = np.asarray(loss, dtype), np.asarray(slope, dtype)
+    target_slope = None if target_slope is None else np.asarray(target_slope, dtype)
     y = loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
     def backward(dy: Array) -> tuple[Array, Array]:
-        scale = dy / loss.size if reduction == "mean" else dy
+        scale = dy / dtype.type(loss.size) if reduction == "mean" else dy
         dinput = slope * scale
         return dinput, -dinput if target_slope is None else target_slope * scale
 
