@@ -63,7 +63,7 @@ def causal_mask(L: int, S: int | None = None, offset: int = 0) -> Tensor:
 def dice_loss(input: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - the mean Dice coefficient of the classes, over all pixels of the batch; target holds labels or shares of classes."""
     if not target.is_floating_point():
-        target = F.one_hot(target, input.shape[1]).movedim(-1, 1).to(input.dtype)
+        target = F.one_hot(target.long(), input.shape[1]).movedim(-1, 1).to(input.dtype)
     pixels = (0, *range(2, input.dim()))
     overlap = 2 * (input * target).sum(pixels)
     total = input.square().sum(pixels) + target.square().sum(pixels)
@@ -72,7 +72,7 @@ def dice_loss(input: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
 
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
-    return x * keep / (1 - p)
+    return x * keep * (1 / (1 - p) if p < 1 else 0)
 
 
 def frozen_batch_norm(
@@ -86,6 +86,8 @@ def group_norm(
     x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, num_groups: int, eps: float = 1e-5
 ) -> Tensor:
     """F.group_norm that takes its tensors first."""
+    if weight is None and bias is not None:  # which torch refuses
+        weight = torch.ones_like(bias)
     return F.group_norm(x, num_groups, weight, bias, eps)
 
 
@@ -211,10 +213,14 @@ def _recurrent(
     kernel: Callable[..., tuple[Tensor, ...]], x: Tensor, states: tuple[Tensor, ...], counts: Tensor | None, *weights: Tensor | None
 ) -> tuple[Tensor, list[Tensor]]:
     """One of torch's recurrent kernels over one layer; with counts, over the packed sequence that they describe."""
+    _check_recurrence(kernel, x, states, counts, *weights)
     hx: Any = [state[None] for state in states]
     hx = hx if len(hx) > 1 else hx[0]
-    given = [weight for weight in weights if weight is not None]
-    options = weights[2] is not None, 1, 0.0, False, False  # biases, layers, dropout, training, both directions
+    weight_ih, weight_hh, *biases, projection = (*weights, *([None] * (5 - len(weights))))
+    biased = any(bias is not None for bias in biases)
+    biases = [x.new_zeros(len(weights[0])) if bias is None else bias for bias in biases] if biased else []
+    given = [weight for weight in (weight_ih, weight_hh, *biases, projection) if weight is not None]
+    options = biased, 1, 0.0, False, False  # layers, dropout, training, both directions
     if counts is None:
         y, *ends = kernel(x, hx, given, *options, False)
         return y, [end[0] for end in ends]
@@ -222,3 +228,20 @@ def _recurrent(
     packed, *ends = kernel(x[running], counts[counts > 0].cpu(), hx, given, *options)
     y = packed.new_zeros(*x.shape[:2], packed.shape[-1])
     return y.masked_scatter(running[:, :, None], packed), [end[0] for end in ends]
+
+
+def _check_recurrence(
+    kernel: Callable[..., tuple[Tensor, ...]], x: Tensor, states: tuple[Tensor, ...], counts: Tensor | None, *weights: Tensor | None
+) -> None:
+    """Raise ValueError unless the shapes fit, as torch.nn's layers do: of others the kernels read memory that is not theirs."""
+    weight_ih, weight_hh, bias_ih, bias_hh, projection = (*weights, *([None] * (5 - len(weights))))
+    (T, B, I), (rows, width) = x.shape, weight_hh.shape
+    H = rows // {torch.lstm: 4, torch.gru: 3}.get(kernel, 1)
+    expected = [(weight_ih, (rows, I)), (weight_hh, (rows, H if projection is None else width)), (bias_ih, (rows,))]
+    expected += [(bias_hh, (rows,)), (projection, (width, H)), (states[0], (B, width)), (states[-1], (B, H if states[1:] else width))]
+    expected += [(counts, (T,))]
+    unfit = [(tuple(tensor.shape), shape) for tensor, shape in expected if tensor is not None and tensor.shape != shape]
+    if unfit:
+        raise ValueError(f"expected shapes that fit each other, got {unfit[0][0]} in place of {unfit[0][1]}")
+    if counts is not None and (counts.is_floating_point() or counts.long().diff().gt(0).any() or counts[0] != B or counts[-1] < 0):
+        raise ValueError(f"expected counts from {B} down, got {counts}")

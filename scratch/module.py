@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,6 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scratch.options import check_options
 
 Array = NDArray[Any]
 Backward = Callable[..., Any]
@@ -126,6 +129,13 @@ class Module:
     """
 
     training = True
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Make an instance once the constructor's options are of the kinds that its signature says."""
+        bound = inspect.signature(cls.__init__).bind_partial(None, *arguments, **options) if arguments or options else None
+        if bound is not None:
+            check_options(cls.__name__, cls.__init__, bound.arguments)
+        return super().__new__(cls)
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
         raise NotImplementedError(f"{type(self).__name__} has no forward")

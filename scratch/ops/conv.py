@@ -21,6 +21,8 @@ def conv2d(
     one_float_dtype("conv2d", x=x, weight=weight, bias=bias)
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(f"conv2d: expected x (N, C, H, W) and weight (O, C/groups, KH, KW), got {x.shape} and {weight.shape}")
+    if min(*weight.shape, *x.shape[1:]) < 1:
+        raise ValueError(f"conv2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
     O, channels = weight.shape[:2]
     if groups < 1 or x.shape[1] != channels * groups or O % groups:
         raise ValueError(

@@ -31,6 +31,8 @@ def conv_transpose2d(
         raise ValueError(
             f"conv_transpose2d: expected x (N, C, H, W) and weight (C, O/groups, KH, KW), got {x.shape} and {weight.shape}"
         )
+    if min(*weight.shape, *x.shape[1:]) < 1:
+        raise ValueError(f"conv_transpose2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
     (N, C), O = x.shape[:2], weight.shape[1] * groups
     if groups < 1 or len(weight) != C or C % groups:
         raise ValueError(

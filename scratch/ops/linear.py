@@ -1,5 +1,7 @@
 """Affine map over the last axis."""
 
+import math
+
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.reduce import column_sums
@@ -13,13 +15,13 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     out_features, in_features = weight.shape
     has_shape("linear", "bias", bias, (out_features,))
 
-    rows = x.reshape(-1, in_features)  # one GEMM however many leading axes there are
+    rows = x.reshape(math.prod(x.shape[:-1]), in_features)  # one GEMM however many leading axes there are
     y = rows @ weight.T
     if bias is not None:
         y += bias
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        dy_rows = dy.reshape(-1, out_features)
+        dy_rows = dy.reshape(len(rows), out_features)
         dx = (dy_rows @ weight).reshape(x.shape) if needs[0] else None
         dweight = dy_rows.T @ rows if needs[1] else None
         dbias = column_sums(dy_rows) if bias is not None and needs[2] else None

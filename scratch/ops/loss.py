@@ -7,7 +7,7 @@ import numpy as np
 
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, giou
-from scratch.ops.checks import has_shape, one_float_dtype, one_of
+from scratch.ops.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 
 
 def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
@@ -18,10 +18,11 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Arra
 
 
 def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
-    """|input - target|, with gradient 0 where they are equal."""
+    """|input - target|, with gradient 0 where they are equal or one is NaN."""
     _check_pair("l1_loss", input, target)
     difference = input - target
-    return _reduced("l1_loss", np.abs(difference), np.sign(difference), reduction)
+    sign = np.sign(difference)
+    return _reduced("l1_loss", np.abs(difference), np.where(sign == sign, sign, 0), reduction)
 
 
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
@@ -45,6 +46,8 @@ def binary_cross_entropy_with_logits(
     op = "binary_cross_entropy_with_logits"
     one_float_dtype(op, input=input, target=target, weight=weight, pos_weight=pos_weight)
     has_shape(op, "target", target, input.shape)
+    broadcasts_to(op, "weight", weight, input.shape)
+    broadcasts_to(op, "pos_weight", pos_weight, input.shape)
     softplus = np.maximum(-input, 0) + np.log1p(np.exp(-np.abs(input)))  # -log s, without overflow
     sigmoid = 0.5 * np.tanh(0.5 * input) + 0.5
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # of -log s
@@ -93,10 +96,11 @@ def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mea
 def _reduced(op: str, loss: Array, slope: Array, reduction: str, target_slope: Array | None = None) -> tuple[Array, Backward]:
     """The reduced loss; its backward from the slopes of each element with respect to its input and its target."""
     one_of(op, "reduction", reduction, ("mean", "sum", "none"))
-    y = loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+    with np.errstate(invalid="ignore"):  # the mean of nothing is nan, as in torch
+        y = loss if reduction == "none" else loss.sum() / loss.size if reduction == "mean" else loss.sum()
 
     def backward(dy: Array) -> tuple[Array, Array]:
-        scale = dy / loss.size if reduction == "mean" else dy
+        scale = dy / max(loss.size, 1) if reduction == "mean" else dy
         dinput = slope * scale
         return dinput, -dinput if target_slope is None else target_slope * scale
 
