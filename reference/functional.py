@@ -225,7 +225,7 @@ def _recurrent(
         y, *ends = kernel(x, hx, given, *options, False)
         return y, [end[0] for end in ends]
     running = torch.arange(x.shape[1]) < counts[:, None]
-    packed, *ends = kernel(x[running], counts[counts > 0].cpu(), hx, given, *options)
+    packed, *ends = kernel(x[running], counts[counts > 0].long().cpu(), hx, given, *options)
     y = packed.new_zeros(*x.shape[:2], packed.shape[-1])
     return y.masked_scatter(running[:, :, None], packed), [end[0] for end in ends]
 

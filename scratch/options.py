@@ -1,8 +1,8 @@
-"""Checks that options are of the kind that a signature says."""
+"""Checks that arguments are of the kind that a signature says."""
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -15,16 +15,17 @@ KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     float: ((int, float, np.integer, np.floating), "a number"),
     str: ((str,), "a word"),
 }
+SEQUENCES = (tuple, Sequence)
 
 
 def check_options(speaker: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Raise ValueError where an argument is no bool, int, float, word, None or pair although the signature says so.
+    """Raise ValueError where an argument is no bool, int, float, word, array or sequence of them although the signature says so.
 
-    Annotations that mean anything else, such as arrays, are left to whom they concern.
+    Annotations that mean anything else are left to whom they concern.
     """
     for name, annotation in _annotations(function).items():
         if name in arguments and not _fits(arguments[name], annotation):
-            raise ValueError(f"{speaker}: {name} is {arguments[name]!r}, expected {' or '.join(_names(annotation))}")
+            raise ValueError(f"{speaker}: {name} is {_shown(arguments[name])}, expected {' or '.join(_names(annotation))}")
 
 
 @cache
@@ -35,16 +36,18 @@ def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _is_known(annotation: Any) -> bool:
-    if get_origin(annotation) in (Union, UnionType, tuple):
+    if get_origin(annotation) in (Union, UnionType, *SEQUENCES):
         return all(part is Ellipsis or _is_known(part) for part in get_args(annotation))
-    return annotation in KINDS or annotation is type(None)
+    return annotation in KINDS or annotation is type(None) or get_origin(annotation) is np.ndarray
 
 
 def _fits(value: Any, annotation: Any) -> bool:
     """Return whether a value is of an annotation's kind; a bool is no number, and NaN is none either."""
     if get_origin(annotation) in (Union, UnionType):
         return any(_fits(value, part) for part in get_args(annotation))
-    if get_origin(annotation) is tuple:
+    if get_origin(annotation) is np.ndarray:
+        return isinstance(value, np.ndarray | np.generic)
+    if get_origin(annotation) in SEQUENCES:
         kind = get_args(annotation)[0]
         return isinstance(value, tuple | list) and all(_fits(item, kind) for item in value)
     if annotation is type(None):
@@ -59,7 +62,17 @@ def _names(annotation: Any) -> Iterator[str]:
     if get_origin(annotation) in (Union, UnionType):
         for part in get_args(annotation):
             yield from _names(part)
-    elif get_origin(annotation) is tuple:
-        yield "a tuple of them" if get_args(annotation)[0] in KINDS else "a tuple"
+    elif get_origin(annotation) is np.ndarray:
+        yield "a NumPy array"
+    elif get_origin(annotation) in SEQUENCES:
+        yield f"a sequence, each {' or '.join(_names(get_args(annotation)[0]))}"
     else:
         yield "None" if annotation is type(None) else KINDS[annotation][1]
+
+
+def _shown(value: Any) -> str:
+    """Describe a value in a few words, an array by its dtype and shape."""
+    if isinstance(value, np.ndarray):
+        return f"an array, {value.dtype} {value.shape}"
+    text = repr(value)
+    return text if len(text) < 80 and "\n" not in text else f"a {type(value).__name__}"

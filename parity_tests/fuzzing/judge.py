@@ -142,8 +142,8 @@ def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
         if theirs.error is not None or not theirs.upstream or not same_shapes:
             return outcome
         gradients = backward(*(dy.copy() for dy in theirs.upstream.values()))
-        gradients = (gradients,) if len(call.inputs) == 1 else gradients
-        for name, gradient in zip(call.inputs, gradients or (), strict=False):
+        gradients = gradients if isinstance(gradients, tuple | list) and len(call.inputs) > 1 else (gradients,)
+        for name, gradient in zip(call.inputs, gradients, strict=False):
             outcome.tensors |= {f"grad {part}": np.asarray(g) for part, g in tree.leaves(name, gradient)}
         outcome.tensors |= {f"grad {name}": p.grad for name, p in parameters.items() if p.grad is not None}
     except Exception as error:
@@ -177,6 +177,7 @@ def _upstream(number: int, y: np.ndarray) -> np.ndarray:
 
 def _difference(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> str:
     """In what the tensors differ, in words; "" where they agree. A gradient that is not there is one of zeros."""
+    largest = max((np.abs(t[np.isfinite(t)]).max(initial=0) for t in theirs.values() if t.dtype.kind == "f"), default=0.0)
     for name, truth in theirs.items():
         found = mine.get(name)
         if found is None and name.startswith("grad"):
@@ -191,13 +192,13 @@ def _difference(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]
             if not np.array_equal(found, truth):
                 return f"{name} is {found.ravel()[:5]}, torch {truth.ravel()[:5]}"
             continue
-        if detail := _numbers_differ(found.astype(np.float64), truth.astype(np.float64), ALLOWED[truth.dtype.name]):
+        if detail := _numbers_differ(found.astype(np.float64), truth.astype(np.float64), ALLOWED[truth.dtype.name], 1e-3 * largest):
             return f"{name} {detail}"
     extra = [name for name, found in mine.items() if name not in theirs and not name.startswith("grad")]
     return f"{extra[0]} is none of torch's" if extra else ""
 
 
-def _numbers_differ(found: np.ndarray, truth: np.ndarray, allowed: float) -> str:
+def _numbers_differ(found: np.ndarray, truth: np.ndarray, allowed: float, floor: float) -> str:
     """How far apart numbers are, or where one is not finite and the other is, or otherwise."""
     finite = np.isfinite(truth)
     same = np.where(finite, np.isfinite(found), (np.isnan(found) & np.isnan(truth)) | (found == truth))
@@ -208,7 +209,7 @@ def _numbers_differ(found: np.ndarray, truth: np.ndarray, allowed: float) -> str
         return ""
     scale = np.abs(truth[finite]).max()
     error = np.abs(found[finite] - truth[finite]).max()
-    return f"is off by {error:.2g} of {scale:.2g}" if error > allowed * scale + 1e-30 else ""
+    return f"is off by {error:.2g} of {scale:.2g}" if error > allowed * (scale + floor) else ""
 
 
 def _ill_conditioned(call: Call, truth: Mapping[str, np.ndarray]) -> bool:

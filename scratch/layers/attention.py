@@ -7,7 +7,7 @@ import numpy as np
 from scratch.layers.linear import Linear
 from scratch.module import Array, Backward, Module, apply
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
-from scratch.ops.checks import has_shape
+from scratch.ops.checks import has_shape, is_probability
 from scratch.random import generator
 
 Past = tuple[Array, Array]
@@ -48,8 +48,7 @@ class MultiheadAttention(Module):
             raise ValueError(f"MultiheadAttention: num_heads {num_heads} does not divide embed_dim {embed_dim}; give head_dim")
         if num_heads % self.num_kv_heads:
             raise ValueError(f"MultiheadAttention: num_kv_heads {num_kv_heads} does not divide num_heads {num_heads}")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout is {dropout}, expected a probability, 0 to 1")
+        is_probability("MultiheadAttention", "dropout", dropout)
         self.head_dim = embed_dim // num_heads if head_dim is None else head_dim
         self.q_proj = Linear(embed_dim, num_heads * self.head_dim, bias)
         self.k_proj = Linear(self.kdim, self.num_kv_heads * self.head_dim, bias)

@@ -78,7 +78,7 @@ class YOLO(Module):
     def _listed(self, y: Array) -> tuple[Array, Backward]:
         """A grid's numbers (B, A (5 + K), H, W) as a list of its predictions (B, H W A, 5 + K)."""
         B, C, H, W = y.shape
-        listed = y.transpose(0, 2, 3, 1).reshape(B, -1, self.numbers)
+        listed = y.transpose(0, 2, 3, 1).reshape(B, C // self.numbers * H * W, self.numbers)
         return listed, lambda dlisted: dlisted.reshape(B, H, W, C).transpose(0, 3, 1, 2)
 
 

@@ -91,7 +91,7 @@ def _with_labels(
 
     The loss is mass * log(sum(exp(z))) - target @ z, for z = row - max(row) and a target that weighs `mass` in all.
     """
-    on_label, elsewhere = (1 - smoothing) * label_weight, smoothing / rows.shape[1] * counted.astype(rows.dtype)
+    on_label, elsewhere = (1 - smoothing) * label_weight, smoothing / max(rows.shape[1], 1) * counted.astype(rows.dtype)
     mass = on_label + elsewhere * class_weight.sum()
     loss, drows = np.empty_like(mass), np.empty(rows.shape, rows.dtype)
 
@@ -130,7 +130,7 @@ def _rows(op: str, input: Array, target: Array, weight: Array | None, reduction:
     if not by_labels:
         one_float_dtype(op, input=input, target=target)
     has_shape(op, "weight", weight, (input.shape[axis],))
-    return np.moveaxis(input, axis, -1).reshape(target.size if by_labels else input.size // max(input.shape[axis], 1), input.shape[axis])
+    return np.moveaxis(input, axis, -1).reshape(math.prod((*input.shape[:axis], *input.shape[axis + 1 :])), input.shape[axis])
 
 
 def _unrows(rows: Array, input: Array) -> Array:
