@@ -36,8 +36,11 @@ def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _is_known(annotation: Any) -> bool:
-    if get_origin(annotation) in (Union, UnionType, *SEQUENCES):
-        return all(part is Ellipsis or _is_known(part) for part in get_args(annotation))
+    parts = [part for part in get_args(annotation) if part is not Ellipsis]
+    if get_origin(annotation) in SEQUENCES:
+        return _is_known(parts[0]) and len(set(parts)) == 1
+    if get_origin(annotation) in (Union, UnionType):
+        return all(map(_is_known, parts))
     return annotation in KINDS or annotation is type(None) or get_origin(annotation) is np.ndarray
 
 
@@ -49,7 +52,7 @@ def _fits(value: Any, annotation: Any) -> bool:
         return isinstance(value, np.ndarray | np.generic)
     if get_origin(annotation) in SEQUENCES:
         kind = get_args(annotation)[0]
-        return isinstance(value, tuple | list) and all(_fits(item, kind) for item in value)
+        return isinstance(value, Sequence) and not isinstance(value, str) and all(_fits(item, kind) for item in value)
     if annotation is type(None):
         return value is None
     if isinstance(value, bool | np.bool_) and annotation is not bool:

@@ -43,6 +43,12 @@ class Call:
         """The floating-point dtype that a module is cast to."""
         return next((value for kind, _, value in reversed(self.changes) if kind == "every dtype"), "float64")
 
+    @property
+    def holds_more_than_numbers(self) -> bool:
+        """Whether a change put NaN or infinity somewhere."""
+        given = [leaf for _, _, value in self.changes for _, leaf in tree.leaves("", value)]
+        return any(isinstance(number, float) and not np.isfinite(number) for number in given)
+
     def __str__(self) -> str:
         return f"{self.case.name}: {list(self.changes)}"
 

@@ -35,7 +35,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Finding:
-    """A difference: "accepted" (torch refuses), "refused" (torch accepts), "cryptic" (refused, but not said), "differs"."""
+    """A difference between the twins on one call.
+
+    kind    "accepted" (torch refuses it), "refused" (torch accepts it), "cryptic" (refused in no plain line), "differs", or
+            "not finite": differs where NaN or infinity was given
+    """
 
     kind: str
     call: Call
@@ -60,7 +64,7 @@ def judge(call: Call) -> Finding | None:
         detail = _difference(mine.tensors, theirs.tensors)
         if detail and _ill_conditioned(call, theirs.tensors):
             return None
-        return Finding("differs", call, detail) if detail else None
+        return Finding("not finite" if call.holds_more_than_numbers else "differs", call, detail) if detail else None
 
 
 def cryptic(error: BaseException, target: str) -> str:

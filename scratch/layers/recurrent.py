@@ -133,8 +133,9 @@ class _Recurrent(Module):
         if hx is None:
             return tuple(np.zeros(shape, x.dtype) for shape in shapes)
         states = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
-        if [state.shape for state in states] != shapes:
-            raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {[s.shape for s in states]}")
+        if [getattr(state, "shape", None) for state in states] != shapes:
+            came = [getattr(state, "shape", type(state).__name__) for state in states]
+            raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {came}")
         return states
 
     def _between_layers(self, values: Array, layer: int, counts: Array | None) -> tuple[Array, Backward]:

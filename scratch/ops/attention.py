@@ -117,8 +117,8 @@ def check_attention(
         raise ValueError(f"{op}: expected value (..., S, V) with all axes but the last as in key {key.shape}, got {value.shape}")
     shape = (*query.shape[:-1], key.shape[-2])
     is_mask(op, "attn_mask", attn_mask, shape, query.dtype)
-    if scale is not None and not math.isfinite(scale):
-        raise ValueError(f"{op}: scale is {scale}, expected a finite number")
+    if scale is not None and not 0 <= scale < math.inf:
+        raise ValueError(f"{op}: scale is {scale}, expected a finite number of 0 or more, of which torch takes the root")
     if causal_offset < 0:
         raise ValueError(f"{op}: causal_offset is {causal_offset}, expected at least 0")
     is_probability(op, "dropout_p", dropout_p)

@@ -21,14 +21,14 @@ def conv2d(
     one_float_dtype("conv2d", x=x, weight=weight, bias=bias)
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(f"conv2d: expected x (N, C, H, W) and weight (O, C/groups, KH, KW), got {x.shape} and {weight.shape}")
-    if min(*weight.shape, *x.shape[1:]) < 1:
-        raise ValueError(f"conv2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
     O, channels = weight.shape[:2]
     if groups < 1 or x.shape[1] != channels * groups or O % groups:
         raise ValueError(
             f"conv2d: x has {x.shape[1]} channels; a weight of shape {weight.shape} in {groups} groups takes {channels * groups} "
             "and needs its first axis divisible by groups"
         )
+    if min(*weight.shape, *x.shape[1:]) < 1:
+        raise ValueError(f"conv2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
     has_shape("conv2d", "bias", bias, (O,))
     win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)
     return convolve(x, weight, bias, win, groups)

@@ -31,14 +31,14 @@ def conv_transpose2d(
         raise ValueError(
             f"conv_transpose2d: expected x (N, C, H, W) and weight (C, O/groups, KH, KW), got {x.shape} and {weight.shape}"
         )
-    if min(*weight.shape, *x.shape[1:]) < 1:
-        raise ValueError(f"conv_transpose2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
     (N, C), O = x.shape[:2], weight.shape[1] * groups
     if groups < 1 or len(weight) != C or C % groups:
         raise ValueError(
             f"conv_transpose2d: x has {C} channels; a weight of shape {weight.shape} takes {len(weight)}, in {groups} groups that "
             "have to divide them"
         )
+    if min(*weight.shape, *x.shape[1:]) < 1:
+        raise ValueError(f"conv_transpose2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
     has_shape("conv_transpose2d", "bias", bias, (O,))
     win, size = _window(x, weight.shape[2:], stride, padding, output_padding, dilation)
     y = input_gradient((N, O, *size), weight, x, win, groups)

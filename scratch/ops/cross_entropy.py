@@ -103,14 +103,14 @@ def _with_labels(
             on_target += elsewhere[part] * (z @ class_weight)
         exp = np.exp(z, out=z)
         total = np.einsum("mc->m", exp)
-        loss[part] = np.where(counted[part], mass[part] * np.log(total) - on_target, 0)
+        loss[part] = mass[part] * np.log(total) - on_target
         exp *= (scale * mass[part] / total)[:, None]
         exp[label] -= scale * on_label[part]
         if smoothing:
             exp -= scale * elsewhere[part, None] * class_weight
-        broken = ~np.isfinite(scale / total)
-        if broken.any():
-            exp[broken & ~counted[part]] = 0  # nothing in an ignored row has an effect, not even NaN
+        broken = ~counted[part] & ~np.isfinite(loss[part] + scale / total)
+        if broken.any():  # nothing in an ignored row has an effect, not even NaN
+            loss[part][broken], exp[broken] = 0, 0
 
     in_blocks(block, drows)
     return loss, drows

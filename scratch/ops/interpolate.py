@@ -29,7 +29,7 @@ def interpolate(
     one_float_dtype("interpolate", x=x)
     one_of("interpolate", "mode", mode, ("nearest", "bilinear"))
     if x.ndim != 4 or min(x.shape[1:]) < 1:
-        raise ValueError(f"interpolate: expected x (N, C, H, W) of at least one channel and pixel, got {x.shape}")
+        raise ValueError(f"interpolate: expected x (N, C, H, W) of at least one pixel, got {x.shape}")
     if mode == "nearest" and align_corners is not None:
         raise ValueError(f"interpolate: align_corners is {align_corners}, expected None where mode is 'nearest'")
     before = x.shape[2:]
@@ -75,7 +75,8 @@ def _bilinear(before: int, after: int, step: float, align_corners: bool) -> tupl
         at = np.maximum((np.arange(after) + 0.5) * step - 0.5, 0)
     low = np.minimum(at.astype(int), before - 1)
     share = np.minimum(at - low, 1)
-    high = low if before == after else np.minimum(low + 1, before - 1)
+    unmixed = (share == 0) & (before == after)  # where torch does not look at the next pixel, which may be infinite
+    high = np.where(unmixed, low, np.minimum(low + 1, before - 1))
     return np.stack((low, high), axis=1), np.stack((1 - share, share), axis=1)
 
 

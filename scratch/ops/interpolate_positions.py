@@ -16,20 +16,20 @@ def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[i
     torch.nn.functional.interpolate with mode="bicubic" and corners that are not aligned.
     """
     one_float_dtype("interpolate_positions", positions=positions)
-    (h, w), (H, W) = (pair("interpolate_positions", *named, 1) for named in (("grid", grid), ("size", size)))
+    grid, size = (pair("interpolate_positions", *named, 1) for named in (("grid", grid), ("size", size)))
+    (h, w), (H, W) = grid, size
     first = positions.shape[1] - h * w if positions.ndim == 3 else -1
     if first < 0 or len(positions) != 1 or positions.shape[2] < 1:
         raise ValueError(
-            f"interpolate_positions: expected positions (1, P + h w, D), got {positions.shape} for a grid "
+            f"interpolate_positions: expected positions (1, P + h w, D) and sizes of at least 1, got {positions.shape} for a grid "
             f"{tuple(grid)} and one {tuple(size)}"
         )
     if (h, w) == (H, W):
         return positions, lambda dy: dy
     weights = np.kron(cubic_weights(h, H), cubic_weights(w, W)).astype(positions.dtype)  # (H W, h w)
-    resized = weights @ positions[:, first:]
-    if not np.isfinite(resized).all():  # what is no neighbour has no effect
-        resized = weighted(positions[:, first:].swapaxes(1, 2), weights).swapaxes(1, 2)
-    y = np.concatenate([positions[:, :first], resized], axis=1)
+    y = np.concatenate([positions[:, :first], weights @ positions[:, first:]], axis=1)
+    if not np.isfinite(y).all():  # what is no neighbour has no effect
+        y[:, first:] = weighted(positions[:, first:].swapaxes(1, 2), weights).swapaxes(1, 2)
 
     def backward(dy: Array) -> Array:
         return np.concatenate([dy[:, :first], weights.T @ dy[:, first:]], axis=1)

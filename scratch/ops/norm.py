@@ -29,7 +29,7 @@ def batch_norm(
     """
     one_float_dtype("batch_norm", x=x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     if x.ndim < 2 or x.shape[1] < 1:
-        raise ValueError(f"batch_norm: expected x (N, C, ...) of at least one channel, got {x.shape}")
+        raise ValueError(f"batch_norm: expected x (N, C, ...), got {x.shape}; C is at least 1")
     is_eps("batch_norm", eps)
     if training and eps == 0:
         raise ValueError("batch_norm: eps is 0, expected more than 0 when training, since a batch's variance may be 0")
@@ -110,7 +110,7 @@ def frozen_batch_norm(
     numbers = dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     one_float_dtype("frozen_batch_norm", x=x, **numbers)
     if x.ndim < 2 or x.shape[1] < 1:
-        raise ValueError(f"frozen_batch_norm: expected x (N, C, ...) of at least one channel, got {x.shape}")
+        raise ValueError(f"frozen_batch_norm: expected x (N, C, ...), got {x.shape}; C is at least 1")
     is_eps("frozen_batch_norm", eps)
     for name, array in numbers.items():
         has_shape("frozen_batch_norm", name, array, (x.shape[1],))

@@ -126,4 +126,4 @@ def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, p
 def _check_images(op: str, x: Array) -> None:
     one_float_dtype(op, x=x)
     if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
-        raise ValueError(f"{op}: expected x (N, C, H, W) or (C, H, W) of at least one channel and pixel, got {x.shape}")
+        raise ValueError(f"{op}: expected x (N, C, H, W) or (C, H, W), got {x.shape}; C, H and W are at least 1")

@@ -50,10 +50,10 @@ def rnn(
         for t, n in reversed(list(enumerate(running))):
             dh[:n] += dy[t, :n]
             value = h[t + 1, :n]
-            if nonlinearity == "tanh":
-                np.multiply(dh[:n], 1 - value * value, out=dz[t, :n])
-            else:
+            if nonlinearity == "relu":
                 zero_where(dz[t, :n], dh[:n], value <= 0)
+            else:
+                np.multiply(dh[:n], 1 - value * value, out=dz[t, :n])
             np.matmul(dz[t, :n], weight_hh, out=dh[:n])
         rows = dz.reshape(T * B, H)
         dx = stopped((rows @ weight_ih).reshape(x.shape), counts) if needs[0] else None

@@ -21,7 +21,7 @@ def sinusoidal_positions_2d(x: Array, present: Array, normalize: bool = True, ba
     op = "sinusoidal_positions_2d"
     one_float_dtype(op, x=x)
     if x.ndim != 4 or x.shape[1] % 2 or min(x.shape[1:]) < 1:
-        raise ValueError(f"{op}: expected x (B, C, H, W) of at least one pixel with an even number of channels, got {x.shape}")
+        raise ValueError(f"{op}: expected x (B, C, H, W) with an even number of channels, got {x.shape}; C, H and W are at least 1")
     B, C, H, W = x.shape
     has_shape(op, "present", present, (B, H, W))
     is_bool(op, "present", present, "not padding")
