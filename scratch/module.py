@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scratch.contract import Array, Backward, checked_backward, plain_arguments
 from scratch.options import check_options
-
-Array = NDArray[Any]
-Backward = Callable[..., Any]
 
 _tap: ContextVar[Callable[..., tuple[Any, Backward]] | None] = ContextVar("tap", default=None)
 _constants: ContextVar[tuple[Array, ...]] = ContextVar("constants", default=())
@@ -131,18 +127,23 @@ class Module:
     training = True
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
-        """Make an instance once the constructor's options are of the kinds that its signature says."""
-        bound = inspect.signature(cls.__init__).bind_partial(None, *arguments, **options) if arguments or options else None
-        if bound is not None:
-            check_options(cls.__name__, cls.__init__, bound.arguments)
+        """Make an instance, once the constructor's arguments are of the kinds that its signature says."""
+        plain_arguments(cls.__name__, cls.__init__, (None, *arguments), options)
+        check_options(cls.__name__, cls.__init__, (None, *arguments), options)
         return super().__new__(cls)
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any) -> tuple[Any, Backward]:
-        observer = _tap.get()
-        return self.forward(*inputs) if observer is None else observer(self, *inputs)
+        name, observer = type(self).__name__, _tap.get()
+        inputs, _ = plain_arguments(name, type(self).forward, (self, *inputs), {})
+        check_options(name, type(self).forward, inputs, {})
+        result = self.forward(*inputs[1:]) if observer is None else observer(*inputs)
+        if not isinstance(result, tuple) or len(result) != 2:  # whoever called it will say that it is no pair
+            return result
+        y, backward = result
+        return y, checked_backward(name, y, backward)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules held directly, by attribute name."""

@@ -1,10 +1,10 @@
-"""Checks that arguments are of the kind that a signature says."""
+"""Checks that options are of the kind that a signature says."""
 
-import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -14,25 +14,40 @@ KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     int: ((int, np.integer), "a whole number"),
     float: ((int, float, np.integer, np.floating), "a number"),
     str: ((str,), "a word"),
+    NoneType: ((NoneType,), "None"),
 }
 SEQUENCES = (tuple, Sequence)
 
 
-def check_options(speaker: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Raise ValueError where an argument is no bool, int, float, word, array or sequence of them although the signature says so.
+def check_options(speaker: str, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Raise ValueError where an argument is no bool, number, word or sequence of them although the signature says so.
 
-    Annotations that mean anything else are left to whom they concern.
+    Annotations that mean anything else, such as arrays, are left to whom they concern.
     """
-    for name, annotation in _annotations(function).items():
-        if name in arguments and not _fits(arguments[name], annotation):
-            raise ValueError(f"{speaker}: {name} is {_shown(arguments[name])}, expected {' or '.join(_names(annotation))}")
+    for place, (name, annotation) in _annotations(function):
+        if place < len(args):
+            value = args[place]
+        elif name in options:
+            value = options[name]
+        else:
+            continue
+        if (type(value) is not annotation and not _fits(value, annotation)) or value != value:
+            raise ValueError(f"{speaker}: {name} is {_shown(value)}, expected {' or '.join(_names(annotation))}")
 
 
 @cache
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function's options, those that _fits knows."""
-    hints = get_type_hints(function)
-    return {name: hints[name] for name in inspect.signature(function).parameters if name in hints and _is_known(hints[name])}
+def _annotations(function: Callable[..., Any]) -> list[tuple[int, tuple[str, Any]]]:
+    """Return the place, name and annotation of each of a function's options whose annotation is made of KINDS."""
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):  # annotations of someone's own, which need not mean anything
+        return []
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    places = [*range(code.co_argcount), *[sys.maxsize] * code.co_kwonlyargcount]
+    return [(place, (name, hints[name])) for place, name in zip(places, names, strict=True) if _is_known(hints.get(name))]
 
 
 def _is_known(annotation: Any) -> bool:
@@ -41,20 +56,16 @@ def _is_known(annotation: Any) -> bool:
         return _is_known(parts[0]) and len(set(parts)) == 1
     if get_origin(annotation) in (Union, UnionType):
         return all(map(_is_known, parts))
-    return annotation in KINDS or annotation is type(None) or get_origin(annotation) is np.ndarray
+    return annotation in KINDS
 
 
 def _fits(value: Any, annotation: Any) -> bool:
     """Return whether a value is of an annotation's kind; a bool is no number, and NaN is none either."""
     if get_origin(annotation) in (Union, UnionType):
         return any(_fits(value, part) for part in get_args(annotation))
-    if get_origin(annotation) is np.ndarray:
-        return isinstance(value, np.ndarray | np.generic)
     if get_origin(annotation) in SEQUENCES:
         kind = get_args(annotation)[0]
         return isinstance(value, Sequence) and not isinstance(value, str) and all(_fits(item, kind) for item in value)
-    if annotation is type(None):
-        return value is None
     if isinstance(value, bool | np.bool_) and annotation is not bool:
         return False
     return isinstance(value, KINDS[annotation][0]) and not (isinstance(value, float | np.floating) and math.isnan(value))
@@ -65,12 +76,10 @@ def _names(annotation: Any) -> Iterator[str]:
     if get_origin(annotation) in (Union, UnionType):
         for part in get_args(annotation):
             yield from _names(part)
-    elif get_origin(annotation) is np.ndarray:
-        yield "a NumPy array"
     elif get_origin(annotation) in SEQUENCES:
         yield f"a sequence, each {' or '.join(_names(get_args(annotation)[0]))}"
     else:
-        yield "None" if annotation is type(None) else KINDS[annotation][1]
+        yield KINDS[annotation][1]
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,9 @@
 A backward returns one gradient for each array input, None for an input that has none (integers, options that were not
 given); where there is a single array input, its gradient itself. Backwards of ops that layers give parameters also take
 `needs`, a bool for each input: work is saved on those that are False. A backward is called at most once.
+
+Every op is decorated with `op` of scratch.contract: an array that is no plain one, and an upstream gradient that is not like the
+value in shape and dtype, is a ValueError in one line.
 """
 
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh

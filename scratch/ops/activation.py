@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
 from scratch.ops.select import zero_where
 from scratch.ops.threads import Part, elementwise, in_blocks
 
 
+@op
 def relu(x: Array) -> tuple[Array, Backward]:
     """max(x, 0), with gradient 0 at 0; NaN is not below 0, and hands its gradient on."""
     one_float_dtype("relu", x=x)
@@ -27,6 +29,7 @@ def relu(x: Array) -> tuple[Array, Backward]:
     return y, backward
 
 
+@op
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]:
     """x where x > 0, else negative_slope * x (Maas, Hannun & Ng 2013)."""
     one_float_dtype("leaky_relu", x=x)
@@ -38,6 +41,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]
     return elementwise(scaled, x, x), lambda dy: elementwise(scaled, dy, x)
 
 
+@op
 def sigmoid(x: Array) -> tuple[Array, Backward]:
     """1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
     one_float_dtype("sigmoid", x=x)
@@ -51,6 +55,7 @@ def sigmoid(x: Array) -> tuple[Array, Backward]:
     return y, lambda dy: elementwise(backward, dy, y)
 
 
+@op
 def tanh(x: Array) -> tuple[Array, Backward]:
     """Hyperbolic tangent."""
     one_float_dtype("tanh", x=x)
@@ -64,6 +69,7 @@ def tanh(x: Array) -> tuple[Array, Backward]:
     return y, lambda dy: elementwise(backward, dy, y)
 
 
+@op
 def silu(x: Array) -> tuple[Array, Backward]:
     """x * sigmoid(x) (Elfwing, Uchibe & Doya 2017), also called swish."""
     one_float_dtype("silu", x=x)

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import broadcasts_to, has_shape, is_bool, one_float_dtype
 from scratch.ops.softmax import softmax
 
 
+@op
 def additive_attention(
     query: Array, key: Array, value: Array, weight: Array, attn_mask: Array | None = None
 ) -> tuple[Array, Backward]:

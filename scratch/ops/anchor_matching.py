@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import iou_and_union
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.yolo_boxes import Grid, are_grids
 
 
+@op
 def anchor_matching(labels: Array, boxes: Array, grids: Sequence[Grid]) -> tuple[Array, Backward]:
     """The prediction (B, N) of each object, a number below P, none twice in an image; -1 where there is no object.
 

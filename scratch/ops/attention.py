@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
 from scratch.ops.checks import has_shape, is_bool, is_mask, is_probability, one_float_dtype
@@ -11,6 +12,7 @@ from scratch.ops.dropout import dropout
 from scratch.ops.reduce import sum_to_shape
 
 
+@op
 def scaled_dot_product_attention(
     query: Array,
     key: Array,
@@ -48,6 +50,7 @@ def scaled_dot_product_attention(
     return dropped @ values, backward
 
 
+@op
 def attention_weights(
     query: Array,
     key: Array,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, one_of
 from scratch.ops.reduce import sum_to_shape
@@ -20,6 +21,7 @@ FORMATS = {  # the corners as sums of what a format has
 }
 
 
+@op
 def box_convert(boxes: Array, in_fmt: str, out_fmt: str) -> tuple[Array, Backward]:
     """Boxes (..., 4) in another format: "xyxy", "xywh" (a corner, width, height) or "cxcywh" (the centre, width, height)."""
     one_of("box_convert", "in_fmt", in_fmt, tuple(FORMATS))
@@ -30,6 +32,7 @@ def box_convert(boxes: Array, in_fmt: str, out_fmt: str) -> tuple[Array, Backwar
     return y if np.isfinite(y).all() else weighted(boxes, change), lambda dy: dy @ change
 
 
+@op
 def box_area(boxes: Array) -> tuple[Array, Backward]:
     """Width times height: boxes (..., 4) to (...)."""
     are_boxes("box_area", boxes=boxes)
@@ -42,11 +45,13 @@ def box_area(boxes: Array) -> tuple[Array, Backward]:
     return sides[..., 0] * sides[..., 1], backward
 
 
+@op
 def box_iou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
     """The area that two boxes share over the area that they cover, or 0 if that is 0: (N, 4) and (M, 4) to (N, M)."""
     return _of_pairs("box_iou", lambda *pairs: iou_and_union(*pairs)[::2], boxes1, boxes2)
 
 
+@op
 def generalized_box_iou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
     """Intersection over union, less the empty share of the smallest box that holds both: (N, 4) and (M, 4) to (N, M).
 

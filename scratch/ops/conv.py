@@ -3,6 +3,7 @@
 import numpy as np
 
 import scratch.ops.memory  # noqa: F401  for its effect
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.im2col import conv2d_by_columns
@@ -10,6 +11,7 @@ from scratch.ops.window import Size, Window, window
 from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 
 
+@op
 def conv2d(
     x: Array, weight: Array, bias: Array | None = None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups: int = 1
 ) -> tuple[Array, Backward]:

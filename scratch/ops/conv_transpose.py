@@ -1,6 +1,7 @@
 """Transposed convolution: the gradient of a convolution with respect to its input, as an op of its own."""
 
 import scratch.ops.memory  # noqa: F401  for its effect
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.channels import channel_sums
 from scratch.ops.checks import has_shape, one_float_dtype, pair
@@ -9,6 +10,7 @@ from scratch.ops.im2col import input_gradient
 from scratch.ops.window import Size, Window
 
 
+@op
 def conv_transpose2d(
     x: Array,
     weight: Array,

@@ -7,12 +7,14 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import are_labels, has_shape, one_float_dtype, one_of
 from scratch.ops.softmax import log_softmax
 from scratch.ops.threads import Part, in_blocks
 
 
+@op
 def cross_entropy(
     input: Array,
     target: Array,
@@ -63,6 +65,7 @@ def cross_entropy(
     return _reduce(loss, reduction, input.dtype.type(M), input), backward_of_probabilities
 
 
+@op
 def nll_loss(
     input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
 ) -> tuple[Array, Backward]:

@@ -1,11 +1,13 @@
 """The objects that a set of predictions tells of."""
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.softmax import softmax
 
 
+@op
 def detections(logits: Array, boxes: Array) -> tuple[tuple[Array, Array, Array], Backward]:
     """What each query has found: scores (B, Q), labels (B, Q) and boxes (B, Q, 4) by their corners, x1, y1, x2 and y2.
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
 from scratch.ops.set_loss import set_loss
 
 
+@op
 def detr_loss(
     logits: Array,
     boxes: Array,

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 
 
+@op
 def dice_loss(input: Array, target: Array, smooth: float = 1.0) -> tuple[Array, Backward]:
     """1 - the mean over the classes of (2 Σ p t + smooth) / (Σ p² + Σ t² + smooth) (Milletari, Navab & Ahmadi 2016, section 3).
 

@@ -1,9 +1,11 @@
 """Inverted dropout (Srivastava et al. 2014, section 10)."""
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, is_bool, is_probability, one_float_dtype
 
 
+@op
 def dropout(x: Array, keep: Array, p: float) -> tuple[Array, Backward]:
     """x / (1 - p) where the boolean array `keep` is true, else 0; `keep` has the shape of x."""
     one_float_dtype("dropout", x=x)

@@ -3,10 +3,12 @@
 import numpy as np
 from scipy.sparse import csr_array
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
 
 
+@op
 def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> tuple[Array, Backward]:
     """weight[input]: input (...) of whole numbers and weight (V, E) to (..., E), as torch.nn.functional.embedding.
 

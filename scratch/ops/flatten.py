@@ -2,10 +2,12 @@
 
 import math
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import axis_of
 
 
+@op
 def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, Backward]:
     """Join the axes start_dim to end_dim, inclusive, in row-major order."""
     start, end = (axis_of("flatten", *named, x.ndim) for named in (("start_dim", start_dim), ("end_dim", end_dim)))

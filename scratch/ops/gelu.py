@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, one_of
 from scratch.ops.normal_cdf import normal_cdf
@@ -14,6 +15,7 @@ CUBE = 0.044715
 INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
 
+@op
 def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
     """x times the normal distribution function at x (Hendrycks & Gimpel 2016); "tanh" approximates it as GPT-2 does."""
     one_float_dtype("gelu", x=x)

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, is_eps, one_float_dtype
 from scratch.ops.threads import Part, in_blocks
 
 
+@op
 def group_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, *, num_groups: int, eps: float = 1e-5
 ) -> tuple[Array, Backward]:

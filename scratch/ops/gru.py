@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.recurrence import check_recurrence, rows_running, steps_running, stopped
 from scratch.ops.reduce import column_sums
 
 
+@op
 def gru(
     x: Array,
     h0: Array,

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from scipy import sparse
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, one_of, pair
 from scratch.ops.threads import in_parallel
@@ -13,6 +14,7 @@ from scratch.ops.window import Size
 Scale = float | tuple[float, float]
 
 
+@op
 def interpolate(
     x: Array, size: Size | None = None, scale_factor: Scale | None = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> tuple[Array, Backward]:

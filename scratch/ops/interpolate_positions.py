@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, pair
 from scratch.ops.select import weighted
@@ -9,6 +10,7 @@ from scratch.ops.select import weighted
 A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlow; Keys prefers -0.5
 
 
+@op
 def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Array, Backward]:
     """A table (1, P + h w, D) for a grid (h, w) of patches to one (1, P + H W, D) for a grid (H, W), by cubic convolution.
 

@@ -1,10 +1,12 @@
 """Affine map over the last axis."""
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.reduce import column_sums
 
 
+@op
 def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
     """y = x weightᵀ + bias, for x (..., in), weight (out, in), bias (out,) or None."""
     one_float_dtype("linear", x=x, weight=weight, bias=bias)

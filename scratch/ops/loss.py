@@ -5,11 +5,13 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, giou
 from scratch.ops.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 
 
+@op
 def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
     """(input - target)²."""
     _check_pair("mse_loss", input, target)
@@ -17,6 +19,7 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Arra
     return _reduced("mse_loss", difference * difference, 2 * difference, reduction)
 
 
+@op
 def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
     """|input - target|, with gradient 0 where they are equal or one is NaN."""
     _check_pair("l1_loss", input, target)
@@ -25,6 +28,7 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array
     return _reduced("l1_loss", np.abs(difference), np.where(sign == sign, sign, 0), reduction)
 
 
+@op
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
     """A parabola within beta of the target, |input - target| - beta/2 beyond (Girshick 2015, equation 3)."""
     _check_pair("smooth_l1_loss", input, target)
@@ -36,6 +40,7 @@ def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: f
     return _reduced("smooth_l1_loss", loss, np.clip(difference / beta, -1, 1), reduction)
 
 
+@op
 def binary_cross_entropy_with_logits(
     input: Array, target: Array, weight: Array | None = None, pos_weight: Array | None = None, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -60,6 +65,7 @@ def binary_cross_entropy_with_logits(
     return y, lambda dy: (*backward(dy), None, None)
 
 
+@op
 def sigmoid_focal_loss(
     input: Array, target: Array, alpha: float | None = 0.25, gamma: float = 2.0, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -83,6 +89,7 @@ def sigmoid_focal_loss(
     return _reduced(op, scale * easy * entropy, slope, reduction, target_slope)
 
 
+@op
 def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mean") -> tuple[Array, Backward]:
     """1 - generalized_box_iou of each box of boxes1 (..., 4) with the one in its place in boxes2 (Rezatofighi et al. 2019)."""
     op = "generalized_box_iou_loss"

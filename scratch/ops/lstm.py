@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.recurrence import added, check_recurrence, rows_running, steps_running, stopped
@@ -10,6 +11,7 @@ from scratch.ops.reduce import column_sums
 States = tuple[Array, Array, Array]
 
 
+@op
 def lstm(
     x: Array,
     h0: Array,

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import lengths_within, one_float_dtype
 
 
+@op
 def masked_mean(x: Array, lengths: Array) -> tuple[Array, Backward]:
     """The mean over the first lengths (B,) steps of x (B, T, C), to (B, C)."""
     present = _present("masked_mean", x, lengths)
@@ -14,6 +16,7 @@ def masked_mean(x: Array, lengths: Array) -> tuple[Array, Backward]:
     return y, lambda dy: (np.where(present, (dy / count)[:, None], dy.dtype.type(0)), None)
 
 
+@op
 def masked_max(x: Array, lengths: Array) -> tuple[Array, Backward]:
     """The maximum over the first lengths (B,) steps of x (B, T, C), to (B, C); of equal maxima the first gets the gradient."""
     present, shape = _present("masked_max", x, lengths), x.shape

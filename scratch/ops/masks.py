@@ -5,9 +5,11 @@ A wrong mask can hide behind the softmax, where what it lets through weighs litt
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 
 
+@op
 def causal_mask(L: int, S: int | None = None, offset: int = 0) -> tuple[Array, Backward]:
     """(L, S), S = L where it is not given: query i may attend the keys up to i + offset, as many as were there before it."""
     if L < 0 or (S is not None and S < 0) or offset < 0:
@@ -15,6 +17,7 @@ def causal_mask(L: int, S: int | None = None, offset: int = 0) -> tuple[Array, B
     return np.tri(L, S, offset, dtype=bool), lambda dmask: None
 
 
+@op
 def padding_mask(lengths: Array, T: int) -> tuple[Array, Backward]:
     """(B, 1, 1, T) of lengths (B,): the keys within its length, for every query and head; none where a length is 0."""
     if T < 0:

@@ -7,12 +7,14 @@ each as a share of the image. There is no gradient.
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert, giou
 from scratch.ops.checks import are_weights, has_shape, is_bool, one_float_dtype
 from scratch.ops.softmax import softmax
 
 
+@op
 def matching_cost(
     logits: Array, boxes: Array, labels: Array, target_boxes: Array, box_weight: float = 5.0, giou_weight: float = 2.0
 ) -> tuple[Array, Backward]:
@@ -31,6 +33,7 @@ def matching_cost(
     return np.where(labels[:, None] < 0, 0, cost), lambda dcost: (None, None, None, None)
 
 
+@op
 def bipartite_matching(cost: Array, present: Array) -> tuple[Array, Backward]:
     """The query of each object that is `present` (B, N), none twice in an image, at the least cost (B, Q, N); -1 for others.
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, iou_and_union
 from scratch.ops.checks import has_shape, one_float_dtype
 
 
+@op
 def nms(boxes: Array, scores: Array, iou_threshold: float) -> tuple[Array, Backward]:
     """The numbers (K,) of the boxes (N, 4) that are no worse repetition of another, the highest of the scores (N,) first.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.channels import Channels
 from scratch.ops.checks import has_shape, is_eps, one_float_dtype
@@ -11,6 +12,7 @@ from scratch.ops.threads import Part, elementwise, in_blocks
 Normalised = tuple[Array, Array | None, Array | None]
 
 
+@op
 def batch_norm(
     x: Array,
     weight: Array | None = None,
@@ -100,6 +102,7 @@ def batch_norm(
     return (channels.images(y), running_mean, running_var), backward
 
 
+@op
 def frozen_batch_norm(
     x: Array, weight: Array, bias: Array, running_mean: Array, running_var: Array, eps: float = 1e-5
 ) -> tuple[Array, Backward]:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
 
 
+@op
 def pad_images(images: Sequence[Array]) -> tuple[tuple[Array, Array], Backward]:
     """Images (C, h, w) padded with zeros to the right and below: (N, C, H, W), and where they are no padding, (N, H, W)."""
     shapes = [image.shape for image in images]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, pair
 from scratch.ops.select import weighted, zero_where
@@ -9,6 +10,7 @@ from scratch.ops.threads import Part, in_blocks
 from scratch.ops.window import Size, Window, window
 
 
+@op
 def max_pool2d(
     x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
 ) -> tuple[Array, Backward]:
@@ -56,6 +58,7 @@ def max_pool2d(
     return y, backward
 
 
+@op
 def avg_pool2d(
     x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
 ) -> tuple[Array, Backward]:
@@ -77,6 +80,7 @@ def avg_pool2d(
     return y, backward
 
 
+@op
 def adaptive_avg_pool2d(x: Array, output_size: Size) -> tuple[Array, Backward]:
     """Means over a grid of output_size regions; region i of n covers the rows floor(i H / n) to ceil((i + 1) H / n)."""
     _check_images("adaptive_avg_pool2d", x)

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 
 
+@op
 def relative_position_bucket(
     relative_position: Array, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
 ) -> tuple[Array, Backward]:

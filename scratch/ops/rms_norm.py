@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import ends_in, has_shape, is_eps, one_float_dtype
 from scratch.ops.reduce import column_sums
 from scratch.ops.threads import Part, in_blocks
 
 
+@op
 def rms_norm(
     x: Array, weight: Array | None = None, *, normalized_shape: tuple[int, ...], eps: float | None = None
 ) -> tuple[Array, Backward]:

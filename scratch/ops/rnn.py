@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_of
 from scratch.ops.recurrence import added, check_recurrence, rows_running, steps_running, stopped
@@ -9,6 +10,7 @@ from scratch.ops.reduce import column_sums
 from scratch.ops.select import zero_where
 
 
+@op
 def rnn(
     x: Array,
     h0: Array,

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_positions, one_float_dtype
 from scratch.ops.threads import Part, in_blocks
 
 
+@op
 def rotary(x: Array, positions: Array, base: float = 10000.0, interleaved: bool = False) -> tuple[Array, Backward]:
     """Turn each pair i of numbers of x (..., T, D) by the angle position / base^(2i / D) (Su et al. 2021, section 3.2.2).
 

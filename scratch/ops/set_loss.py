@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert
 from scratch.ops.checks import are_weights
@@ -10,6 +11,7 @@ from scratch.ops.loss import generalized_box_iou_loss, l1_loss
 from scratch.ops.matching import bipartite_matching, check_set, matching_cost
 
 
+@op
 def set_loss(
     logits: Array,
     boxes: Array,

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_positions, one_float_dtype
 
 
+@op
 def sinusoidal_positions(x: Array, positions: Array, base: float = 10000.0) -> tuple[Array, Backward]:
     """x (..., T, D) plus the sines and cosines of its positions, (T,) or (..., T) (Vaswani et al. 2017, section 3.5)."""
     one_float_dtype("sinusoidal_positions", x=x)

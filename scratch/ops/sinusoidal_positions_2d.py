@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, is_bool, one_float_dtype
 from scratch.ops.sinusoidal_positions import sinusoidal_table
@@ -11,6 +12,7 @@ from scratch.ops.sinusoidal_positions import sinusoidal_table
 EPS = 1e-6
 
 
+@op
 def sinusoidal_positions_2d(x: Array, present: Array, normalize: bool = True, base: float = 10000.0) -> tuple[Array, Backward]:
     """What tells the places in feature maps x (B, C, H, W) apart, in their shape: sines and cosines of row and column.
 

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import axis_of, one_float_dtype
 from scratch.ops.threads import Part, in_blocks
 
 
+@op
 def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """exp(x) / sum(exp(x)) along `dim`, shifted by the maximum so that nothing overflows."""
     one_float_dtype("softmax", x=x)
@@ -36,6 +38,7 @@ def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     return _unrows(y, x, dim), backward
 
 
+@op
 def log_softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """x - log(sum(exp(x))) along `dim`, shifted by the maximum so that nothing overflows."""
     one_float_dtype("log_softmax", x=x)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.activation import sigmoid
 from scratch.ops.boxes import box_convert
@@ -20,6 +21,7 @@ Grid = tuple[tuple[int, int], Sequence[tuple[float, float]]]
 LARGEST = math.log(1000 / 16)  # as in torchvision's detectors: e^t may be 62.5 anchors and does not overflow
 
 
+@op
 def yolo_boxes(predictions: Array, grids: Sequence[Grid]) -> tuple[Array, Backward]:
     """The boxes (B, P, 4), (x centre, y centre, width, height) as shares of the image, of predictions (B, P, 5 + K).
 
@@ -41,6 +43,7 @@ def yolo_boxes(predictions: Array, grids: Sequence[Grid]) -> tuple[Array, Backwa
     return np.concatenate([corner + cell * place, sides], axis=-1), backward
 
 
+@op
 def yolo_detections(
     predictions: Array, grids: Sequence[Grid], score_threshold: float = 0.05, iou_threshold: float = 0.5
 ) -> tuple[list[dict[str, Array]], Backward]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.anchor_matching import anchor_matching, check_objects
 from scratch.ops.boxes import box_convert, iou_and_union
@@ -12,6 +13,7 @@ from scratch.ops.loss import binary_cross_entropy_with_logits, generalized_box_i
 from scratch.ops.yolo_boxes import Grid, check_predictions, yolo_boxes
 
 
+@op
 def yolo_loss(
     predictions: Array,
     labels: Array,

@@ -1,0 +1,165 @@
+"""The contract that every op and module keeps: plain arrays in, and upstream gradients like the value."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import scratch.ops
+from parity import tree
+from parity.cases import CASES
+from parity.check import posed
+from parity.twins import builders
+from parity_tests.shared import assert_said_in_one_line
+from scratch.contract import op
+from scratch.layers import LSTM, Linear
+from scratch.module import Module
+
+FIRST_CASES = {case.scratch: case for case in reversed(CASES)}
+X, WEIGHT = np.ones((3, 5), np.float32), np.ones((4, 5), np.float32)
+
+
+def wrong_versions(dy):
+    """Upstream gradients that are not like `dy`, which NumPy would often broadcast; some have no transpose of their own."""
+    yield from (dy[None], dy[..., None], np.broadcast_to(dy, (2, *dy.shape)), dy.astype(np.float32), torch.from_numpy(dy))
+    if dy.ndim:
+        yield from (dy.tolist(), dy[0], dy.sum(), 1.0, np.concatenate([dy, dy]), dy.reshape(-1, 1))
+        yield from (version for version in (dy[:1], dy.T, dy[..., :1], dy.ravel()) if version.shape != dy.shape)
+
+
+@pytest.mark.parametrize("target", FIRST_CASES)
+def test_a_backward_refuses_gradients_unlike_its_value(target):
+    case = FIRST_CASES[target]
+    problem = posed(case, 0).problem
+    subject = builders(case)[0]()
+    if isinstance(subject, Module):
+        subject.astype(np.float64).load_state_dict(problem.state)
+    inputs = tree.map_leaves(np.copy, dict(problem.inputs)).values()
+    y, backward = subject(*inputs)
+    for place, dy in enumerate(problem.cotangents):
+        for wrong in wrong_versions(dy):
+            upstream = [*problem.cotangents[:place], wrong, *problem.cotangents[place + 1 :]]
+            with pytest.raises(ValueError, match=re.escape(f"float64 {dy.shape}, got ")) as caught:
+                backward(*upstream)
+            assert "expected an upstream gradient like y" in str(caught.value)
+    if isinstance(subject, Module):
+        assert all(parameter.grad is None for parameter in subject.parameters())
+    if problem.cotangents:
+        with pytest.raises(ValueError, match="upstream gradient"):
+            backward(*problem.cotangents, *(np.ones(1) for leaf in tree.leaves("y", y)))
+        backward(*problem.cotangents)  # a refused call does not use the backward up
+
+
+@pytest.mark.parametrize("name", scratch.ops.__all__)
+def test_every_op_keeps_the_contract(name):
+    assert inspect.unwrap(getattr(scratch.ops, name)) is not getattr(scratch.ops, name)
+
+
+@pytest.mark.parametrize(
+    ("x", "got"),
+    [
+        (X.tolist(), "got list; convert it with np.asarray(...)"),
+        (torch.ones(3, 5), "got torch.Tensor; convert it with .detach().cpu().numpy()"),
+        (np.ma.masked_array(X, X > 0), "got numpy.ma.MaskedArray; fill it with .filled(value)"),
+        (np.matrix(X), "got numpy.matrix; convert it with np.asarray(...)"),
+        (1.0, "got float; convert it with np.asarray(...)"),
+        (None, "got None"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_plain_array_is_refused(x, got):
+    assert_said_in_one_line(lambda: scratch.ops.linear(x, WEIGHT), f"linear: expected x to be a NumPy array, {got}")
+    assert_said_in_one_line(lambda: scratch.ops.linear(x=x, weight=WEIGHT), f"linear: expected x to be a NumPy array, {got}")
+    assert_said_in_one_line(lambda: Linear(5, 4)(x), f"Linear: expected x to be a NumPy array, {got}")
+    assert_said_in_one_line(lambda: LSTM(5, 4)(x), f"LSTM: expected x to be a NumPy array, {got}")
+
+
+def test_an_optional_array_may_be_none_and_no_list():
+    assert scratch.ops.linear(X, WEIGHT, None)[0].shape == (3, 4)
+    assert scratch.ops.linear(X, WEIGHT, bias=None)[0].shape == (3, 4)
+    assert_said_in_one_line(
+        lambda: scratch.ops.linear(X, WEIGHT, bias=[1.0]), "linear: expected bias to be a NumPy array, got list"
+    )
+    assert_said_in_one_line(lambda: scratch.ops.linear(X, WEIGHT, [1.0]), "linear: expected bias to be a NumPy array, got list")
+
+
+def test_a_file_mapped_into_memory_is_an_array(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    y, backward = scratch.ops.linear(np.load(tmp_path / "x.npy", mmap_mode="r"), WEIGHT)
+    assert type(y) is np.ndarray
+    np.testing.assert_array_equal(y, scratch.ops.linear(X, WEIGHT)[0])
+    assert backward(y)[0].shape == X.shape
+
+
+def test_a_number_will_do_as_gradient_of_a_number():
+    loss, backward = scratch.ops.mse_loss(X, 0 * X)
+    for dy in (1, 1.0, np.float32(1), np.ones((), np.float32)):
+        dinput, _ = backward(dy)
+        assert dinput.dtype == np.float32
+        np.testing.assert_array_equal(dinput, backward(np.ones_like(loss))[0])
+    assert_said_in_one_line(
+        lambda: backward(np.float64(1)), "mse_loss: expected an upstream gradient like y, float32 (), got float64 ()"
+    )
+    assert_said_in_one_line(lambda: backward(None), "mse_loss: expected an upstream gradient like y, float32 (), got None")
+
+
+def test_a_backward_without_gradient_takes_anything():
+    mask, backward = scratch.ops.causal_mask(3)
+    assert backward(np.ones((2, 2))) is None
+    assert mask.shape == (3, 3)
+
+
+def first(value):
+    """Return the first of several values, or the only one."""
+    return value[0] if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "batch_norm", "group_norm", "softmax"])
+def test_float16_is_computed_in_float32(name):
+    rng = np.random.default_rng(0)
+    x = (300 * rng.normal(size=(3, 4, 5))).astype(np.float16)  # squares leave the range of float16
+    options = {"layer_norm": {"normalized_shape": (5,)}, "rms_norm": {"normalized_shape": (5,)}, "group_norm": {"num_groups": 2}}
+    options |= {"batch_norm": {"training": True}, "softmax": {}}
+    function = getattr(scratch.ops, name)
+    (y, backward), (wide, wide_backward) = function(x, **options[name]), function(x.astype(np.float32), **options[name])
+    y, wide = (value[0] if isinstance(value, tuple) else value for value in (y, wide))
+    dy = rng.normal(size=y.shape).astype(np.float16)
+    dx, wide_dx = (
+        value[0] if isinstance(value, tuple) else value for value in (backward(dy), wide_backward(dy.astype(np.float32)))
+    )
+    assert y.dtype == dx.dtype == np.float16
+    np.testing.assert_array_equal(y, wide.astype(np.float16))
+    np.testing.assert_array_equal(dx, wide_dx.astype(np.float16))
+
+
+def test_float16_is_not_mixed_with_float32():
+    assert_said_in_one_line(
+        lambda: scratch.ops.linear(X.astype(np.float16), WEIGHT), "expected one floating-point dtype, got x float16, weight float32"
+    )
+
+
+def test_an_op_says_what_it_wraps():
+    @op
+    def double(x):
+        """Return twice x."""
+        return 2 * x, lambda dy: 2 * dy
+
+    assert (double.__name__, double.__doc__) == ("double", "Return twice x.")
+    y, backward = double([1])  # without annotations nothing is known of its arguments
+    assert y == [1, 1]
+    assert backward(3) == 6
+
+
+def test_a_module_of_ones_own_need_not_return_a_pair():
+    class Half(Module):
+        def forward(self, x):
+            return x
+
+    class Forward(Module):
+        def forward(self, x):
+            return x, None
+
+    assert Half()(3) == 3
+    assert Forward()(X)[1] is None
