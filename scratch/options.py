@@ -12,7 +12,7 @@ import numpy as np
 KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     bool: ((bool, np.bool_), "True or False"),
     int: ((int, np.integer), "a whole number"),
-    float: ((int, float, np.integer, np.floating), "a number"),
+    float: ((float, int, np.integer, np.floating), "a number"),
     str: ((str,), "a word"),
     NoneType: ((NoneType,), "None"),
 }
@@ -24,20 +24,20 @@ def check_options(speaker: str, function: Callable[..., Any], args: tuple[Any, .
 
     Annotations that mean anything else, such as arrays, are left to whom they concern.
     """
-    for place, (name, annotation) in _annotations(function):
+    for place, name, annotation, usual in _annotations(function):
         if place < len(args):
             value = args[place]
         elif name in options:
             value = options[name]
         else:
             continue
-        if (type(value) is not annotation and not _fits(value, annotation)) or value != value:
+        if (type(value) not in usual and not _fits(value, annotation)) or value != value:
             raise ValueError(f"{speaker}: {name} is {_shown(value)}, expected {' or '.join(_names(annotation))}")
 
 
 @cache
-def _annotations(function: Callable[..., Any]) -> list[tuple[int, tuple[str, Any]]]:
-    """Return the place, name and annotation of each of a function's options whose annotation is made of KINDS."""
+def _annotations(function: Callable[..., Any]) -> list[tuple[int, str, Any, frozenset[type]]]:
+    """Return the place, name, annotation and usual types of each of a function's options whose annotation is made of KINDS."""
     try:
         hints = get_type_hints(function)
     except (NameError, TypeError):  # annotations of someone's own, which need not mean anything
@@ -47,7 +47,14 @@ def _annotations(function: Callable[..., Any]) -> list[tuple[int, tuple[str, Any
         return []
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     places = [*range(code.co_argcount), *[sys.maxsize] * code.co_kwonlyargcount]
-    return [(place, (name, hints[name])) for place, name in zip(places, names, strict=True) if _is_known(hints.get(name))]
+    known = [(place, name, hints[name]) for place, name in zip(places, names, strict=True) if _is_known(hints.get(name))]
+    return [(place, name, hint, _usual(hint)) for place, name, hint in known]
+
+
+def _usual(annotation: Any) -> frozenset[type]:
+    """Return the types by which most arguments are told to fit."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return frozenset(part for part in parts if part in KINDS)
 
 
 def _is_known(annotation: Any) -> bool:

@@ -5,6 +5,7 @@ Data can be printed by a failing test and kept as the seed of another.
 """
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
@@ -67,7 +68,13 @@ def changed(case: ParityCase, changes: tuple[Change, ...] | list[Change]) -> Cal
 
 
 def apply(call: Call, change: Change) -> Call:
-    """The call after one more change."""
+    """The call after one more change; that casts overflow is what they are for."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _applied(call, change)
+
+
+def _applied(call: Call, change: Change) -> Call:
     kind, where, value = change
     changes = (*call.changes, change)
     if kind == "option":
@@ -207,8 +214,7 @@ def _put(array: np.ndarray, value: tuple[int, float]) -> np.ndarray:
     place, number = value
     array = array.copy()
     if array.size:
-        with np.errstate(all="ignore"):
-            array.flat[place % array.size] = np.array(number).astype(array.dtype)
+        array.flat[place % array.size] = np.array(number).astype(array.dtype)
     return array
 
 
@@ -226,17 +232,12 @@ def _laid_out(array: np.ndarray, layout: str) -> np.ndarray:
     return array
 
 
-def _converted(array: np.ndarray, dtype: str) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return array.astype(dtype)
-
-
 CHANGES: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
     "size": _sized,
     "drop": lambda array, axis: np.asarray(array.take(0, axis) if array.shape[axis] else array.sum(axis=axis)),
     "add": np.expand_dims,
     "swap": lambda array, axes: array.swapaxes(*axes),
-    "dtype": _converted,
+    "dtype": np.ndarray.astype,
     "put": _put,
     "layout": _laid_out,
 }

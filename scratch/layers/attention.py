@@ -131,8 +131,14 @@ class MultiheadAttention(Module):
         for name, x, width in (("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)):
             if x is not None and (x.ndim != 3 or x.shape[2] != width):
                 raise ValueError(f"MultiheadAttention: expected {name} (B, T, {width}), got {x.shape}")
+        if key is not None and value is not None and not len(query) == len(key) == len(value):
+            raise ValueError(
+                f"MultiheadAttention: expected one batch, got query {query.shape}, key {key.shape} and value {value.shape}"
+            )
         if past is None:
             return None, None
+        if not isinstance(past, tuple | list) or len(past) != 2:
+            raise ValueError(f"MultiheadAttention: expected past to be keys and values, got a {type(past).__name__}")
         for name, heads in zip(("the keys of past", "the values of past"), past, strict=True):
             expected = len(query), self.num_kv_heads, *past[0].shape[2:3], self.head_dim
             has_shape("MultiheadAttention", name, heads, expected)

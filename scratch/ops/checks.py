@@ -114,6 +114,8 @@ def ends_in(op: str, x: Array, normalized_shape: tuple[int, ...]) -> int:
 
 def has_positions(op: str, x: Array, positions: Array) -> None:
     """Raise ValueError unless there is a position for each row of x (..., T, D), the same for several or not."""
+    if positions.dtype.kind not in "iuf":
+        raise ValueError(f"{op}: expected positions that are numbers, got {positions.dtype}")
     fit = x.ndim > positions.ndim and all(n in (1, m) for n, m in zip(positions.shape[::-1], x.shape[-2::-1], strict=False))
     if not fit:
         raise ValueError(f"{op}: expected positions (T,) or (..., T) for x (..., T, D), got {positions.shape} and {x.shape}")

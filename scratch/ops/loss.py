@@ -3,6 +3,8 @@
 `reduction` is "mean", "sum" or "none", as in torch.nn.functional.
 """
 
+import math
+
 import numpy as np
 
 from scratch.contract import op
@@ -32,7 +34,7 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
     """A parabola within beta of the target, |input - target| - beta/2 beyond (Girshick 2015, equation 3)."""
     _check_pair("smooth_l1_loss", input, target)
-    if beta <= 0:
+    if not 0 < beta < math.inf:
         raise ValueError(f"smooth_l1_loss: beta is {beta}, expected more than 0; for 0 use l1_loss")
     difference = input - target
     distance = np.abs(difference)
