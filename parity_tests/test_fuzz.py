@@ -80,7 +80,7 @@ def test_changed_calls_are_refused_or_do_as_torch(target):
     def tried(seed):
         random = Random(seed)
         finding = judge(propose(random, plain(random.choice(cases))))
-        assert finding is None or explained(finding), finding
+        assert finding is None or explained(finding), str(finding)
 
     tried()
 
@@ -88,7 +88,7 @@ def test_changed_calls_are_refused_or_do_as_torch(target):
 @pytest.mark.parametrize(("case", "changes"), KEPT, ids=lambda value: value if isinstance(value, str) else "")
 def test_what_was_found_once_stays_mended(case, changes):
     finding = judge(changed(BY_NAME[case], changes))
-    assert finding is None or explained(finding), finding
+    assert finding is None or explained(finding), str(finding)
 
 
 @pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda deviation: f"{deviation.kind} {deviation.reason[:40]}")
@@ -96,7 +96,7 @@ def test_deviations_are_still_there(deviation):
     case, changes = deviation.example
     finding = judge(changed(BY_NAME[case], changes))
     assert finding is not None
-    assert deviation.explains(finding), finding
+    assert deviation.explains(finding), str(finding)
 
 
 @pytest.mark.parametrize("module", [ops, layers, models], ids=lambda module: module.__name__)
@@ -132,4 +132,4 @@ def test_twenty_thousand_calls():
     random, targets = Random(14), list(BY_TARGET)
     for i in range(20_000):
         finding = judge(propose(random, plain(random.choice(BY_TARGET[targets[i % len(targets)]]))))
-        assert finding is None or explained(finding), finding
+        assert finding is None or explained(finding), str(finding)

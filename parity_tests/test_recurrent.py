@@ -165,7 +165,7 @@ BAD = {
     ),
     "counts beyond B": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([3, 2, 1])),
-        "gru: counts go from 3 to 1, expected numbers from 2, all rows, down to 0 or more",
+        "gru: counts go from 3 to 1, expected numbers from 2 (all rows) down to 0",
     ),
     "counts below 0": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 2, -1])),

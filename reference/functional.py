@@ -210,38 +210,40 @@ def _beyond(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _recurrent(
-    kernel: Callable[..., tuple[Tensor, ...]], x: Tensor, states: tuple[Tensor, ...], counts: Tensor | None, *weights: Tensor | None
+    kernel: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    counts: Tensor | None,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    weight_hr: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """One of torch's recurrent kernels over one layer; with counts, over the packed sequence that they describe."""
-    _check_recurrence(kernel, x, states, counts, *weights)
+    (T, B, I), rows, width, H = x.shape, len(weight_ih), weight_hh.shape[1], len(weight_ih) // GATES[kernel]
+    fitting: list[tuple[Tensor | None, tuple[int, ...]]] = []
+    fitting += [(weight_ih, (rows, I)), (weight_hh, (rows, H if weight_hr is None else width)), (weight_hr, (width, H))]
+    fitting += [(bias_ih, (rows,)), (bias_hh, (rows,)), (counts, (T,))]
+    fitting += [(states[0], (B, width)), *((state, (B, H)) for state in states[1:])]
+    for tensor, shape in fitting:  # of others the kernels read memory that is not theirs
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(f"expected shapes that fit each other, got {tuple(tensor.shape)} in place of {shape}")
     hx: Any = [state[None] for state in states]
     hx = hx if len(hx) > 1 else hx[0]
-    weight_ih, weight_hh, *biases, projection = (*weights, *([None] * (5 - len(weights))))
-    biased = any(bias is not None for bias in biases)
-    biases = [x.new_zeros(len(weights[0])) if bias is None else bias for bias in biases] if biased else []
-    given = [weight for weight in (weight_ih, weight_hh, *biases, projection) if weight is not None]
+    biased = bias_ih is not None or bias_hh is not None
+    biases = [x.new_zeros(rows) if bias is None else bias for bias in (bias_ih, bias_hh)] if biased else []
+    given = [weight_ih, weight_hh, *biases, *([] if weight_hr is None else [weight_hr])]
     options = biased, 1, 0.0, False, False  # layers, dropout, training, both directions
     if counts is None:
         y, *ends = kernel(x, hx, given, *options, False)
         return y, [end[0] for end in ends]
-    running = torch.arange(x.shape[1]) < counts[:, None]
+    if counts.is_floating_point() or counts.long().diff().gt(0).any() or counts[0] != B or counts[-1] < 0:
+        raise ValueError(f"expected counts from {B} down, got {counts}")
+    running = torch.arange(B) < counts[:, None]
     packed, *ends = kernel(x[running], counts[counts > 0].long().cpu(), hx, given, *options)
-    y = packed.new_zeros(*x.shape[:2], packed.shape[-1])
+    y = packed.new_zeros(T, B, packed.shape[-1])
     return y.masked_scatter(running[:, :, None], packed), [end[0] for end in ends]
 
 
-def _check_recurrence(
-    kernel: Callable[..., tuple[Tensor, ...]], x: Tensor, states: tuple[Tensor, ...], counts: Tensor | None, *weights: Tensor | None
-) -> None:
-    """Raise ValueError unless the shapes fit, as torch.nn's layers do: of others the kernels read memory that is not theirs."""
-    weight_ih, weight_hh, bias_ih, bias_hh, projection = (*weights, *([None] * (5 - len(weights))))
-    (T, B, I), (rows, width) = x.shape, weight_hh.shape
-    H = rows // {torch.lstm: 4, torch.gru: 3}.get(kernel, 1)
-    expected = [(weight_ih, (rows, I)), (weight_hh, (rows, H if projection is None else width)), (bias_ih, (rows,))]
-    expected += [(bias_hh, (rows,)), (projection, (width, H)), (states[0], (B, width)), (states[-1], (B, H if states[1:] else width))]
-    expected += [(counts, (T,))]
-    unfit = [(tuple(tensor.shape), shape) for tensor, shape in expected if tensor is not None and tensor.shape != shape]
-    if unfit:
-        raise ValueError(f"expected shapes that fit each other, got {unfit[0][0]} in place of {unfit[0][1]}")
-    if counts is not None and (counts.is_floating_point() or counts.long().diff().gt(0).any() or counts[0] != B or counts[-1] < 0):
-        raise ValueError(f"expected counts from {B} down, got {counts}")
+GATES: dict[Callable[..., Any], int] = {torch.rnn_tanh: 1, torch.rnn_relu: 1, torch.gru: 3, torch.lstm: 4}

@@ -22,9 +22,7 @@ SUM_OF_DY = 'np.einsum("mn->m", dy_rows[part])[:, None]'
 SHIFTED = "np.subtract(rows[part], rows[part].max(axis=1, keepdims=True, initial=-np.inf), out=y[part])"
 
 FAULTS = [
-    relu(
-        "relu: gradient let through at 0", "np.less_equal(x", "np.less(x", "backward", "where x is 0", cases=("relu", "ReLU")
-    ),
+    relu("relu: gradient let through at 0", "np.less_equal(x", "np.less(x", "backward", "where x is 0", cases=("relu", "ReLU")),
     relu(
         "relu: gradient not masked",
         "zero_where(dx[part], dy[part], blocked[part])",

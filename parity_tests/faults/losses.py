@@ -54,7 +54,9 @@ FAULTS = [
         "forward",
         "batch size only",
     ),
-    reduced("losses: 1/N missing in the backward", "dy / max(loss.size, 1) if", "dy if", "backward", "does not divide the gradient"),
+    reduced(
+        "losses: 1/N missing in the backward", "dy / max(loss.size, 1) if", "dy if", "backward", "does not divide the gradient"
+    ),
     reduced(
         "losses: gradient divided by the batch size",
         "dy / max(loss.size, 1) if",

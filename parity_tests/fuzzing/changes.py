@@ -20,6 +20,7 @@ from parity.inputs import Draw
 Change = tuple[str, str, Any]
 DTYPES = ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool", "complex128")
 NUMBERS = (np.nan, np.inf, -np.inf, -0.0, 0.0, 1e8, -1e8, 1e-30, -1.0, 2.0)
+KINDS = ("size", *["every size"] * 2, "drop", "add", "swap", "dtype", "every dtype", *["put"] * 2, "layout", "none")
 LAYOUTS = ("strided", "reversed", "read-only", "column-major")
 OPTIONS: dict[type, tuple[Any, ...]] = {
     bool: (True, False, None, 2),
@@ -126,7 +127,11 @@ def _one(random: Random, call: Call) -> Change | None:
     options = {name: v for name, v in options.items() if not isinstance(v, np.ndarray)}
     if not arrays and not options and len(call.inputs) < 2:
         return None
-    kinds = [*(["array"] * 5 if arrays else []), *(["option"] * 3 if options else []), *(["exchange"] if len(call.inputs) > 1 else [])]
+    kinds = [
+        *(["array"] * 5 if arrays else []),
+        *(["option"] * 3 if options else []),
+        *(["exchange"] if len(call.inputs) > 1 else []),
+    ]
     kind = random.choice(kinds)
     if kind == "option":
         name = random.choice(sorted(options))
@@ -141,7 +146,9 @@ def _one(random: Random, call: Call) -> Change | None:
 def _of_array(random: Random, name: str, arrays: Mapping[str, np.ndarray], optional: bool) -> Change:
     """A change of one array, or of all that share a size or are of floating point."""
     array = arrays[name]
-    kind = random.choice(("size", "every size", "every size", "drop", "add", "swap", "dtype", "every dtype", "put", "put", "layout", "none"))
+    kind = random.choice(
+        ("size", "every size", "every size", "drop", "add", "swap", "dtype", "every dtype", "put", "put", "layout", "none")
+    )
     if kind == "none" and optional:
         return "option", name, None
     if kind in ("size", "every size", "drop", "swap") and array.ndim:

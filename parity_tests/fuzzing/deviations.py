@@ -60,8 +60,8 @@ DEVIATIONS = [
     Deviation(
         "refused",
         "",
-        r"expected (an? )?(x|input|images|query|key|logits|boxes|boxes1|boxes2|tokens|source|target|src|tgt|memory|labels|cost|positions|"
-        r"predictions|numbers|lengths|weight) ?\(?.*, got",
+        r"expected (an? )?(x|input|images|query|key|logits|boxes|boxes1|boxes2|tokens|source|target|src|tgt|memory|labels|cost|"
+        r"positions|predictions|numbers|lengths|weight) ?\(?.*, got",
         "every array has the axes that the documentation says: torch also takes one sample for a batch, or more axes",
         ("LSTM", (("drop", "x", 1), ("option", "hx", None))),
     ),
@@ -103,7 +103,7 @@ DEVIATIONS = [
     Deviation(
         "refused",
         "loss|matching|Loss|nms|cross_entropy|yolo_detections",
-        r"expected (a finite number of )?0 or more|, expected 0 to 1|expected a probability|expected more than 0|expected alpha from 0",
+        r"expected (a finite number of )?0 or more|, expected 0 to 1|expected a probability|expected more than 0|expected alpha",
         "weights, smoothing, thresholds and probabilities have their range; torch computes with any number",
         ("set_loss", (("option", "no_object", -1.0),)),
     ),
@@ -124,7 +124,7 @@ DEVIATIONS = [
     Deviation(
         "refused",
         ATTENTION,
-        r"expected (attn_mask|src_mask|tgt_mask|memory_mask|mask) .*|causal_offset is|expected bool \(true|scale is|does not divide",
+        r"expected (attn_|src_|tgt_|memory_)?mask .*|causal_offset is|expected bool \(true|scale is|does not divide",
         "masks broadcast to the scores and not the other way, and heads share a width evenly",
         ("attention", (("option", "causal_offset", -1),)),
     ),
@@ -166,7 +166,8 @@ DEVIATIONS = [
     Deviation(
         "refused",
         "",
-        r"an int or a pair of ints, each at least|output_padding|padding .* is more than half|too small for|does not fit|tokens long",
+        r"an int or a pair of ints, each at least|output_padding|padding .* more than half|too small for|does not fit|tokens long|"
+        "as many targets|a segment for each",
         "a geometry that leaves no pixel, or pads more than it looks at, is refused by name",
         ("avg_pool2d-2x2", (("option", "stride", (2,)),)),
     ),
@@ -232,7 +233,7 @@ DEVIATIONS = [
         "not finite",
         "interpolate_positions",
         "",
-        "a pixel of weight 0 has no effect, and weights of one pixel are added before it is multiplied; torch multiplies all sixteen",
+        "a pixel of weight 0 has no effect, and weights of one pixel are added before they multiply it; torch takes all sixteen",
         ("interpolate_positions-smaller", (("put", "positions", (110, INF)),)),
     ),
     Deviation(

@@ -31,7 +31,9 @@ class YOLO(Module):
                 f"YOLO: expected at least one of each and blocks of at least two stages, got in_channels {in_channels}, classes "
                 f"{classes}, width {width}, blocks {tuple(blocks)}"
             )
-        if len(anchors) != 2 or not all(len(of_grid) and all(len(anchor) == 2 and min(anchor) > 0 for anchor in of_grid) for of_grid in anchors):
+        if len(anchors) != 2 or not all(
+            len(of_grid) and all(len(anchor) == 2 and min(anchor) > 0 for anchor in of_grid) for of_grid in anchors
+        ):
             raise ValueError(f"YOLO: expected anchors, (width, height) in pixels, of a coarse and of a fine grid, got {anchors}")
         self.in_channels, self.numbers, self.anchors = in_channels, 5 + classes, anchors
         self.strides = 2 ** len(blocks), 2 ** (len(blocks) - 1)

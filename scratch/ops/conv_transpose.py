@@ -40,7 +40,9 @@ def conv_transpose2d(
             "have to divide them"
         )
     if min(*weight.shape, *x.shape[1:]) < 1:
-        raise ValueError(f"conv_transpose2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}")
+        raise ValueError(
+            f"conv_transpose2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}"
+        )
     has_shape("conv_transpose2d", "bias", bias, (O,))
     win, size = _window(x, weight.shape[2:], stride, padding, output_padding, dilation)
     y = input_gradient((N, O, *size), weight, x, win, groups)

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert, giou
-from scratch.ops.checks import are_weights, has_shape, is_bool, one_float_dtype
+from scratch.ops.checks import are_weights, has_shape, one_float_dtype
 from scratch.ops.softmax import softmax
 
 

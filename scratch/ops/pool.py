@@ -111,12 +111,10 @@ def _region_means(size: int, regions: int, dtype: np.dtype) -> Array:
 
 
 def _first_taps(win: Window) -> Array:
-    """The number of the first tap of each window (OH, OW) that meets a pixel and no padding."""
-    (top, left), (_, across) = (
-        [-(np.minimum(np.arange(n) * s - p, 0) // d) for n, s, p, d in zip(win.out, win.stride, win.padding, win.dilation, strict=True)],
-        win.kernel,
-    )
-    return top[:, None] * across + left
+    """Return the number of the first tap of each window (OH, OW) that meets a pixel and no padding."""
+    axes = zip(win.out, win.stride, win.padding, win.dilation, strict=True)
+    rows, columns = (-(np.minimum(np.arange(n) * s - p, 0) // d) for n, s, p, d in axes)
+    return rows[:, None] * win.kernel[1] + columns
 
 
 def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size) -> Window:
