@@ -83,9 +83,12 @@ BAD = {
     "batch norm of one axis": (lambda: ops.batch_norm(f32(5), training=True), "batch_norm: expected x (N, C, ...), got (5,)"),
     "batch norm without a variance": (
         lambda: ops.batch_norm(ROWS, running_mean=f32(7)),
-        "batch_norm: running_mean and running_var are",
+        "batch_norm: running_mean came without running_var, expected both or neither",
     ),
-    "batch norm without a mean": (lambda: ops.batch_norm(ROWS, running_var=f32(7)), "batch_norm: running_mean and running_var are"),
+    "batch norm without a mean": (
+        lambda: ops.batch_norm(ROWS, running_var=f32(7), training=True),
+        "batch_norm: running_var came without running_mean, expected both or neither",
+    ),
     "batch norm bias": (
         lambda: ops.batch_norm(ROWS, None, f32(6), training=True),
         "batch_norm: expected bias of shape (7,), got (6,)",

@@ -88,12 +88,6 @@ def test_batch_norm_takes_two_values_a_channel_when_training_and_one_otherwise()
     assert np.allclose(y, (x[:1] - mean) / np.sqrt(var + 1e-5))
 
 
-def test_batch_norm_moves_both_statistics_or_none():
-    x, mean, var = normal(4, 5), normal(5), Draw(0).positive(5)
-    assert ops.batch_norm(x, running_mean=mean, training=True)[0][1:] == (mean, None)
-    assert ops.batch_norm(x, running_var=var, training=True)[0][1:] == (None, var)
-
-
 def test_an_average_starts_with_the_first_batch():
     x = normal(6, 5)
     norm = layers.BatchNorm1d(5, momentum=None).astype(np.float64)

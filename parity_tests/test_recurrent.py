@@ -160,24 +160,24 @@ BAD = {
         "GRU: expected lengths, 2 whole numbers, got",
     ),
     "rising counts": (
-        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([1, 2, 1])),
-        "counts: expected numbers that never rise, got [1 2 1]; sort the sequences, the longest first",
+        lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 1, 2])),
+        "gru: counts rise, expected numbers that never do; sort the sequences, the longest first",
     ),
     "counts beyond B": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([3, 2, 1])),
-        "counts: expected 3 whole numbers from 0 to 2, got [3 2 1]",
+        "gru: counts go from 3 to 1, expected numbers from 2 (all rows) down to 0",
     ),
     "counts below 0": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 2, -1])),
-        "counts: expected 3 whole numbers from 0 to 2",
+        "gru: counts go from 2 to -1, expected numbers from 2",
     ),
     "too few counts": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 1])),
-        "counts: expected 3 whole numbers from 0 to 2, got [2 1]",
+        "gru: expected counts, 3 whole numbers, got int64 of shape (2,)",
     ),
     "float counts": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2.0, 1.0, 1.0])),
-        "counts: expected 3 whole numbers from 0 to 2, got [2. 1. 1.]",
+        "gru: expected counts, 3 whole numbers, got float64 of shape (3,)",
     ),
     "gates": (
         lambda: ops.lstm(normal(3, 2, 3), normal(2, 4), normal(2, 4), normal(15, 3), normal(15, 4)),

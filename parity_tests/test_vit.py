@@ -333,7 +333,7 @@ BAD = {
         lambda: interpolate_positions(np.zeros((1, 11, 4)), (3, 4), (5, 6)),
         "interpolate_positions: expected positions (1, P + h w, D) and sizes of at least 1, got (1, 11, 4) for a grid (3, 4)",
     ),
-    "no patches": (lambda: interpolate_positions(np.zeros((1, 13, 4)), (3, 4), (5, 0)), "sizes of at least 1, got (1, 13, 4)"),
+    "no patches": (lambda: interpolate_positions(np.zeros((1, 13, 4)), (3, 4), (5, 0)), "size is (5, 0), expected"),
     "a table of two axes": (lambda: interpolate_positions(np.zeros((13, 4)), (3, 4), (5, 6)), "got (13, 4) for a grid (3, 4)"),
     "whole numbers": (
         lambda: interpolate_positions(np.zeros((1, 13, 4), int), (3, 4), (5, 6)),

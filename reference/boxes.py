@@ -12,6 +12,8 @@ from torch.overrides import wrap_torch_function
 @wrap_torch_function(lambda boxes, *others, **options: (boxes,))
 def box_convert(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
     """Boxes (..., 4) in another format: "xyxy", "xywh" (a corner, width, height) or "cxcywh" (the centre, width, height)."""
+    if in_fmt == out_fmt:
+        return boxes.clone()
     first, second = boxes.split(2, dim=-1)
     if in_fmt == "cxcywh":
         first, second = first - second / 2, first + second / 2
@@ -27,7 +29,8 @@ def box_convert(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
 @wrap_torch_function(lambda boxes: (boxes,))
 def box_area(boxes: Tensor) -> Tensor:
     """Width times height of boxes (..., 4)."""
-    return (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+    width, height = (boxes[..., 2:] - boxes[..., :2]).unbind(dim=-1)
+    return width * height
 
 
 @wrap_torch_function(lambda boxes1, boxes2: (boxes1, boxes2))

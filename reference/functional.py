@@ -63,7 +63,7 @@ def causal_mask(L: int, S: int | None = None, offset: int = 0) -> Tensor:
 def dice_loss(input: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
     """1 - the mean Dice coefficient of the classes, over all pixels of the batch; target holds labels or shares of classes."""
     if not target.is_floating_point():
-        target = F.one_hot(target, input.shape[1]).movedim(-1, 1).to(input.dtype)
+        target = F.one_hot(target.long(), input.shape[1]).movedim(-1, 1).to(input.dtype)
     pixels = (0, *range(2, input.dim()))
     overlap = 2 * (input * target).sum(pixels)
     total = input.square().sum(pixels) + target.square().sum(pixels)
@@ -72,7 +72,7 @@ def dice_loss(input: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
 
 def dropout(x: Tensor, keep: Tensor, p: float) -> Tensor:
     """Dropout under a given boolean mask; torch's own draws one."""
-    return x * keep / (1 - p)
+    return x * keep * (1 / (1 - p) if p < 1 else 0)
 
 
 def frozen_batch_norm(
@@ -86,6 +86,8 @@ def group_norm(
     x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, num_groups: int, eps: float = 1e-5
 ) -> Tensor:
     """F.group_norm that takes its tensors first."""
+    if weight is None and bias is not None:  # which torch refuses
+        weight = torch.ones_like(bias)
     return F.group_norm(x, num_groups, weight, bias, eps)
 
 
@@ -208,17 +210,40 @@ def _beyond(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _recurrent(
-    kernel: Callable[..., tuple[Tensor, ...]], x: Tensor, states: tuple[Tensor, ...], counts: Tensor | None, *weights: Tensor | None
+    kernel: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    counts: Tensor | None,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    weight_hr: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """One of torch's recurrent kernels over one layer; with counts, over the packed sequence that they describe."""
+    (T, B, I), rows, width, H = x.shape, len(weight_ih), weight_hh.shape[1], len(weight_ih) // GATES[kernel]
+    fitting: list[tuple[Tensor | None, tuple[int, ...]]] = []
+    fitting += [(weight_ih, (rows, I)), (weight_hh, (rows, H if weight_hr is None else width)), (weight_hr, (width, H))]
+    fitting += [(bias_ih, (rows,)), (bias_hh, (rows,)), (counts, (T,))]
+    fitting += [(states[0], (B, width)), *((state, (B, H)) for state in states[1:])]
+    for tensor, shape in fitting:  # of others the kernels read memory that is not theirs
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(f"expected shapes that fit each other, got {tuple(tensor.shape)} in place of {shape}")
     hx: Any = [state[None] for state in states]
     hx = hx if len(hx) > 1 else hx[0]
-    given = [weight for weight in weights if weight is not None]
-    options = weights[2] is not None, 1, 0.0, False, False  # biases, layers, dropout, training, both directions
+    biased = bias_ih is not None or bias_hh is not None
+    biases = [x.new_zeros(rows) if bias is None else bias for bias in (bias_ih, bias_hh)] if biased else []
+    given = [weight_ih, weight_hh, *biases, *([] if weight_hr is None else [weight_hr])]
+    options = biased, 1, 0.0, False, False  # layers, dropout, training, both directions
     if counts is None:
         y, *ends = kernel(x, hx, given, *options, False)
         return y, [end[0] for end in ends]
-    running = torch.arange(x.shape[1]) < counts[:, None]
-    packed, *ends = kernel(x[running], counts[counts > 0].cpu(), hx, given, *options)
-    y = packed.new_zeros(*x.shape[:2], packed.shape[-1])
+    if counts.is_floating_point() or counts.long().diff().gt(0).any() or counts[0] != B or counts[-1] < 0:
+        raise ValueError(f"expected counts from {B} down, got {counts}")
+    running = torch.arange(B) < counts[:, None]
+    packed, *ends = kernel(x[running], counts[counts > 0].long().cpu(), hx, given, *options)
+    y = packed.new_zeros(T, B, packed.shape[-1])
     return y.masked_scatter(running[:, :, None], packed), [end[0] for end in ends]
+
+
+GATES: dict[Callable[..., Any], int] = {torch.rnn_tanh: 1, torch.rnn_relu: 1, torch.gru: 3, torch.lstm: 4}

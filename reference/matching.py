@@ -19,7 +19,7 @@ def matching_cost(
     logits: Tensor, boxes: Tensor, labels: Tensor, target_boxes: Tensor, box_weight: float = 5.0, giou_weight: float = 2.0
 ) -> Tensor:
     """What it costs to give each object to each of Q queries, (B, Q, N), and 0 where there is none."""
-    probabilities = logits.softmax(dim=2).gather(2, labels.clamp(min=0)[:, None].expand(-1, logits.shape[1], -1))
+    probabilities = logits.softmax(dim=2).gather(2, labels.long().clamp(min=0)[:, None].expand(-1, logits.shape[1], -1))
     distance = torch.cdist(boxes, target_boxes, p=1)
     corners, target_corners = (box_convert(each, "cxcywh", "xyxy") for each in (boxes, target_boxes))
     overlap = torch.stack([generalized_box_iou(*image) for image in zip(corners, target_corners, strict=True)])
@@ -56,7 +56,7 @@ def set_loss(
 
     none = logits.shape[2] - 1
     wanted = torch.full(logits.shape[:2], none, device=logits.device)
-    wanted[image, query] = labels[image, target]
+    wanted[image, query] = labels[image, target].long()
     weight = logits.new_ones(none + 1)
     weight[none] = no_object
     class_loss = F.cross_entropy(logits.transpose(1, 2), wanted, weight)

@@ -16,7 +16,7 @@ def sinusoidal_positions(x: Tensor, positions: Tensor, base: float = 10000.0) ->
     """x (..., T, D) plus the sines, at even places, and cosines, at odd ones, of its positions (T,) or (..., T)."""
     width = x.shape[-1]
     rates = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=x.device) / width)
-    angles = positions[..., None] * rates
+    angles = positions.detach()[..., None] * rates
     table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., :width]
     return x + table.to(x.dtype)
 
@@ -40,9 +40,11 @@ def rotary(x: Tensor, positions: Tensor, base: float = 10000.0, interleaved: boo
 
     The real parts are the first half of x and the imaginary ones the second, or they are `interleaved`.
     """
+    if not x.numel():  # which torch has no complex view of
+        return x.clone()
     width = x.shape[-1]
     rates = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=x.device) / width)
-    angles = positions[..., None] * rates
+    angles = positions.detach()[..., None] * rates
     turns = torch.polar(torch.ones_like(angles), angles)
     real, imaginary = (x[..., 0::2], x[..., 1::2]) if interleaved else x.chunk(2, dim=-1)
     turned = torch.view_as_real(torch.complex(real, imaginary) * turns.to(torch.complex(real, imaginary).dtype))

@@ -73,7 +73,7 @@ def yolo_loss(
     image, target = (matched >= 0).nonzero(as_tuple=True)
     chosen = predictions[image, matched[image, target]]
 
-    classes = F.one_hot(labels[image, target], predictions.shape[2] - 5).to(predictions.dtype)
+    classes = F.one_hot(labels[image, target].long(), predictions.shape[2] - 5).to(predictions.dtype)
     class_loss = F.binary_cross_entropy_with_logits(chosen[:, 5:], classes, reduction="sum")
 
     there = torch.zeros_like(predictions[..., 4])

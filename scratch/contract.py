@@ -16,6 +16,8 @@ from typing import Any, ParamSpec, TypeVar, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from scratch.options import check_options
+
 Array = NDArray[Any]
 Backward = Callable[..., Any]
 P = ParamSpec("P")
@@ -25,7 +27,7 @@ HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 
 
 def op(function: Callable[P, R]) -> Callable[P, R]:
-    """Hold an op to the contract: its array arguments, and the upstream gradients of its backward.
+    """Hold an op to the contract: its array arguments, its options, and the upstream gradients of its backward.
 
     float16 arrays are computed in float32 and the results rounded to float16, as in PyTorch's kernels: sums of squares soon
     leave the range of float16.
@@ -35,6 +37,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def checked(*args: P.args, **options: P.kwargs) -> R:
         given, named = plain_arguments(name, function, args, options)
+        check_options(name, function, given, named)
         call = _in_single_precision(function) if _are_half([*given, *named.values()]) else cast(Callable[..., Any], function)
         y, backward = call(*given, **named)
         return cast(R, (y, checked_backward(name, y, backward)))

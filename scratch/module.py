@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from scratch.contract import Array, Backward, checked_backward, plain_arguments
+from scratch.options import check_options
 
 _tap: ContextVar[Callable[..., tuple[Any, Backward]] | None] = ContextVar("tap", default=None)
 _constants: ContextVar[tuple[Array, ...]] = ContextVar("constants", default=())
@@ -125,12 +126,19 @@ class Module:
 
     training = True
 
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Make an instance, once the constructor's arguments are of the kinds that its signature says."""
+        plain_arguments(cls.__name__, cls.__init__, (None, *arguments), options)
+        check_options(cls.__name__, cls.__init__, (None, *arguments), options)
+        return super().__new__(cls)
+
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any) -> tuple[Any, Backward]:
         name, observer = type(self).__name__, _tap.get()
         inputs, _ = plain_arguments(name, type(self).forward, (self, *inputs), {})
+        check_options(name, type(self).forward, inputs, {})
         result = self.forward(*inputs[1:]) if observer is None else observer(*inputs)
         if not isinstance(result, tuple) or len(result) != 2:  # whoever called it will say that it is no pair
             return result

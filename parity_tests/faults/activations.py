@@ -19,20 +19,18 @@ log_softmax = partial(
 
 THROUGH_SUM = 'np.einsum("mn,mn->m", dy_rows[part], y[part])[:, None]'
 SUM_OF_DY = 'np.einsum("mn->m", dy_rows[part])[:, None]'
-SHIFTED = "np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=y[part])"
+SHIFTED = "np.subtract(rows[part], rows[part].max(axis=1, keepdims=True, initial=-np.inf), out=y[part])"
 
 FAULTS = [
-    relu(
-        "relu: gradient let through at 0", "np.greater(x", "np.greater_equal(x", "backward", "where x is 0", cases=("relu", "ReLU")
-    ),
+    relu("relu: gradient let through at 0", "np.less_equal(x", "np.less(x", "backward", "where x is 0", cases=("relu", "ReLU")),
     relu(
         "relu: gradient not masked",
-        "np.multiply(dy[part], positive[part], out=dx[part])",
+        "zero_where(dx[part], dy[part], blocked[part])",
         "np.copyto(dx[part], dy[part])",
         "backward",
         "mask",
     ),
-    relu("relu: gradient masked by its own sign", "positive[part], out=dx[part]", "(dy[part] > 0), out=dx[part]", "backward", None),
+    relu("relu: gradient masked by its own sign", "dy[part], blocked[part]", "dy[part], dy[part] <= 0", "backward", None),
     relu(
         "relu: absolute value", "np.maximum(x[part], zeros, out=y[part])", "np.abs(x[part], out=y[part])", "forward", "is negative"
     ),

@@ -182,14 +182,14 @@ FAULTS = [
     dropout_layer(
         "Dropout: does nothing in training", "not self.training or", "self.training or", "forward", "behaves as in eval mode"
     ),
-    flatten("flatten: column-major", "-1, *x.shape[end + 1 :])", "-1, *x.shape[end + 1 :], order='F')", "forward", "wrong order"),
+    flatten("flatten: column-major", "*x.shape[end + 1 :])", "*x.shape[end + 1 :], order='F')", "forward", "wrong order"),
     flatten(
         "flatten: column-major in the backward", "dy.reshape(x.shape)", "dy.reshape(x.shape, order='F')", "backward", "wrong order"
     ),
     flatten(
         "flatten: one axis too few",
-        "end_dim % x.ndim",
-        "end_dim % x.ndim - 1",
+        '("end_dim", end_dim)',
+        '("end_dim", end_dim - 1)',
         "forward",
         "has shape",
         cases=("flatten", "Flatten"),

@@ -256,7 +256,7 @@ FAULTS = [
     ),
     Fault(
         "losses: promotes float32",
-        "dtype.type(loss.size)",
+        "dtype.type(max(loss.size, 1))",
         "np.full(loss.shape, float(loss.size))",
         "backward",
         "is float64 in float32",

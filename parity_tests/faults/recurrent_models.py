@@ -223,8 +223,8 @@ SENTIMENT = [
     masked_mean("masked_mean: the gradient not divided", "(dy / count)", "(dy)", "backward", "does not divide the gradient"),
     masked_mean(
         "masked_mean: padding has a gradient",
-        "present * (dy",
-        "(present | True) * (dy",
+        "np.where(present, (dy",
+        "np.where(present | True, (dy",
         "backward",
         "lets the gradient through where the mask is",
         cases=("masked_mean", "MaskedMean"),
@@ -289,7 +289,7 @@ ATTENTION = [
     ),
     additive(
         "additive_attention: a query that may attend nothing attends all",
-        "weights = weights * may_attend",
+        "weights = np.where(may_attend, weights, 0)",
         "weights = weights",
         "forward",
         "differs only where y is 0",

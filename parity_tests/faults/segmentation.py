@@ -53,7 +53,7 @@ joined = partial(Fault, function="models.unet.join", cases=("unet", "unet-deep",
 
 WINDOW = "win, size = _window(x, weight.shape[2:], stride, padding, output_padding, dilation)"
 VAR = 'group_means(np.einsum("ncp,ncp->nc", block, block)) - left * left'
-GROUP_SUMS = "sums.reshape(-1, G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1"
+GROUP_SUMS = "sums.reshape(len(sums), G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1"
 SCALE = "weight / np.sqrt(running_var + eps)"
 
 TRANSPOSED = [
@@ -384,7 +384,7 @@ GROUPED = [
     group_norm(
         "group_norm: statistics of the batch",
         GROUP_SUMS,
-        "sums.reshape(-1, G, C // G).sum(axis=(0, 2), keepdims=True) / (count * N), C // G, axis=1",
+        "sums.reshape(len(sums), G, C // G).sum(axis=(0, 2), keepdims=True) / (count * N), C // G, axis=1",
         "forward",
         "normalises over the batch as well",
     ),

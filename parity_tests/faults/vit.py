@@ -107,14 +107,14 @@ POSITIONS = [
 ATTENTION = [
     projected(
         "SelfAttention: each head's queries, keys and values side by side",
-        "reshape(B, T, 3, self.num_heads, -1).transpose(2, 0, 3, 1, 4)",
+        "reshape(B, T, 3, self.num_heads, width // self.num_heads).transpose(2, 0, 3, 1, 4)",
         "reshape(B, T, self.num_heads, 3, -1).transpose(3, 0, 2, 1, 4)",
         "forward",
         None,
     ),
     projected(
         "SelfAttention: heads take every n-th number",
-        "reshape(B, T, 3, self.num_heads, -1).transpose(2, 0, 3, 1, 4)",
+        "reshape(B, T, 3, self.num_heads, width // self.num_heads).transpose(2, 0, 3, 1, 4)",
         "reshape(B, T, 3, -1, self.num_heads).transpose(2, 0, 4, 1, 3)",
         "forward",
         "takes every H-th channel for a head",

@@ -91,5 +91,5 @@ ACTIVATIONS: dict[str, Callable[[], Module]] = {
 def activation_named(name: str) -> Module:
     """A new activation layer by the name it has in a model's configuration."""
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation is {name!r}, expected one of {', '.join(ACTIVATIONS)}")
+        raise ValueError(f"activation_named: activation is {name!r}, expected one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]()

@@ -7,7 +7,7 @@ import numpy as np
 from scratch.layers.linear import Linear
 from scratch.module import Array, Backward, Module, apply
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
-from scratch.ops.checks import has_shape
+from scratch.ops.checks import has_shape, is_probability
 from scratch.random import generator
 
 Past = tuple[Array, Array]
@@ -48,8 +48,7 @@ class MultiheadAttention(Module):
             raise ValueError(f"MultiheadAttention: num_heads {num_heads} does not divide embed_dim {embed_dim}; give head_dim")
         if num_heads % self.num_kv_heads:
             raise ValueError(f"MultiheadAttention: num_kv_heads {num_kv_heads} does not divide num_heads {num_heads}")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout is {dropout}, expected a probability, 0 to 1")
+        is_probability("MultiheadAttention", "dropout", dropout)
         self.head_dim = embed_dim // num_heads if head_dim is None else head_dim
         self.q_proj = Linear(embed_dim, num_heads * self.head_dim, bias)
         self.k_proj = Linear(self.kdim, self.num_kv_heads * self.head_dim, bias)
@@ -132,8 +131,14 @@ class MultiheadAttention(Module):
         for name, x, width in (("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)):
             if x is not None and (x.ndim != 3 or x.shape[2] != width):
                 raise ValueError(f"MultiheadAttention: expected {name} (B, T, {width}), got {x.shape}")
+        if key is not None and value is not None and not len(query) == len(key) == len(value):
+            raise ValueError(
+                f"MultiheadAttention: expected one batch, got query {query.shape}, key {key.shape} and value {value.shape}"
+            )
         if past is None:
             return None, None
+        if not isinstance(past, tuple | list) or len(past) != 2:
+            raise ValueError(f"MultiheadAttention: expected past to be keys and values, got a {type(past).__name__}")
         for name, heads in zip(("the keys of past", "the values of past"), past, strict=True):
             expected = len(query), self.num_kv_heads, *past[0].shape[2:3], self.head_dim
             has_shape("MultiheadAttention", name, heads, expected)

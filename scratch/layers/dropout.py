@@ -1,6 +1,7 @@
 """Dropout as a layer."""
 
 from scratch.module import Array, Backward, Module
+from scratch.ops.checks import is_probability
 from scratch.ops.dropout import dropout
 from scratch.random import generator
 
@@ -9,8 +10,7 @@ class Dropout(Module):
     """In training, zero each element with probability p and scale the rest by 1 / (1 - p); else the identity."""
 
     def __init__(self, p: float = 0.5):
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is {p}, expected a probability, 0 to 1")
+        is_probability("Dropout", "p", p)
         self.p = p
 
     def forward(self, x: Array) -> tuple[Array, Backward]:

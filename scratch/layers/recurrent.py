@@ -6,7 +6,7 @@ import numpy as np
 
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
-from scratch.ops.checks import lengths_within
+from scratch.ops.checks import is_probability, lengths_within
 from scratch.ops.dropout import dropout as drop
 from scratch.ops.gru import gru
 from scratch.ops.lstm import lstm
@@ -43,8 +43,7 @@ class _Recurrent(Module):
                 f"{name}: expected positive sizes and a proj_size below hidden_size, got input_size {input_size}, "
                 f"hidden_size {hidden_size}, num_layers {num_layers}, proj_size {proj_size}"
             )
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout is {dropout}, expected a probability, 0 to 1")
+        is_probability(name, "dropout", dropout)
         self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
         self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
         self.directions = ("", "_reverse") if bidirectional else ("",)  # what the names of their parameters end in
@@ -134,8 +133,9 @@ class _Recurrent(Module):
         if hx is None:
             return tuple(np.zeros(shape, x.dtype) for shape in shapes)
         states = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
-        if [state.shape for state in states] != shapes:
-            raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {[s.shape for s in states]}")
+        if [getattr(state, "shape", None) for state in states] != shapes:
+            came = [getattr(state, "shape", type(state).__name__) for state in states]
+            raise ValueError(f"{type(self).__name__}: expected states of shape {shapes}, got {came}")
         return states
 
     def _between_layers(self, values: Array, layer: int, counts: Array | None) -> tuple[Array, Backward]:
@@ -269,6 +269,11 @@ def _one_step(
     cell: _Cell, op: Any, x: Array, states: tuple[Array, ...] | None, *others: None, **options: Any
 ) -> tuple[Any, Backward]:
     """The op over a sequence of one step; its y is the new h, and left out."""
+    name, width = type(cell).__name__, cell.weight_ih.data.shape[1]
+    if x.ndim != 2 or x.shape[1] != width:
+        raise ValueError(f"{name}: expected x (B, {width}), got {x.shape}")
+    if states is not None and len(states) != cell.states:
+        raise ValueError(f"{name}: expected {cell.states} arrays as the state, got {len(states)}")
     starts = states or (np.zeros((len(x), cell.weight_hh.data.shape[1]), x.dtype),) * cell.states
     weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
     (_, *ends), backward = apply(op, x[None], *starts, *weights, *others, **options)

@@ -28,13 +28,13 @@ class SelfAttention(Module):
         self.out_proj.bias = Parameter(np.zeros(embed_dim, np.float32))
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        B, T, width = x.shape
         (query, key, value), in_backward = self._projected(x)
+        B, T, width = x.shape
         attended, attention_backward = scaled_dot_product_attention(query, key, value)
         y, out_backward = self.out_proj(attended.swapaxes(1, 2).reshape(B, T, width))
 
         def backward(dy: Array) -> Array:
-            dattended = out_backward(dy).reshape(B, T, self.num_heads, -1).swapaxes(1, 2)
+            dattended = out_backward(dy).reshape(B, T, self.num_heads, width // self.num_heads).swapaxes(1, 2)
             dquery, dkey, dvalue, *_ = attention_backward(dattended)
             return in_backward(dquery, dkey, dvalue)
 
@@ -51,7 +51,7 @@ class SelfAttention(Module):
         is_sequence("SelfAttention", "x", x, self.embed_dim)
         B, T, width = x.shape
         projected, linear_backward = apply(linear, x, self.in_proj_weight, self.in_proj_bias)
-        heads = projected.reshape(B, T, 3, self.num_heads, -1).transpose(2, 0, 3, 1, 4)
+        heads = projected.reshape(B, T, 3, self.num_heads, width // self.num_heads).transpose(2, 0, 3, 1, 4)
 
         def backward(*dheads: Array) -> Array:
             return linear_backward(np.stack([d.swapaxes(1, 2) for d in dheads], axis=2).reshape(B, T, 3 * width))

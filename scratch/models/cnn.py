@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from scratch.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward, Module
+from scratch.ops.checks import pair
 
 
 class CNN(Module):
@@ -23,7 +24,7 @@ class CNN(Module):
         dropout: float = 0.0,
         batch_norm: bool = False,
     ):
-        height, width = image_size
+        height, width = pair("CNN", "image_size", image_size, 1)
         if min(height, width) < 2 ** len(channels):
             raise ValueError(
                 f"CNN: images of {height}x{width} are too small for {len(channels)} blocks, each of which halves them; "

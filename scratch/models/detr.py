@@ -8,7 +8,7 @@ from scratch.layers.norm import freeze_batch_norm
 from scratch.models.mlp import MLP
 from scratch.models.resnet import ResNet
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import are_images, divides, has_shape
+from scratch.ops.checks import are_images, divides, has_shape, is_bool
 from scratch.ops.interpolate import interpolate
 
 
@@ -178,8 +178,7 @@ class DETR(Module):
         if present is None:
             return np.ones((N, *size), bool)
         has_shape("DETR", "present", present, (N, *size))
-        if present.dtype != bool:
-            raise ValueError(f"DETR: present is {present.dtype}, expected bool (true: not padding)")
+        is_bool("DETR", "present", present, "not padding")
         if not present[:, 0, 0].all():
             wrong = np.flatnonzero(~present[:, 0, 0])[0]
             raise ValueError(f"DETR: image {wrong} is padding at its upper left corner; pad to the right and below")

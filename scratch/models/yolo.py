@@ -31,7 +31,9 @@ class YOLO(Module):
                 f"YOLO: expected at least one of each and blocks of at least two stages, got in_channels {in_channels}, classes "
                 f"{classes}, width {width}, blocks {tuple(blocks)}"
             )
-        if len(anchors) != 2 or not all(len(of_grid) and all(min(anchor) > 0 for anchor in of_grid) for of_grid in anchors):
+        if len(anchors) != 2 or not all(
+            len(of_grid) and all(len(anchor) == 2 and min(anchor) > 0 for anchor in of_grid) for of_grid in anchors
+        ):
             raise ValueError(f"YOLO: expected anchors, (width, height) in pixels, of a coarse and of a fine grid, got {anchors}")
         self.in_channels, self.numbers, self.anchors = in_channels, 5 + classes, anchors
         self.strides = 2 ** len(blocks), 2 ** (len(blocks) - 1)
@@ -78,7 +80,8 @@ class YOLO(Module):
     def _listed(self, y: Array) -> tuple[Array, Backward]:
         """A grid's numbers (B, A (5 + K), H, W) as a list of its predictions (B, H W A, 5 + K)."""
         B, C, H, W = y.shape
-        listed = y.transpose(0, 2, 3, 1).reshape(B, -1, self.numbers)
+        P = H * W * C // self.numbers
+        listed = y.transpose(0, 2, 3, 1).reshape(B, P, self.numbers)
         return listed, lambda dlisted: dlisted.reshape(B, H, W, C).transpose(0, 3, 1, 2)
 
 

@@ -5,23 +5,24 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype
+from scratch.ops.select import zero_where
 from scratch.ops.threads import Part, elementwise, in_blocks
 
 
 @op
 def relu(x: Array) -> tuple[Array, Backward]:
-    """max(x, 0), with gradient 0 at 0."""
+    """max(x, 0), with gradient 0 at 0; NaN is not below 0, and hands its gradient on."""
     one_float_dtype("relu", x=x)
-    y, positive = np.empty_like(x), np.empty_like(x, dtype=bool)
+    y, blocked = np.empty_like(x), np.empty_like(x, dtype=bool)
     zeros = np.zeros_like(x[:1]) if x.ndim else x.dtype.type(0)  # maximum with a scalar is slower
 
     def forward(part: Part) -> None:
         np.maximum(x[part], zeros, out=y[part])
-        np.greater(x[part], 0, out=positive[part])
+        np.less_equal(x[part], 0, out=blocked[part])
 
     def backward(dy: Array) -> Array:
-        dx = np.empty_like(positive, dtype=dy.dtype)
-        in_blocks(lambda part: np.multiply(dy[part], positive[part], out=dx[part]), dx)
+        dx = np.empty_like(blocked, dtype=dy.dtype)
+        in_blocks(lambda part: zero_where(dx[part], dy[part], blocked[part]), dx)
         return dx
 
     in_blocks(forward, x)

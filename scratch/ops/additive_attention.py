@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import broadcasts_to, has_shape, is_bool, one_float_dtype
 from scratch.ops.softmax import softmax
 
 
@@ -22,12 +22,13 @@ def additive_attention(
     hidden = np.tanh(query[:, :, None] + key[:, None])  # (B, T, S, A)
     scores = np.where(may_attend, hidden @ weight, np.finfo(hidden.dtype).min)
     weights, softmax_backward = softmax(scores)
-    weights = weights * may_attend  # changes only queries that may attend no key
+    weights = np.where(may_attend, weights, 0)  # changes only queries that may attend no key
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
-        dscores = softmax_backward(dy @ value.swapaxes(1, 2) * may_attend)
+        dweights = np.where(may_attend, dy @ value.swapaxes(1, 2), 0)
+        dscores = np.where(may_attend, softmax_backward(dweights), 0)
         dz = dscores[..., None] * weight * (1 - hidden * hidden)
-        dweight = dscores.reshape(-1) @ hidden.reshape(-1, len(weight))
+        dweight = dscores.reshape(-1) @ hidden.reshape(dscores.size, len(weight))
         return dz.sum(axis=2), dz.sum(axis=1), weights.swapaxes(1, 2) @ dy, dweight, None
 
     return weights @ value, backward
@@ -43,9 +44,5 @@ def _check(op: str, query: Array, key: Array, value: Array, weight: Array, attn_
     has_shape(op, "key", key, (B, S, A))
     has_shape(op, "value", value, (B, S, value.shape[2]))
     has_shape(op, "weight", weight, (A,))
-    if attn_mask is not None and attn_mask.dtype != bool:
-        raise ValueError(f"{op}: attn_mask is {attn_mask.dtype}, expected bool, true where a query may attend a key")
-    if attn_mask is not None and (
-        attn_mask.ndim > 3 or any(m not in (1, n) for m, n in zip(attn_mask.shape[::-1], (S, T, B), strict=False))
-    ):
-        raise ValueError(f"{op}: expected attn_mask of a shape that broadcasts to {(B, T, S)}, got {attn_mask.shape}")
+    is_bool(op, "attn_mask", attn_mask, "may attend")
+    broadcasts_to(op, "attn_mask", attn_mask, (B, T, S))

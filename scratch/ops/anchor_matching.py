@@ -12,7 +12,7 @@ from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import iou_and_union
 from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.yolo_boxes import Grid
+from scratch.ops.yolo_boxes import Grid, are_grids
 
 
 @op
@@ -24,6 +24,7 @@ def anchor_matching(labels: Array, boxes: Array, grids: Sequence[Grid]) -> tuple
     have the image's edges too. Objects take their turns in the order in which they come, so that of two for one prediction the
     later one has its second choice, and -1 if none is left. There is no gradient.
     """
+    are_grids("anchor_matching", grids)
     check_objects("anchor_matching", labels, boxes)
     exact = np.where(labels[:, :, None] < 0, 0, boxes.astype(np.float64))  # rounding decides nothing
     choices, shapes, P = [], [], 0

@@ -7,7 +7,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
-from scratch.ops.checks import has_shape, is_mask, one_float_dtype
+from scratch.ops.checks import has_shape, is_bool, is_mask, is_probability, one_float_dtype
 from scratch.ops.dropout import dropout
 from scratch.ops.reduce import sum_to_shape
 
@@ -31,7 +31,7 @@ def scaled_dot_product_attention(
     `keep` there is no dropout. The backward gives the gradients of query, key, value and of a floating-point attn_mask.
     """
     op = "scaled_dot_product_attention"
-    check_attention(op, query, key, value, attn_mask, keep, dropout_p, enable_gqa, causal_offset)
+    check_attention(op, query, key, value, attn_mask, keep, dropout_p, scale, enable_gqa, causal_offset)
     if suits_blocks(query):
         scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
         return blockwise_attention(query, key, value, attn_mask, keep, dropout_p, is_causal, scale, causal_offset)
@@ -67,7 +67,7 @@ def attention_weights(
     given. With enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many
     of query's, one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
     """
-    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, enable_gqa, causal_offset)
+    check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, scale, enable_gqa, causal_offset)
     (L, E), S = query.shape[-2:], key.shape[-2]
     scale = 1 / math.sqrt(E) if scale is None else float(scale)
     keys, keys_backward = _for_every_head(key, query)
@@ -101,6 +101,7 @@ def check_attention(
     attn_mask: Array | None,
     keep: Array | None,
     dropout_p: float,
+    scale: float | None,
     enable_gqa: bool,
     causal_offset: int,
 ) -> None:
@@ -108,7 +109,9 @@ def check_attention(
     one_float_dtype(op, query=query, key=key, value=value)
     if query.ndim < 2 or key.ndim != query.ndim or query.shape[-1] != key.shape[-1] or query.shape[-1] < 1:
         raise ValueError(f"{op}: expected query (..., L, E) and key (..., S, E), got {query.shape} and {key.shape}")
-    heads, groups = (a.shape[-3] if enable_gqa and a.ndim > 2 else 1 for a in (query, key))
+    if enable_gqa and query.ndim < 3:
+        raise ValueError(f"{op}: enable_gqa expects query (..., H, L, E), got {query.shape}")
+    heads, groups = (a.shape[-3] if enable_gqa else 1 for a in (query, key))
     leading = -3 if enable_gqa else -2  # where the axes end that are to be the same
     if query.shape[:leading] != key.shape[:leading] or heads % max(groups, 1):
         expected = "heads of query divisible by those of key, all axes before" if enable_gqa else "all axes before the last two"
@@ -117,14 +120,14 @@ def check_attention(
         raise ValueError(f"{op}: expected value (..., S, V) with all axes but the last as in key {key.shape}, got {value.shape}")
     shape = (*query.shape[:-1], key.shape[-2])
     is_mask(op, "attn_mask", attn_mask, shape, query.dtype)
+    if scale is not None and not 0 <= scale < math.inf:
+        raise ValueError(f"{op}: scale is {scale}, expected a finite number of 0 or more, of which torch takes the root")
     if causal_offset < 0:
         raise ValueError(f"{op}: causal_offset is {causal_offset}, expected at least 0")
-    if not 0 <= dropout_p <= 1:
-        raise ValueError(f"{op}: dropout_p is {dropout_p}, expected a probability, 0 to 1")
+    is_probability(op, "dropout_p", dropout_p)
     if dropout_p and keep is None:
         raise ValueError(f"{op}: dropout_p is {dropout_p}, expected a boolean `keep` of shape {shape} with it")
-    if keep is not None and keep.dtype != bool:
-        raise ValueError(f"{op}: keep is {keep.dtype}, expected bool")
+    is_bool(op, "keep", keep, "stays")
     has_shape(op, "keep", keep, shape)
 
 

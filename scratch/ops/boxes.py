@@ -12,6 +12,7 @@ from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, one_of
 from scratch.ops.reduce import sum_to_shape
+from scratch.ops.select import weighted
 
 FORMATS = {  # the corners as sums of what a format has
     "xyxy": np.eye(4),
@@ -27,7 +28,8 @@ def box_convert(boxes: Array, in_fmt: str, out_fmt: str) -> tuple[Array, Backwar
     one_of("box_convert", "out_fmt", out_fmt, tuple(FORMATS))
     are_boxes("box_convert", in_fmt, boxes=boxes)
     change = (np.linalg.inv(FORMATS[out_fmt]) @ FORMATS[in_fmt]).astype(boxes.dtype)
-    return boxes @ change.T, lambda dy: dy @ change
+    y = boxes @ change.T
+    return y if np.isfinite(y).all() else weighted(boxes, change), lambda dy: dy @ change
 
 
 @op

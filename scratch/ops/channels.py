@@ -22,7 +22,9 @@ class Channels:
     def rows(self, x: Array) -> Array:
         """x (N, C, ...) as rows: a view where its layout is this one, else a copy."""
         N, C, *image = self.shape
-        return np.moveaxis(x, 1, -1).reshape(-1, self._line * C) if self.side_by_side else x.reshape(N, C, math.prod(image))
+        if not self.side_by_side:
+            return x.reshape(N, C, math.prod(image))
+        return np.moveaxis(x, 1, -1).reshape(math.prod((N, *image)) // max(self._line, 1), self._line * C)
 
     def images(self, rows: Array) -> Array:
         """A view of rows as (N, C, ...)."""

@@ -40,15 +40,62 @@ def are_images(op: str, x: Array, channels: int, smallest: int = 1) -> None:
         )
 
 
+def broadcasts_to(op: str, name: str, array: Array | None, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless an array that is given can be repeated to a shape, without repeating that."""
+    if array is not None and not _repeats_to(array.shape, shape):
+        raise ValueError(f"{op}: expected {name} of a shape that broadcasts to {shape}, got {array.shape}")
+
+
+def _repeats_to(one: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    return len(one) <= len(whole) and all(n in (1, m) for n, m in zip(one[::-1], whole[::-1], strict=False))
+
+
+def is_bool(op: str, name: str, array: Array | None, meaning: str) -> None:
+    """Raise ValueError unless an array that is given is boolean; `meaning` says what is true."""
+    if array is not None and array.dtype != bool:
+        raise ValueError(f"{op}: {name} is {array.dtype}, expected bool (true: {meaning})")
+
+
+def are_labels(op: str, target: Array) -> None:
+    """Raise ValueError unless the target holds whole numbers."""
+    if target.dtype.kind not in "iu":
+        raise ValueError(f"{op}: target is {target.dtype}, expected labels, whole numbers")
+
+
+def axis_of(op: str, name: str, axis: int, ndim: int) -> int:
+    """Return an axis counted from the front; ValueError unless it is one of ndim. A scalar has one, as in torch."""
+    axes = max(ndim, 1)
+    if not -axes <= axis < axes:
+        raise ValueError(f"{op}: {name} is {axis}, expected {-axes} to {axes - 1} for an array of {ndim} axes")
+    return axis % axes
+
+
+def is_eps(op: str, eps: float) -> None:
+    """Raise ValueError unless eps is 0 or more."""
+    if not eps >= 0:
+        raise ValueError(f"{op}: eps is {eps}, expected 0 or more")
+
+
+def is_probability(op: str, name: str, p: float) -> None:
+    """Raise ValueError unless a number is a probability."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{op}: {name} is {p}, expected a probability, 0 to 1")
+
+
+def are_weights(op: str, **weights: float) -> None:
+    """Raise ValueError unless weights of a loss's parts are finite and not negative."""
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"{op}: {name} is {weight}, expected a finite number of 0 or more")
+
+
 def is_mask(op: str, name: str, mask: Array | None, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raise ValueError unless a mask that is given fits scores of this shape and dtype."""
     if mask is None:
         return
     if mask.dtype not in (np.dtype(bool), dtype):
         raise ValueError(f"{op}: {name} is {mask.dtype}, expected bool (true: may attend) or {dtype} to be added")
-    fits = all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False))
-    if mask.ndim > len(shape) or not fits:
-        raise ValueError(f"{op}: expected {name} of a shape that broadcasts to {shape}, got {mask.shape}")
+    broadcasts_to(op, name, mask, shape)
 
 
 def divides(op: str, name: str, heads: int, width_name: str, width: int) -> None:
@@ -67,6 +114,8 @@ def ends_in(op: str, x: Array, normalized_shape: tuple[int, ...]) -> int:
 
 def has_positions(op: str, x: Array, positions: Array) -> None:
     """Raise ValueError unless there is a position for each row of x (..., T, D), the same for several or not."""
+    if positions.dtype.kind not in "iuf":
+        raise ValueError(f"{op}: expected positions that are numbers, got {positions.dtype}")
     fit = x.ndim > positions.ndim and all(n in (1, m) for n, m in zip(positions.shape[::-1], x.shape[-2::-1], strict=False))
     if not fit:
         raise ValueError(f"{op}: expected positions (T,) or (..., T) for x (..., T, D), got {positions.shape} and {x.shape}")

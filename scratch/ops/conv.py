@@ -29,6 +29,8 @@ def conv2d(
             f"conv2d: x has {x.shape[1]} channels; a weight of shape {weight.shape} in {groups} groups takes {channels * groups} "
             "and needs its first axis divisible by groups"
         )
+    if min(*weight.shape, *x.shape[1:]) < 1:
+        raise ValueError(f"conv2d: expected at least one channel, pixel and tap, got {x.shape} and {weight.shape}")
     has_shape("conv2d", "bias", bias, (O,))
     win = window("conv2d", x, weight.shape[2:], stride, padding, dilation)
     return convolve(x, weight, bias, win, groups)

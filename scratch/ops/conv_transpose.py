@@ -39,6 +39,10 @@ def conv_transpose2d(
             f"conv_transpose2d: x has {C} channels; a weight of shape {weight.shape} takes {len(weight)}, in {groups} groups that "
             "have to divide them"
         )
+    if min(*weight.shape, *x.shape[1:]) < 1:
+        raise ValueError(
+            f"conv_transpose2d: expected at least one channel, pixel and tap, got x {x.shape} and weight {weight.shape}"
+        )
     has_shape("conv_transpose2d", "bias", bias, (O,))
     win, size = _window(x, weight.shape[2:], stride, padding, output_padding, dilation)
     keep_freed_memory()

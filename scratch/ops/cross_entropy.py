@@ -3,11 +3,13 @@
 The class axis is the second, as in torch: input (N, C, ...) with labels (N, ...), or one sample (C,) with a label ().
 """
 
+import math
+
 import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype, one_of
+from scratch.ops.checks import are_labels, has_shape, one_float_dtype, one_of
 from scratch.ops.softmax import log_softmax
 from scratch.ops.threads import Part, in_blocks
 
@@ -32,6 +34,8 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
     by_labels = np.issubdtype(target.dtype, np.integer)
+    if not by_labels and ignore_index >= 0:
+        raise ValueError(f"cross_entropy: ignore_index is {ignore_index}, expected none where the target holds probabilities")
     rows = _rows("cross_entropy", input, target, weight, reduction, by_labels)
     M, C = rows.shape
     class_weight = np.ones(C, input.dtype) if weight is None else weight
@@ -39,7 +43,7 @@ def cross_entropy(
         labels, counted = _counted_labels("cross_entropy", target, C, ignore_index)
         label_weight = class_weight[labels] * counted
         divisor = label_weight.sum()
-        scale = 1 / float(divisor or 1) if reduction == "mean" else 1.0
+        scale = _inverse(divisor, counted) if reduction == "mean" else 1.0
         loss, drows = _with_labels(rows, labels, label_weight, counted, class_weight, label_smoothing, scale)
 
         def backward(dy: Array) -> tuple[Array, Array | None, None]:
@@ -48,12 +52,14 @@ def cross_entropy(
 
         return _reduce(loss, reduction, divisor, input), backward
 
-    soft = (1 - label_smoothing) * np.moveaxis(target, _class_axis(input), -1).reshape(M, C) + label_smoothing / C
+    soft = (1 - label_smoothing) * np.moveaxis(target, _class_axis(input), -1).reshape(M, C) + label_smoothing / max(C, 1)
     log_p, _ = log_softmax(rows)
     loss = -((soft * log_p) @ class_weight)
 
     def backward_of_probabilities(dy: Array) -> tuple[Array, Array | None, None]:
-        scale = _row_scale(dy, reduction, input.dtype.type(M), M)[:, None]
+        scale = (dy.reshape(M) if reduction == "none" else np.broadcast_to(dy / max(M, 1) if reduction == "mean" else dy, M))[
+            :, None
+        ]
         drows = (np.exp(log_p) * (soft @ class_weight)[:, None] - soft * class_weight) * scale
         dtarget = (label_smoothing - 1) * class_weight * log_p * scale
         return _unrows(drows, input), _unrows(dtarget, input), None
@@ -72,11 +78,12 @@ def nll_loss(
     labels, counted = _counted_labels("nll_loss", target, C, ignore_index)
     label_weight = counted.astype(input.dtype) if weight is None else weight[labels] * counted
     divisor = label_weight.sum()
-    loss = -label_weight * rows[np.arange(M), labels]
+    loss = np.where(counted, -label_weight * rows[np.arange(M), labels], rows.dtype.type(0))
 
     def backward(dy: Array) -> tuple[Array, None, None]:
         drows = np.zeros_like(rows)
-        drows[np.arange(M), labels] = -label_weight * _row_scale(dy, reduction, divisor, M)
+        scale = dy.reshape(M) if reduction == "none" else dy * _inverse(divisor, counted) if reduction == "mean" else dy
+        drows[np.arange(M), labels] = np.where(counted, -label_weight * scale, rows.dtype.type(0))
         return _unrows(drows, input), None, None
 
     return _reduce(loss, reduction, divisor, input), backward
@@ -89,12 +96,12 @@ def _with_labels(
 
     The loss is mass * log(sum(exp(z))) - target @ z, for z = row - max(row) and a target that weighs `mass` in all.
     """
-    on_label, elsewhere = (1 - smoothing) * label_weight, smoothing / rows.shape[1] * counted.astype(rows.dtype)
+    on_label, elsewhere = (1 - smoothing) * label_weight, smoothing / max(rows.shape[1], 1) * counted.astype(rows.dtype)
     mass = on_label + elsewhere * class_weight.sum()
     loss, drows = np.empty_like(mass), np.empty(rows.shape, rows.dtype)
 
     def block(part: Part) -> None:
-        z = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=drows[part])
+        z = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True, initial=-np.inf), out=drows[part])
         label = np.arange(len(z)), labels[part]
         on_target = on_label[part] * z[label]
         if smoothing:
@@ -106,6 +113,9 @@ def _with_labels(
         exp[label] -= scale * on_label[part]
         if smoothing:
             exp -= scale * elsewhere[part, None] * class_weight
+        broken = ~counted[part] & ~np.isfinite(loss[part] + scale / total)
+        if broken.any():  # nothing in an ignored row has an effect, not even NaN
+            loss[part][broken], exp[broken] = 0, 0
 
     in_blocks(block, drows)
     return loss, drows
@@ -125,7 +135,7 @@ def _rows(op: str, input: Array, target: Array, weight: Array | None, reduction:
     if not by_labels:
         one_float_dtype(op, input=input, target=target)
     has_shape(op, "weight", weight, (input.shape[axis],))
-    return np.moveaxis(input, axis, -1).reshape(-1, input.shape[axis])
+    return np.moveaxis(input, axis, -1).reshape(math.prod((*input.shape[:axis], *input.shape[axis + 1 :])), input.shape[axis])
 
 
 def _unrows(rows: Array, input: Array) -> Array:
@@ -136,6 +146,7 @@ def _unrows(rows: Array, input: Array) -> Array:
 
 def _counted_labels(op: str, target: Array, classes: int, ignore_index: int) -> tuple[Array, Array]:
     """The labels in a row, 0 where ignored, and which of them count."""
+    are_labels(op, target)
     labels = target.reshape(-1)
     counted = labels != ignore_index
     labels = np.where(counted, labels, 0)
@@ -153,8 +164,8 @@ def _reduce(loss: Array, reduction: str, divisor: Array, input: Array) -> Array:
         return loss.sum() / divisor if reduction == "mean" else loss.sum()
 
 
-def _row_scale(dy: Array, reduction: str, divisor: Array, rows: int) -> Array:
-    """The gradient of the reduced loss with respect to each row's loss; 0 where no row counts, as in torch."""
-    if reduction == "none":
-        return dy.reshape(rows)
-    return np.broadcast_to(dy / (divisor or divisor.dtype.type(1)) if reduction == "mean" else dy, rows)
+def _inverse(divisor: Array, counted: Array) -> float:
+    """Return 1 / divisor; where that is 0, NaN if a row counts although its weight is 0, and 0 if none does, as in torch."""
+    if divisor:
+        return 1 / float(divisor)
+    return math.nan if counted.any() else 0.0

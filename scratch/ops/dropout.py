@@ -2,13 +2,15 @@
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import has_shape, is_bool, is_probability, one_float_dtype
 
 
 @op
 def dropout(x: Array, keep: Array, p: float) -> tuple[Array, Backward]:
     """x / (1 - p) where the boolean array `keep` is true, else 0; `keep` has the shape of x."""
     one_float_dtype("dropout", x=x)
+    is_probability("dropout", "p", p)
+    is_bool("dropout", "keep", keep, "stays")
     has_shape("dropout", "keep", keep, x.shape)
     scale = keep * x.dtype.type(1 / (1 - p) if p < 1 else 0)
     return x * scale, lambda dy: (dy * scale, None)

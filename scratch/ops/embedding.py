@@ -30,7 +30,7 @@ def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> tu
         places = np.argsort(input, axis=None, kind="stable")  # where each row of the table went, row after row
         ends = np.cumsum(np.bincount(input.ravel(), minlength=V))
         went = csr_array((np.ones(input.size, dy.dtype), places, np.concatenate([[0], ends])), shape=(V, input.size))
-        dweight = went @ dy.reshape(-1, E)
+        dweight = went @ dy.reshape(input.size, E)
         if padding_idx is not None:
             dweight[padding_idx] = 0
         return None, dweight

@@ -1,14 +1,17 @@
 """Joining neighbouring axes into one."""
 
+import math
+
 from scratch.contract import op
 from scratch.module import Array, Backward
+from scratch.ops.checks import axis_of
 
 
 @op
 def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> tuple[Array, Backward]:
     """Join the axes start_dim to end_dim, inclusive, in row-major order."""
-    start, end = start_dim % x.ndim, end_dim % x.ndim
+    start, end = (axis_of("flatten", *named, x.ndim) for named in (("start_dim", start_dim), ("end_dim", end_dim)))
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {x.shape}")
-    y = x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
+    y = x.reshape(*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
     return y, lambda dy: dy.reshape(x.shape)

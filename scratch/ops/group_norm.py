@@ -1,10 +1,12 @@
 """Group normalisation."""
 
+import math
+
 import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import has_shape, is_eps, one_float_dtype
 from scratch.ops.threads import Part, in_blocks
 
 
@@ -18,12 +20,13 @@ def group_norm(
     weight and bias (C,) are each channel's own.
     """
     one_float_dtype("group_norm", x=x, weight=weight, bias=bias)
-    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+    is_eps("group_norm", eps)
+    if x.ndim < 2 or num_groups < 1 or x.shape[1] < 1 or x.shape[1] % num_groups:
         raise ValueError(f"group_norm: expected x (N, C, ...) with a C that num_groups divides, got {x.shape} and {num_groups}")
     (N, C), G = x.shape[:2], num_groups
     has_shape("group_norm", "weight", weight, (C,))
     has_shape("group_norm", "bias", bias, (C,))
-    pixels = x.reshape(N, C, -1)
+    pixels = x.reshape(N, C, math.prod(x.shape[2:]))
     count = C // G * pixels.shape[2]
     ones = np.ones((pixels.shape[2], 1), x.dtype)  # pixels @ ones is the sum of each channel
     scale, shift = (None if v is None else v[:, None] for v in (weight, bias))
@@ -32,7 +35,7 @@ def group_norm(
 
     def group_means(sums: Array) -> Array:
         """The sums of channels (N, C, 1) as the means of their groups, for each channel."""
-        return np.repeat(sums.reshape(-1, G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1)
+        return np.repeat(sums.reshape(len(sums), G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1)
 
     def forward(part: Part) -> None:
         mean[part] = group_means(pixels[part] @ ones)

@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.recurrence import check_recurrence, in_row_shares, rows_running, stopped
+from scratch.ops.recurrence import check_recurrence, in_row_shares, rows_running, steps_running, stopped
 from scratch.ops.reduce import column_sums
 
 
@@ -29,11 +29,11 @@ def gru(
     """
     check_recurrence("gru", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=3)
     (T, B, _), H = x.shape, weight_hh.shape[1]
-    running = rows_running(counts, T, B)
+    running = rows_running("gru", counts, T, B)
     # sigmoid(z) = tanh(z / 2) / 2 + 1/2
     half = np.full(3 * H, 0.5, x.dtype)
     half[2 * H :] = 1  # n is a tanh itself
-    steps = x.reshape(T * B, -1)
+    steps = steps_running(x, running)
     gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 3 * H)  # one GEMM for all steps
     if bias_ih is not None:
         gates += bias_ih * half
@@ -91,7 +91,7 @@ def gru(
 
         in_row_shares(steps_back, running, weight_hh.size, gates, h, b_n, dy, da, db, dh, dcandidate)
         rows_a, rows_b = da.reshape(T * B, 3 * H), db.reshape(T * B, 3 * H)
-        dx = (rows_a @ weight_ih).reshape(x.shape) if needs[0] else None
+        dx = stopped((rows_a @ weight_ih).reshape(x.shape), counts) if needs[0] else None
         dbias_ih = None if bias_ih is None else column_sums(rows_a)
         dbias_hh = None if bias_hh is None else column_sums(rows_b)
         return dx, dh, rows_a.T @ steps, rows_b.T @ h[:-1].reshape(T * B, H), dbias_ih, dbias_hh

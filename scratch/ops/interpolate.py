@@ -30,7 +30,7 @@ def interpolate(
     """
     one_float_dtype("interpolate", x=x)
     one_of("interpolate", "mode", mode, ("nearest", "bilinear"))
-    if x.ndim != 4 or min(x.shape[2:]) < 1:
+    if x.ndim != 4 or min(x.shape[1:]) < 1:
         raise ValueError(f"interpolate: expected x (N, C, H, W) of at least one pixel, got {x.shape}")
     if mode == "nearest" and align_corners is not None:
         raise ValueError(f"interpolate: align_corners is {align_corners}, expected None where mode is 'nearest'")
@@ -77,7 +77,9 @@ def _bilinear(before: int, after: int, step: float, align_corners: bool) -> tupl
         at = np.maximum((np.arange(after) + 0.5) * step - 0.5, 0)
     low = np.minimum(at.astype(int), before - 1)
     share = np.minimum(at - low, 1)
-    return np.stack((low, np.minimum(low + 1, before - 1)), axis=1), np.stack((1 - share, share), axis=1)
+    unmixed = (share == 0) & (before == after)  # where torch does not look at the next pixel, which may be infinite
+    high = np.where(unmixed, low, np.minimum(low + 1, before - 1))
+    return np.stack((low, high), axis=1), np.stack((1 - share, share), axis=1)
 
 
 def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tuple[int, ...]) -> sparse.csr_array:
@@ -92,7 +94,7 @@ def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tup
 def _mixed(images: Array, shares: sparse.sparray, size: tuple[int, ...]) -> Array:
     """Images (N, C, H, W) made anew, of this size, from shares of their pixels."""
     N, C = images.shape[:2]
-    pixels = images.transpose(0, 2, 3, 1).reshape(N, -1, C)
+    pixels = images.transpose(0, 2, 3, 1).reshape(N, math.prod(images.shape[2:]), C)
     y = np.empty((N, *size, C), images.dtype)
 
     def mix(n: int) -> None:

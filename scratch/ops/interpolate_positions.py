@@ -4,7 +4,8 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
+from scratch.ops.checks import one_float_dtype, pair
+from scratch.ops.select import weighted
 
 A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlow; Keys prefers -0.5
 
@@ -17,9 +18,10 @@ def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[i
     torch.nn.functional.interpolate with mode="bicubic" and corners that are not aligned.
     """
     one_float_dtype("interpolate_positions", positions=positions)
+    grid, size = (pair("interpolate_positions", *named, 1) for named in (("grid", grid), ("size", size)))
     (h, w), (H, W) = grid, size
     first = positions.shape[1] - h * w if positions.ndim == 3 else -1
-    if min(h, w, H, W) < 1 or first < 0:
+    if first < 0 or len(positions) != 1 or positions.shape[2] < 1:
         raise ValueError(
             f"interpolate_positions: expected positions (1, P + h w, D) and sizes of at least 1, got {positions.shape} for a grid "
             f"{tuple(grid)} and one {tuple(size)}"
@@ -28,6 +30,8 @@ def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[i
         return positions, lambda dy: dy
     weights = np.kron(cubic_weights(h, H), cubic_weights(w, W)).astype(positions.dtype)  # (H W, h w)
     y = np.concatenate([positions[:, :first], weights @ positions[:, first:]], axis=1)
+    if not np.isfinite(y).all():  # what is no neighbour has no effect
+        y[:, first:] = weighted(positions[:, first:].swapaxes(1, 2), weights).swapaxes(1, 2)
 
     def backward(dy: Array) -> Array:
         return np.concatenate([dy[:, :first], weights.T @ dy[:, first:]], axis=1)

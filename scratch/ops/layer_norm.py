@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import ends_in, has_shape, one_float_dtype
+from scratch.ops.checks import ends_in, has_shape, is_eps, one_float_dtype
 from scratch.ops.reduce import column_sums
 from scratch.ops.threads import Part, in_blocks
 
@@ -18,6 +18,7 @@ def layer_norm(
     Mean and biased variance are those of the last axes; weight and bias have their shape, normalized_shape.
     """
     one_float_dtype("layer_norm", x=x, weight=weight, bias=bias)
+    is_eps("layer_norm", eps)
     N = ends_in("layer_norm", x, normalized_shape)
     has_shape("layer_norm", "weight", weight, normalized_shape)
     has_shape("layer_norm", "bias", bias, normalized_shape)

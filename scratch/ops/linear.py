@@ -10,7 +10,7 @@ from scratch.ops.reduce import column_sums
 def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
     """y = x weightᵀ + bias, for x (..., in), weight (out, in), bias (out,) or None."""
     one_float_dtype("linear", x=x, weight=weight, bias=bias)
-    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+    if weight.ndim != 2 or min(weight.shape) < 1 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: expected x (..., in) and weight (out, in), got {x.shape} and {weight.shape}")
     out_features, in_features = weight.shape
     has_shape("linear", "bias", bias, (out_features,))
@@ -21,7 +21,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
         y += bias
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        dy_rows = dy.reshape(-1, out_features)
+        dy_rows = dy.reshape(len(rows), out_features)
         dx = (dy_rows @ weight).reshape(x.shape) if needs[0] else None
         dweight = dy_rows.T @ rows if needs[1] else None
         dbias = column_sums(dy_rows) if bias is not None and needs[2] else None

@@ -3,12 +3,14 @@
 `reduction` is "mean", "sum" or "none", as in torch.nn.functional.
 """
 
+import math
+
 import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, giou
-from scratch.ops.checks import has_shape, one_float_dtype, one_of
+from scratch.ops.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 
 
 @op
@@ -21,17 +23,18 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Arra
 
 @op
 def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
-    """|input - target|, with gradient 0 where they are equal."""
+    """|input - target|, with gradient 0 where they are equal or one is NaN."""
     _check_pair("l1_loss", input, target)
     difference = input - target
-    return _reduced("l1_loss", input, np.abs(difference), np.sign(difference), reduction)
+    sign = np.sign(difference)
+    return _reduced("l1_loss", input, np.abs(difference), np.where(sign == sign, sign, 0), reduction)
 
 
 @op
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
     """A parabola within beta of the target, |input - target| - beta/2 beyond (Girshick 2015, equation 3)."""
     _check_pair("smooth_l1_loss", input, target)
-    if beta <= 0:
+    if not 0 < beta < math.inf:
         raise ValueError(f"smooth_l1_loss: beta is {beta}, expected more than 0; for 0 use l1_loss")
     difference = input - target
     distance = np.abs(difference)
@@ -50,6 +53,8 @@ def binary_cross_entropy_with_logits(
     op = "binary_cross_entropy_with_logits"
     one_float_dtype(op, input=input, target=target, weight=weight, pos_weight=pos_weight)
     has_shape(op, "target", target, input.shape)
+    broadcasts_to(op, "weight", weight, input.shape)
+    broadcasts_to(op, "pos_weight", pos_weight, input.shape)
     softplus = np.maximum(-input, 0) + np.log1p(np.exp(-np.abs(input)))  # -log s, without overflow
     sigmoid = 0.5 * np.tanh(0.5 * input) + 0.5
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # of -log s
@@ -108,10 +113,11 @@ def _reduced(
     dtype = input.dtype
     loss, slope = np.asarray(loss, dtype), np.asarray(slope, dtype)
     target_slope = None if target_slope is None else np.asarray(target_slope, dtype)
-    y = loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+    with np.errstate(invalid="ignore"):  # the mean of nothing is nan, as in torch
+        y = loss if reduction == "none" else loss.sum() / dtype.type(loss.size) if reduction == "mean" else loss.sum()
 
     def backward(dy: Array) -> tuple[Array, Array]:
-        scale = dy / dtype.type(loss.size) if reduction == "mean" else dy
+        scale = dy / dtype.type(max(loss.size, 1)) if reduction == "mean" else dy
         dinput = slope * scale
         return dinput, -dinput if target_slope is None else target_slope * scale
 

@@ -5,7 +5,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, stopped
+from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, steps_running, stopped
 from scratch.ops.reduce import column_sums
 
 States = tuple[Array, Array, Array]
@@ -32,16 +32,18 @@ def lstm(
     step: torch's batch_sizes. A row that has ended keeps its state, and its y is 0. The backward takes dy, dh_n and dc_n.
     """
     check_recurrence("lstm", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=4, projected=weight_hr is not None)
+    if c0 is None:
+        raise ValueError("lstm: c0 is None, expected the first state (B, H); zeros stand for none")
     one_float_dtype("lstm", x=x, c0=c0, weight_hr=weight_hr)
     (T, B, _), P, H = x.shape, weight_hh.shape[1], len(weight_hh) // 4
     has_shape("lstm", "c0", c0, (B, H))
     has_shape("lstm", "weight_hr", weight_hr, (P, H))
-    running = rows_running(counts, T, B)
+    running = rows_running("lstm", counts, T, B)
     # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh serves four gates
     half = np.full(4 * H, 0.5, x.dtype)
     half[2 * H : 3 * H] = 1  # g is a tanh itself
     shift = 1 - half
-    steps = x.reshape(T * B, -1)
+    steps = steps_running(x, running)
     gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one GEMM for all steps
     bias = added(bias_ih, bias_hh)
     if bias is not None:
@@ -107,7 +109,7 @@ def lstm(
 
         in_row_shares(steps_back, running, weight_hh.size, gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare)
         rows = dz.reshape(T * B, 4 * H)
-        dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
+        dx = stopped((rows @ weight_ih).reshape(x.shape), counts) if needs[0] else None
         dbias = column_sums(rows)
         dweight_ih, dweight_hh = rows.T @ steps, rows.T @ h[:-1].reshape(T * B, P)
         dbiases = [None if bias is None else dbias.copy() for bias in (bias_ih, bias_hh)]

@@ -13,7 +13,7 @@ def masked_mean(x: Array, lengths: Array) -> tuple[Array, Backward]:
     present = _present("masked_mean", x, lengths)
     count = lengths.astype(x.dtype)[:, None]
     y = np.where(present, x, x.dtype.type(0)).sum(axis=1) / count
-    return y, lambda dy: (present * (dy / count)[:, None], None)
+    return y, lambda dy: (np.where(present, (dy / count)[:, None], dy.dtype.type(0)), None)
 
 
 @op
@@ -33,8 +33,8 @@ def masked_max(x: Array, lengths: Array) -> tuple[Array, Backward]:
 def _present(op: str, x: Array, lengths: Array) -> Array:
     """Which steps are there: (B, T, 1)."""
     one_float_dtype(op, x=x)
-    if x.ndim != 3:
-        raise ValueError(f"{op}: expected x (B, T, C), got {x.shape}")
+    if x.ndim != 3 or x.shape[1] < 1:
+        raise ValueError(f"{op}: expected x (B, T, C) of at least one step, got {x.shape}")
     B, T, _ = x.shape
     lengths_within(op, lengths, T, B)
     return (np.arange(T) < lengths[:, None])[:, :, None]

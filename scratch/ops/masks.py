@@ -20,6 +20,8 @@ def causal_mask(L: int, S: int | None = None, offset: int = 0) -> tuple[Array, B
 @op
 def padding_mask(lengths: Array, T: int) -> tuple[Array, Backward]:
     """(B, 1, 1, T) of lengths (B,): the keys within its length, for every query and head; none where a length is 0."""
+    if T < 0:
+        raise ValueError(f"padding_mask: T is {T}, expected at least 0")
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
         raise ValueError(f"padding_mask: expected lengths (B,) of whole numbers, got {lengths.dtype} of shape {lengths.shape}")
     if lengths.size and (lengths.min() < 0 or lengths.max() > T):

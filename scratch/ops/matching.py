@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert, giou
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import are_weights, has_shape, one_float_dtype
 from scratch.ops.softmax import softmax
 
 
@@ -23,6 +23,7 @@ def matching_cost(
     -p(label) + box_weight |box - target|₁ - giou_weight giou(box, target), where there is an object, else 0.
     """
     check_set("matching_cost", logits, boxes, labels, target_boxes)
+    are_weights("matching_cost", box_weight=box_weight, giou_weight=giou_weight)
     probabilities, _ = softmax(logits)
     of_label = np.take_along_axis(probabilities, np.maximum(labels, 0)[:, None], axis=2)  # (B, Q, N)
     distance = np.abs(boxes[:, :, None] - target_boxes[:, None]).sum(axis=3)
@@ -43,6 +44,8 @@ def bipartite_matching(cost: Array, present: Array) -> tuple[Array, Backward]:
         raise ValueError(f"bipartite_matching: expected cost (B, Q, N) and present, bool, got {cost.shape} and {present.dtype}")
     B, Q, N = cost.shape
     has_shape("bipartite_matching", "present", present, (B, N))
+    if not np.isfinite(np.where(present[:, None], cost, 0)).all():
+        raise ValueError("bipartite_matching: cost holds NaN or infinity where there is an object, expected finite numbers")
     matched = np.full((B, N), -1)
     for image, (costs, there) in enumerate(zip(cost, present, strict=True)):
         if there.sum() > Q:

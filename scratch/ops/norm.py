@@ -5,7 +5,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.channels import Channels
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import has_shape, is_eps, one_float_dtype
 from scratch.ops.reduce import column_sums
 from scratch.ops.threads import Part, elementwise, in_blocks
 
@@ -30,8 +30,14 @@ def batch_norm(
     running statistics normalise and come back as they are. The backward takes dy alone.
     """
     one_float_dtype("batch_norm", x=x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
-    if x.ndim < 2:
-        raise ValueError(f"batch_norm: expected x (N, C, ...), got {x.shape}")
+    if x.ndim < 2 or x.shape[1] < 1:
+        raise ValueError(f"batch_norm: expected x (N, C, ...), got {x.shape}; C is at least 1")
+    is_eps("batch_norm", eps)
+    if training and eps == 0:
+        raise ValueError("batch_norm: eps is 0, expected more than 0 when training, since a batch's variance may be 0")
+    if (running_mean is None) != (running_var is None):
+        given, missing = ("running_mean", "running_var") if running_var is None else ("running_var", "running_mean")
+        raise ValueError(f"batch_norm: {given} came without {missing}, expected both or neither")
     for name, array in dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var).items():
         has_shape("batch_norm", name, array, (x.shape[1],))
     count = x.size // x.shape[1]
@@ -106,8 +112,9 @@ def frozen_batch_norm(
     """
     numbers = dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     one_float_dtype("frozen_batch_norm", x=x, **numbers)
-    if x.ndim < 2:
-        raise ValueError(f"frozen_batch_norm: expected x (N, C, ...), got {x.shape}")
+    if x.ndim < 2 or x.shape[1] < 1:
+        raise ValueError(f"frozen_batch_norm: expected x (N, C, ...), got {x.shape}; C is at least 1")
+    is_eps("frozen_batch_norm", eps)
     for name, array in numbers.items():
         has_shape("frozen_batch_norm", name, array, (x.shape[1],))
     scale = weight / np.sqrt(running_var + eps)

@@ -13,9 +13,9 @@ from scratch.ops.checks import one_float_dtype
 def pad_images(images: Sequence[Array]) -> tuple[tuple[Array, Array], Backward]:
     """Images (C, h, w) padded with zeros to the right and below: (N, C, H, W), and where they are no padding, (N, H, W)."""
     shapes = [image.shape for image in images]
-    if not shapes or any(len(shape) != 3 or shape[0] != shapes[0][0] for shape in shapes):
+    if not shapes or any(len(shape) != 3 or shape[0] != shapes[0][0] or shape[0] < 1 for shape in shapes):
         came = ", ".join(map(str, shapes)) or "none"
-        raise ValueError(f"pad_images: expected images (C, h, w) of one number of channels, got {came}")
+        raise ValueError(f"pad_images: expected images (C, h, w) of one number of channels, got {came}; C is at least 1")
     one_float_dtype("pad_images", **{f"image {i}": image for i, image in enumerate(images)})
     C, H, W = np.max(shapes, axis=0)
     padded, present = np.zeros((len(images), C, H, W), images[0].dtype), np.zeros((len(images), H, W), bool)

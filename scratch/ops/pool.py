@@ -5,6 +5,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_float_dtype, pair
+from scratch.ops.select import weighted, zero_where
 from scratch.ops.threads import Part, in_blocks
 from scratch.ops.window import Size, Window, window
 
@@ -13,21 +14,29 @@ from scratch.ops.window import Size, Window, window
 def max_pool2d(
     x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
 ) -> tuple[Array, Backward]:
-    """The maximum of each window; of several equal maxima the first in row-major order gets the gradient."""
+    """The maximum of each window; of several equal maxima the first in row-major order gets the gradient.
+
+    A window that holds NaN has the maximum NaN, and the last one gets the gradient, as in torch.
+    """
     win = _pooling_window("max_pool2d", x, kernel_size, stride, padding, dilation)
     padded = win.pad(x, -np.inf)
     shape = padded.shape
     y = np.empty_like(padded, shape=(*x.shape[:-2], *win.out))
-    winner = np.zeros_like(y, dtype=np.min_scalar_type(win.kernel[0] * win.kernel[1]))  # which tap is the maximum
+    winner = np.empty_like(y, dtype=np.min_scalar_type(win.kernel[0] * win.kernel[1]))  # which tap is the maximum
+    first = _first_taps(win).astype(winner.dtype)
 
     def forward(part: Part) -> None:
         top, its_tap = y[part], winner[part]
+        its_tap[...] = first
         for t, (_, _, tap) in enumerate(win.taps(padded[part])):
             if t == 0:
                 top[...] = tap
             else:
                 np.maximum(its_tap, (tap > top) * winner.dtype.type(t), out=its_tap)
                 np.maximum(top, tap, out=top)
+        if np.isnan(top.max(initial=-np.inf)):
+            for t, (_, _, tap) in enumerate(win.taps(padded[part])):
+                its_tap[np.isnan(tap)] = t
 
     in_blocks(forward, padded)
 
@@ -37,10 +46,11 @@ def max_pool2d(
 
         def spread(part: Part) -> None:
             for t, (_, _, dtap) in enumerate(win.taps(dpadded[part])):
+                lost = winner[part] != t
                 if win.overlaps:
-                    dtap += dy[part] * (winner[part] == t)
+                    dtap += zero_where(np.empty_like(dy[part]), dy[part], lost)
                 else:
-                    np.multiply(dy[part], winner[part] == t, out=dtap)
+                    zero_where(dtap, dy[part], lost)
 
         in_blocks(spread, dpadded)
         return win.crop(dpadded)
@@ -76,7 +86,10 @@ def adaptive_avg_pool2d(x: Array, output_size: Size) -> tuple[Array, Backward]:
     _check_images("adaptive_avg_pool2d", x)
     out_h, out_w = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
     rows, columns = _region_means(x.shape[-2], out_h, x.dtype), _region_means(x.shape[-1], out_w, x.dtype)
-    return rows @ x @ columns.T, lambda dy: rows.T @ dy @ columns
+    y = rows @ x @ columns.T
+    if not np.isfinite(y).all():  # beyond its region no pixel has an effect
+        y = weighted(weighted(x, columns).swapaxes(-1, -2), rows).swapaxes(-1, -2)
+    return y, lambda dy: rows.T @ dy @ columns
 
 
 def _in_layout_of(template: Array, dy: Array) -> Array:
@@ -97,6 +110,13 @@ def _region_means(size: int, regions: int, dtype: np.dtype) -> Array:
     return matrix
 
 
+def _first_taps(win: Window) -> Array:
+    """Return the number of the first tap of each window (OH, OW) that meets a pixel and no padding."""
+    axes = zip(win.out, win.stride, win.padding, win.dilation, strict=True)
+    rows, columns = (-(np.minimum(np.arange(n) * s - p, 0) // d) for n, s, p, d in axes)
+    return rows[:, None] * win.kernel[1] + columns
+
+
 def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size) -> Window:
     _check_images(op, x)
     win = window(op, x, kernel_size, kernel_size if stride is None else stride, padding, dilation)
@@ -107,5 +127,5 @@ def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, p
 
 def _check_images(op: str, x: Array) -> None:
     one_float_dtype(op, x=x)
-    if x.ndim not in (3, 4):
-        raise ValueError(f"{op}: expected x (N, C, H, W) or (C, H, W), got {x.shape}")
+    if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
+        raise ValueError(f"{op}: expected x (N, C, H, W) or (C, H, W), got {x.shape}; C, H and W are at least 1")

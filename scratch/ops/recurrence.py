@@ -24,6 +24,8 @@ def check_recurrence(
     projected: bool = False,
 ) -> None:
     """Raise ValueError unless x (T, B, I), the state and the weights of so many gates fit; a projected h may be narrower."""
+    if h0 is None:
+        raise ValueError(f"{op}: h0 is None, expected the first state (B, H); zeros stand for none")
     one_float_dtype(op, x=x, h0=h0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh)
     if x.ndim != 3 or weight_ih.ndim != 2 or weight_hh.ndim != 2 or len(weight_ih) % gates:
         raise ValueError(
@@ -45,22 +47,35 @@ def added(bias_ih: Array | None, bias_hh: Array | None) -> Array | None:
     return bias_ih if bias_hh is None else bias_hh if bias_ih is None else bias_ih + bias_hh
 
 
-def rows_running(counts: Array | None, T: int, B: int) -> list[int]:
-    """How many rows run at each step; ValueError unless they are numbers from B down."""
+def rows_running(op: str, counts: Array | None, T: int, B: int) -> list[int]:
+    """Return how many rows run at each step; ValueError unless they are numbers from B down."""
     if counts is None:
         return [B] * T
-    if counts.shape != (T,) or counts.dtype.kind not in "iu" or counts.max() > B or counts.min() < 0:
-        raise ValueError(f"counts: expected {T} whole numbers from 0 to {B}, got {counts}")
-    if (np.diff(counts) > 0).any():
-        raise ValueError(f"counts: expected numbers that never rise, got {counts}; sort the sequences, the longest first")
-    return [int(n) for n in counts]
+    if counts.shape != (T,) or counts.dtype.kind not in "iu":
+        raise ValueError(f"{op}: expected counts, {T} whole numbers, got {counts.dtype} of shape {counts.shape}")
+    numbers = counts.tolist()
+    if numbers[0] != B or numbers[-1] < 0:
+        raise ValueError(
+            f"{op}: counts go from {numbers[0]} to {numbers[-1]}, expected numbers from {B}, all rows, down to 0 or more"
+        )
+    if numbers != sorted(numbers, reverse=True):
+        raise ValueError(f"{op}: counts rise, expected numbers that never do; sort the sequences, the longest first")
+    return numbers
+
+
+def steps_running(x: Array, running: list[int]) -> Array:
+    """x (T, B, I) as rows (T B, I), with 0 where a row of the batch has ended: what lies there has no effect, not even NaN."""
+    T, B, I = x.shape
+    if running != [B] * T:
+        x = np.where((np.arange(B) < np.array(running)[:, None])[:, :, None], x, x.dtype.type(0))
+    return x.reshape(T * B, I)
 
 
 def stopped(h: Array, counts: Array | None) -> Array:
     """The states (T, B, H) with 0 where a row has ended."""
     if counts is None:
         return h
-    return h * (np.arange(h.shape[1]) < counts[:, None])[:, :, None]
+    return np.where((np.arange(h.shape[1]) < counts[:, None])[:, :, None], h, h.dtype.type(0))
 
 
 def in_row_shares(walk: Callable[..., None], running: list[int], cost: int, *arrays: Array) -> None:

@@ -14,7 +14,7 @@ def column_sums(rows: Array) -> Array:
     rest = np.ones(M - whole, rows.dtype) @ rows[whole:]
     if not whole:
         return rest
-    return column_sums(np.ones(ROWS, rows.dtype) @ rows[:whole].reshape(-1, ROWS, C)) + rest
+    return column_sums(np.ones(ROWS, rows.dtype) @ rows[:whole].reshape(whole // ROWS, ROWS, C)) + rest
 
 
 def sum_to_shape(x: Array, shape: tuple[int, ...]) -> Array:

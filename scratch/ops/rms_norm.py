@@ -4,7 +4,7 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import ends_in, has_shape, one_float_dtype
+from scratch.ops.checks import ends_in, has_shape, is_eps, one_float_dtype
 from scratch.ops.reduce import column_sums
 from scratch.ops.threads import Part, in_blocks
 
@@ -22,6 +22,7 @@ def rms_norm(
     N = ends_in("rms_norm", x, normalized_shape)
     has_shape("rms_norm", "weight", weight, normalized_shape)
     epsilon = float(np.finfo(x.dtype).eps) if eps is None else eps
+    is_eps("rms_norm", epsilon)
     rows = x.reshape(-1, N)
     y = np.empty(rows.shape, x.dtype)
     inv_rms = np.empty((len(rows), 1), x.dtype)

@@ -5,8 +5,9 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.checks import one_of
-from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, stopped
+from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, steps_running, stopped
 from scratch.ops.reduce import column_sums
+from scratch.ops.select import zero_where
 
 
 @op
@@ -29,8 +30,8 @@ def rnn(
     one_of("rnn", "nonlinearity", nonlinearity, ("tanh", "relu"))
     check_recurrence("rnn", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=1)
     (T, B, _), H = x.shape, weight_hh.shape[1]
-    running = rows_running(counts, T, B)
-    steps = x.reshape(T * B, -1)
+    running = rows_running("rnn", counts, T, B)
+    steps = steps_running(x, running)
     from_x = (steps @ weight_ih.T).reshape(T, B, H)  # one GEMM for all steps
     bias = added(bias_ih, bias_hh)
     if bias is not None:
@@ -57,13 +58,15 @@ def rnn(
             for t, n in reversed(list(enumerate(running))):
                 dh[:n] += dy[t, :n]
                 value = h[t + 1, :n]
-                slope = 1 - value * value if nonlinearity == "tanh" else value > 0
-                np.multiply(dh[:n], slope, out=dz[t, :n])
+                if nonlinearity == "relu":
+                    zero_where(dz[t, :n], dh[:n], value <= 0)
+                else:
+                    np.multiply(dh[:n], 1 - value * value, out=dz[t, :n])
                 np.matmul(dz[t, :n], weight_hh, out=dh[:n])
 
         in_row_shares(steps_back, running, weight_hh.size, h, dy, dz, dh)
         rows = dz.reshape(T * B, H)
-        dx = (rows @ weight_ih).reshape(x.shape) if needs[0] else None
+        dx = stopped((rows @ weight_ih).reshape(x.shape), counts) if needs[0] else None
         dbias = column_sums(rows)
         dbiases = [None if bias is None else dbias.copy() for bias in (bias_ih, bias_hh)]
         return dx, dh, rows.T @ steps, rows.T @ h[:-1].reshape(T * B, H), *dbiases

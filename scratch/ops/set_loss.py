@@ -5,6 +5,7 @@ import numpy as np
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert
+from scratch.ops.checks import are_weights
 from scratch.ops.cross_entropy import cross_entropy
 from scratch.ops.loss import generalized_box_iou_loss, l1_loss
 from scratch.ops.matching import bipartite_matching, check_set, matching_cost
@@ -29,6 +30,7 @@ def set_loss(
     The matching is made in float64, so that rounding decides nothing.
     """
     check_set("set_loss", logits, boxes, labels, target_boxes)
+    are_weights("set_loss", no_object=no_object, box_weight=box_weight, giou_weight=giou_weight)
     B, Q, classes = logits.shape
     exact_logits, exact_boxes, exact_targets = (a.astype(np.float64) for a in (logits, boxes, target_boxes))
     cost, _ = matching_cost(exact_logits, exact_boxes, labels, exact_targets, box_weight, giou_weight)

@@ -6,7 +6,7 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import has_shape, is_bool, one_float_dtype
 from scratch.ops.sinusoidal_positions import sinusoidal_table
 
 EPS = 1e-6
@@ -22,12 +22,11 @@ def sinusoidal_positions_2d(x: Array, present: Array, normalize: bool = True, ba
     """
     op = "sinusoidal_positions_2d"
     one_float_dtype(op, x=x)
-    if x.ndim != 4 or x.shape[1] % 2:
-        raise ValueError(f"{op}: expected x (B, C, H, W) with an even number of channels, got {x.shape}")
+    if x.ndim != 4 or x.shape[1] % 2 or min(x.shape[1:]) < 1:
+        raise ValueError(f"{op}: expected x (B, C, H, W) with an even number of channels, got {x.shape}; C, H and W are at least 1")
     B, C, H, W = x.shape
     has_shape(op, "present", present, (B, H, W))
-    if present.dtype != bool:
-        raise ValueError(f"{op}: present is {present.dtype}, expected bool (true: not padding)")
+    is_bool(op, "present", present, "not padding")
     halves = []
     for axis in (1, 2):
         places = present.cumsum(axis=axis)

@@ -1,10 +1,12 @@
 """Softmax and its logarithm along one axis."""
 
+import math
+
 import numpy as np
 
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
+from scratch.ops.checks import axis_of, one_float_dtype
 from scratch.ops.threads import Part, in_blocks
 
 
@@ -12,11 +14,12 @@ from scratch.ops.threads import Part, in_blocks
 def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """exp(x) / sum(exp(x)) along `dim`, shifted by the maximum so that nothing overflows."""
     one_float_dtype("softmax", x=x)
+    dim = axis_of("softmax", "dim", dim, x.ndim)
     rows = _rows(x, dim)
     y = np.empty(rows.shape, x.dtype)
 
     def forward(part: Part) -> None:
-        block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=y[part])
+        block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True, initial=-np.inf), out=y[part])
         np.exp(block, out=block)
         block /= np.einsum("mn->m", block)[:, None]
 
@@ -39,11 +42,12 @@ def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
 def log_softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """x - log(sum(exp(x))) along `dim`, shifted by the maximum so that nothing overflows."""
     one_float_dtype("log_softmax", x=x)
+    dim = axis_of("log_softmax", "dim", dim, x.ndim)
     rows = _rows(x, dim)
     y = np.empty(rows.shape, x.dtype)
 
     def forward(part: Part) -> None:
-        block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True), out=y[part])
+        block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=True, initial=-np.inf), out=y[part])
         block -= np.log(np.einsum("mn->m", np.exp(block)))[:, None]
 
     def backward(dy: Array) -> Array:
@@ -63,9 +67,11 @@ def log_softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
 
 def _rows(x: Array, dim: int) -> Array:
     """x as a matrix (M, n) whose rows run along `dim`."""
-    return np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+    last = np.moveaxis(np.atleast_1d(x), dim, -1)
+    return last.reshape(math.prod(last.shape[:-1]), last.shape[-1])
 
 
 def _unrows(rows: Array, x: Array, dim: int) -> Array:
     """Rows that run along `dim` in the shape of x."""
-    return np.moveaxis(rows.reshape(np.moveaxis(x, dim, -1).shape), -1, dim)
+    whole = np.atleast_1d(x)
+    return np.moveaxis(rows.reshape(np.moveaxis(whole, dim, -1).shape), -1, dim).reshape(x.shape)

@@ -37,7 +37,7 @@ def yolo_boxes(predictions: Array, grids: Sequence[Grid]) -> tuple[Array, Backwa
     def backward(dboxes: Array) -> Array:
         dpredictions = np.zeros_like(predictions)
         dpredictions[..., :2] = place_backward(cell * dboxes[..., :2])
-        dpredictions[..., 2:4] = dboxes[..., 2:] * sides * (t <= LARGEST)
+        dpredictions[..., 2:4] = np.where(t <= LARGEST, dboxes[..., 2:] * sides, 0)
         return dpredictions
 
     return np.concatenate([corner + cell * place, sides], axis=-1), backward
@@ -78,12 +78,30 @@ def yolo_detections(
 def check_predictions(op: str, predictions: Array, grids: Sequence[Grid]) -> None:
     """Raise ValueError unless the predictions are those of the grids."""
     one_float_dtype(op, predictions=predictions)
+    are_grids(op, grids)
     P = sum(H * W * len(anchors) for (H, W), anchors in grids)
     if predictions.ndim != 3 or predictions.shape[1] != P or predictions.shape[2] < 6:
         sizes = " and ".join(f"{H}x{W}x{len(anchors)}" for (H, W), anchors in grids)
         raise ValueError(
             f"{op}: expected predictions (B, {P}, 5 + K) of the cells and anchors of grids {sizes}, got {predictions.shape}"
         )
+
+
+def are_grids(op: str, grids: Sequence[Grid]) -> None:
+    """Raise ValueError unless each grid is ((H, W), anchors), sizes whole numbers above 0 and anchors pairs of numbers above 0."""
+    try:
+        sizes = [number for size, _ in grids for number in _pair(size)]
+        anchors = [number for _, of_grid in grids for anchor in of_grid for number in _pair(anchor)]
+        sound = all(isinstance(n, int | np.integer) and n > 0 for n in sizes) and all(0 < n < math.inf for n in anchors)
+    except (TypeError, ValueError):
+        sound = False
+    if not (sound and sizes and anchors and all(len(of_grid) for _, of_grid in grids)):
+        raise ValueError(f"{op}: grids are {grids!r}, expected ((H, W), anchors) of each, each anchor a (width, height) in cells")
+
+
+def _pair(pair: Sequence[float]) -> tuple[float, float]:
+    one, two = pair
+    return one, two
 
 
 def _priors(grids: Sequence[Grid]) -> tuple[Array, Array, Array]:

@@ -8,7 +8,7 @@ from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.anchor_matching import anchor_matching, check_objects
 from scratch.ops.boxes import box_convert, iou_and_union
-from scratch.ops.checks import has_shape, one_float_dtype
+from scratch.ops.checks import are_weights, has_shape, is_probability, one_float_dtype
 from scratch.ops.loss import binary_cross_entropy_with_logits, generalized_box_iou_loss
 from scratch.ops.yolo_boxes import Grid, check_predictions, yolo_boxes
 
@@ -36,6 +36,8 @@ def yolo_loss(
     What is matched and what is ignored is found in float64, so that rounding decides nothing.
     """
     _check("yolo_loss", predictions, labels, boxes, grids)
+    are_weights("yolo_loss", no_object=no_object, box_weight=box_weight)
+    is_probability("yolo_loss", "ignore_above", ignore_above)
     (B, P, numbers), dtype = predictions.shape, predictions.dtype
     matched, _ = anchor_matching(labels, boxes, grids)
     image, target = np.nonzero(matched >= 0)

@@ -1,0 +1,233 @@
+"""Both twins on one call: what each returns or refuses, and in what they differ."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity import tree
+from parity.case import resolve
+from parity.device import reproducible
+from parity.inputs import Draw
+from parity.trace import Trace, to_numpy, watch_reference, watch_scratch
+from parity.weights import set_state
+from parity_tests.fuzzing.changes import Call
+from scratch.module import Module
+
+ALLOWED = {"float64": 1e-4, "float32": 1e-3, "float16": 3e-2}  # error, as a share of a tensor's largest number
+FLOOR = {
+    "float64": 1e-3,
+    "float32": 1e-3,
+    "float16": 1e-1,
+}  # of the largest number of all tensors, where a tensor is zero but for rounding
+JITTER = {"float64": 1e-9, "float32": 1e-6, "float16": 1e-3}  # of each number: too little to matter where torch is stable
+
+
+@dataclass
+class Outcome:
+    """What one twin returned, by the names of its tensors, or how it refused."""
+
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+    error: BaseException | None = None
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+    upstream: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A difference between the twins on one call.
+
+    kind    "accepted" (torch refuses it), "refused" (torch accepts it), "cryptic" (refused in no plain line), "differs", or
+            "not finite": differs where NaN or infinity was given
+    """
+
+    kind: str
+    call: Call
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}  {self.call}\n    {self.detail}"
+
+
+def judge(call: Call) -> Finding | None:
+    """The first thing that is wrong with a call; None where both twins do the same, or refuse it."""
+    with _quiet():
+        theirs = _run_reference(call)
+        mine = _run_scratch(call, theirs)
+        if mine.error is not None:
+            said = cryptic(mine.error, call.case.scratch)
+            if said:
+                return Finding("cryptic", call, f"{said}; torch: {_one_line(theirs.error)}")
+            return None if theirs.error else Finding("refused", call, str(mine.error))
+        if theirs.error is not None:
+            return Finding("accepted", call, _one_line(theirs.error))
+        detail = _difference(mine.tensors, theirs.tensors)
+        if detail and _ill_conditioned(call, theirs.tensors):
+            return None
+        return Finding("not finite" if call.holds_more_than_numbers else "differs", call, detail) if detail else None
+
+
+def cryptic(error: BaseException, target: str) -> str:
+    """Why a refusal helps nobody: it is no ValueError, is longer than a line or names neither op nor layer; "" if it does."""
+    text = str(error)
+    if type(error) is not ValueError:
+        return f"{type(error).__name__}: {_one_line(error)}"
+    if "\n" in text or ":" not in text:
+        return f"expected one line that begins with who speaks: {text}"
+    speaker = text.split(":")[0].split()[0] if text.split(":")[0] else ""
+    known = hasattr(resolve("ops", "scratch"), speaker) or hasattr(resolve("layers", "scratch"), speaker)
+    known = known or hasattr(resolve("models", "scratch"), speaker) or speaker == target.split(".")[-1]
+    return "" if known else f"expected a line that begins with an op or a layer: {text}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Numbers that are not finite are what this is about: no warnings of them."""
+    with reproducible(), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _run_reference(call: Call, jittered: bool = False) -> Outcome:
+    """PyTorch's outputs and gradients, and the weights and upstream gradients that scratch is to be given as well."""
+    noise, outcome = np.random.default_rng(1), Outcome()
+
+    def leaf(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        if jittered and value.dtype.name in JITTER:
+            value = (value * (1 + JITTER[value.dtype.name] * noise.uniform(-1, 1, value.shape))).astype(value.dtype)
+        return torch.from_numpy(np.array(value, order="C"))
+
+    try:
+        subject = _built_reference(call)
+        parameters: dict[str, Any] = {}
+        if isinstance(subject, torch.nn.Module):
+            outcome.state = _drawn_state(subject)
+            set_state(subject, outcome.state)
+            parameters = dict(subject.named_parameters())
+        inputs = {name: tree.map_leaves(leaf, value) for name, value in call.inputs.items()}
+        wanted = {part: t for name, v in inputs.items() if name not in call.case.constants for part, t in tree.leaves(name, v)}
+        wanted = {name: t.requires_grad_() for name, t in wanted.items() if isinstance(t, torch.Tensor) and t.is_floating_point()}
+        with watch_reference(subject, Trace(0), taps=False):
+            outputs = dict(tree.leaves("y", subject(*inputs.values())))
+        differentiable = {name: y for name, y in outputs.items() if isinstance(y, torch.Tensor) and y.requires_grad}
+        outcome.upstream = {name: _upstream(i, to_numpy(y)) for i, (name, y) in enumerate(differentiable.items())}
+        if differentiable:
+            torch.autograd.backward(list(differentiable.values()), [torch.from_numpy(dy) for dy in outcome.upstream.values()])
+        gradients = {f"grad {name}": t.grad for name, t in (wanted | parameters).items() if t.grad is not None}
+        buffers = dict(subject.named_buffers()) if isinstance(subject, torch.nn.Module) else {}
+        tensors = outputs | gradients | {f"buffer {name}": buffer for name, buffer in buffers.items()}
+        outcome.tensors = {name: np.asarray(to_numpy(tensor)) for name, tensor in tensors.items()}
+    except Exception as error:
+        outcome.error = error
+    return outcome
+
+
+def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
+    """The NumPy twin's outputs and gradients."""
+    outcome = Outcome()
+    try:
+        target = resolve(call.case.scratch, "scratch")
+        subject = target(**call.config) if isinstance(target, type) else partial(target, **call.config)
+        parameters: dict[str, Any] = {}
+        if isinstance(subject, Module):
+            subject = subject.train(call.case.training).astype(call.dtype)
+            if theirs.state:
+                set_state(subject, theirs.state)
+            parameters = dict(subject.named_parameters())
+        with watch_scratch(subject, Trace(0)):
+            y, backward = subject(*call.inputs.values())
+        outcome.tensors = {name: np.array(leaf) for name, leaf in tree.leaves("y", y)}
+        if isinstance(subject, Module):
+            outcome.tensors |= {f"buffer {name}": buffer.data.copy() for name, buffer in subject.named_buffers()}
+        same_shapes = all(outcome.tensors[n].shape == dy.shape for n, dy in theirs.upstream.items() if n in outcome.tensors)
+        if theirs.error is not None or not theirs.upstream or not same_shapes:
+            return outcome
+        gradients = backward(*(dy.copy() for dy in theirs.upstream.values()))
+        gradients = gradients if isinstance(gradients, tuple | list) and len(call.inputs) > 1 else (gradients,)
+        for name, gradient in zip(call.inputs, gradients, strict=False):
+            outcome.tensors |= {f"grad {part}": np.asarray(g) for part, g in tree.leaves(name, gradient)}
+        outcome.tensors |= {f"grad {name}": p.grad for name, p in parameters.items() if p.grad is not None}
+    except Exception as error:
+        outcome.error = error
+    return outcome
+
+
+def _built_reference(call: Call) -> Any:
+    """The PyTorch side: a module, or a function with its options."""
+    target = resolve(call.case.reference, "reference")
+    options = {name: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for name, v in call.config.items()}
+    if isinstance(target, type):
+        return target(**options).train(call.case.training).to(getattr(torch, call.dtype))
+    return partial(target, **options)
+
+
+def _drawn_state(subject: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Weights and buffers in which no bias is zero, tied ones alike."""
+    tensors, first = subject.state_dict(keep_vars=True), dict[int, str]()
+    names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}
+    buffers = {name: to_numpy(buffer) for name, buffer in subject.named_buffers()}
+    drawn = Draw(0, 1).state({name: tuple(tensors[name].shape) for name in first.values()}, buffers)
+    dtypes = {name: to_numpy(tensor).dtype for name, tensor in tensors.items()}
+    return {name: drawn[original].astype(dtypes[name]) for name, original in names.items()}
+
+
+def _upstream(number: int, y: np.ndarray) -> np.ndarray:
+    """An upstream gradient for an output."""
+    return np.asarray(Draw(2, number).normal(*y.shape), dtype=y.dtype)
+
+
+def _difference(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> str:
+    """In what the tensors differ, in words; "" where they agree. A gradient that is not there is one of zeros."""
+    largest = max((np.abs(t[np.isfinite(t)]).max(initial=0) for t in theirs.values() if t.dtype.kind == "f"), default=0.0)
+    for name, truth in theirs.items():
+        found = mine.get(name)
+        if found is None and name.startswith("grad"):
+            found = np.zeros_like(truth)
+        if found is None:
+            return f"{name} is missing"
+        if found.shape != truth.shape:
+            return f"{name} has shape {found.shape}, torch {truth.shape}"
+        if found.dtype != truth.dtype and "f" in (found.dtype.kind, truth.dtype.kind):
+            return f"{name} is {found.dtype}, torch {truth.dtype}"
+        if truth.dtype.kind != "f":
+            if not np.array_equal(found, truth):
+                return f"{name} is {found.ravel()[:5]}, torch {truth.ravel()[:5]}"
+            continue
+        if truth.dtype == np.float16 and (not name.startswith("y") or not np.isfinite(truth).all()):
+            continue  # of which torch rounds other steps
+        if detail := _numbers_differ(
+            found.astype(np.float64), truth.astype(np.float64), ALLOWED[truth.dtype.name], FLOOR[truth.dtype.name] * largest
+        ):
+            return f"{name} {detail}"
+    extra = [name for name, found in mine.items() if name not in theirs and not name.startswith("grad")]
+    return f"{extra[0]} is none of torch's" if extra else ""
+
+
+def _numbers_differ(found: np.ndarray, truth: np.ndarray, allowed: float, floor: float) -> str:
+    """How far apart numbers are, or where one is not finite and the other is, or otherwise."""
+    finite = np.isfinite(truth)
+    same = np.where(finite, np.isfinite(found), (np.isnan(found) & np.isnan(truth)) | (found == truth))
+    if not same.all():
+        place = tuple(int(i) for i in np.argwhere(~same)[0])
+        return f"at {place} of {truth.shape} is {found[place]}, torch {truth[place]} ({(~same).sum()} of {truth.size} places)"
+    if not finite.any():
+        return ""
+    scale = np.abs(truth[finite]).max()
+    error = np.abs(found[finite] - truth[finite]).max()
+    return f"is off by {error:.2g} of {scale:.2g}" if error > allowed * (scale + floor) else ""
+
+
+def _ill_conditioned(call: Call, truth: Mapping[str, np.ndarray]) -> bool:
+    """Whether a rounding of the inputs changes what torch returns as well: agreement would mean nothing."""
+    return bool(_difference(_run_reference(call, jittered=True).tensors, truth))
+
+
+def _one_line(error: BaseException | None) -> str:
+    return "accepts" if error is None else f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}"
