@@ -181,7 +181,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         set_state(subject.astype(dtype), problem.state)
         subject.zero_grad()
         parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
-    inputs = tree.map_leaves(np.copy, dict(problem.inputs))
+    inputs = tree.map_leaves(copied, dict(problem.inputs))
     cotangents = tuple(_strided(dy) for dy in problem.cotangents)
     trace = problem.noise()
     broken: list[str] = []
@@ -278,6 +278,11 @@ def _strided(array: Array) -> Array:
     wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
     wide[..., ::2] = array
     return wide[..., ::2]
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of an array, and an option as it is: of True, np.copy would make an array."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def other_numbers(value: Any) -> Any:

@@ -11,7 +11,7 @@ import scratch.ops
 from parity import tree
 from parity.cases import CASES
 from parity.check import posed
-from parity.twins import builders
+from parity.twins import builders, copied
 from parity_tests.shared import assert_said_in_one_line
 from scratch.contract import op
 from scratch.layers import LSTM, Linear
@@ -36,7 +36,7 @@ def test_a_backward_refuses_gradients_unlike_its_value(target):
     subject = builders(case)[0]()
     if isinstance(subject, Module):
         subject.astype(np.float64).load_state_dict(problem.state)
-    inputs = tree.map_leaves(np.copy, dict(problem.inputs)).values()
+    inputs = tree.map_leaves(copied, dict(problem.inputs)).values()
     y, backward = subject(*inputs)
     for place, dy in enumerate(problem.cotangents):
         for wrong in wrong_versions(dy):
