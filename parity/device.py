@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import parity.siblings  # noqa: F401  first
-from scratch.ops.threads import num_threads
+from scratch.ops.threads import get_num_threads, num_threads
 
 SHARED = 1  # threads among which scratch shares its work
 
@@ -51,6 +51,7 @@ def rounding_environment() -> dict[str, str]:
         "BLAS": ", ".join(sorted(kernels)) or "unknown",
         "BLAS threads": str(max((library["num_threads"] for library in blas), default=1)),
         "PyTorch threads": str(torch.get_num_threads()),
+        "scratch threads": str(get_num_threads()),
     }
 
 

@@ -194,7 +194,17 @@ def test_a_run_that_another_process_trains_is_not_resumed(run, tmp_path):
 def test_what_the_last_bits_depend_on_is_kept_and_told_where_it_differs(run, tmp_path, monkeypatch):
     a_run(tmp_path, "name_generation")
     kept = Checkpoint.load(tmp_path).environment
-    assert {"numpy", "torch", "processor", "BLAS", "BLAS threads", "PyTorch threads", "backend", "device"} == kept.keys()
+    assert {
+        "numpy",
+        "torch",
+        "processor",
+        "BLAS",
+        "BLAS threads",
+        "PyTorch threads",
+        "scratch threads",
+        "backend",
+        "device",
+    } == kept.keys()
     assert kept["BLAS threads"] == "1"
     _, out, _ = run("name_generation", "--resume", tmp_path, "--steps", 2)
     assert not [line for line in out if "last bits" in line]
