@@ -167,7 +167,7 @@ DEVIATIONS = [
         "refused",
         "",
         r"an int or a pair of ints, each at least|output_padding|padding .* more than half|too small for|does not fit|tokens long|"
-        "as many targets|a segment for each",
+        "as many targets|a segment for each|expected one batch",
         "a geometry that leaves no pixel, or pads more than it looks at, is refused by name",
         ("avg_pool2d-2x2", (("option", "stride", (2,)),)),
     ),
