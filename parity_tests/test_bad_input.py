@@ -138,6 +138,70 @@ BAD = {
         lambda: ops.binary_cross_entropy_with_logits(ROWS, f32(4)),
         "binary_cross_entropy_with_logits: expected target of shape (4, 7), got (4,)",
     ),
+    "bce weight that repeats the input": (
+        lambda: ops.binary_cross_entropy_with_logits(f32(3), f32(3), f32(3, 1)),
+        "binary_cross_entropy_with_logits: expected weight of a shape that broadcasts to (3,), got (3, 1)",
+    ),
+    "bce pos_weight that repeats the input": (
+        lambda: ops.binary_cross_entropy_with_logits(f32(3), f32(3), None, f32(3, 1)),
+        "binary_cross_entropy_with_logits: expected pos_weight of a shape that broadcasts to (3,), got (3, 1)",
+    ),
+    "boolean labels": (
+        lambda: ops.nll_loss(ROWS, np.ones(4, bool)),
+        "nll_loss: target is bool, expected labels, whole numbers",
+    ),
+    "an ignored label among probabilities": (
+        lambda: ops.cross_entropy(ROWS, ROWS, ignore_index=2),
+        "cross_entropy: ignore_index is 2, expected none where the target holds probabilities",
+    ),
+    "no first state": (
+        lambda: ops.gru(f32(3, 2, 3), None, f32(12, 3), f32(12, 4)),
+        "gru: expected h0 to be a NumPy array, got None",
+    ),
+    "flatten beyond the rank": (
+        lambda: ops.flatten(X, 4),
+        "flatten: start_dim is 4, expected -4 to 3 for an array of 4 axes",
+    ),
+    "softmax beyond the rank": (
+        lambda: ops.softmax(ROWS, 2),
+        "softmax: dim is 2, expected -2 to 1 for an array of 2 axes",
+    ),
+    "batch norm eps": (
+        lambda: ops.batch_norm(ROWS, training=True, eps=0.0),
+        "batch_norm: eps is 0, expected more than 0 when training",
+    ),
+    "eps below 0": (
+        lambda: ops.layer_norm(ROWS, normalized_shape=(7,), eps=-1e-5),
+        "layer_norm: eps is -1e-05, expected 0 or more",
+    ),
+    "dropout probability": (
+        lambda: ops.dropout(ROWS, ROWS == 0, 1.5),
+        "dropout: p is 1.5, expected a probability, 0 to 1",
+    ),
+    "dropout by numbers": (
+        lambda: ops.dropout(ROWS, ROWS, 0.5),
+        "dropout: keep is float32, expected bool (true: stays)",
+    ),
+    "an option of another kind": (
+        lambda: ops.conv2d(X, f32(4, 5, 3, 3), groups=1.5),
+        "conv2d: groups is 1.5, expected a whole number",
+    ),
+    "an option that is not a number": (
+        lambda: layers.Dropout(float("nan")),
+        "Dropout: p is nan, expected a number",
+    ),
+    "a truth value for a width": (
+        lambda: layers.Linear(3, True),
+        "Linear: out_features is True, expected a whole number",
+    ),
+    "grids": (
+        lambda: ops.yolo_boxes(f32(2, 4, 7), (((2, 2), 1),)),
+        "yolo_boxes: grids are (((2, 2), 1),), expected ((H, W), anchors) of each",
+    ),
+    "costs that are not finite": (
+        lambda: ops.bipartite_matching(np.full((1, 2, 1), np.nan), np.ones((1, 1), bool)),
+        "bipartite_matching: cost holds NaN or infinity where there is an object",
+    ),
     "Linear width": (lambda: layers.Linear(0, 3), "Linear: expected positive widths, got in_features 0"),
     "Linear without outputs": (
         lambda: layers.Linear(3, 0),

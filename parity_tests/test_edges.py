@@ -32,6 +32,137 @@ def test_flatten_joins_all_but_the_first_axis_by_default():
     assert ops.flatten(normal(3, 5), 1, 1)[0].shape == (3, 5)
 
 
+def test_a_number_becomes_one_element():
+    y, backward = ops.flatten(np.array(2.5), 0)
+    assert y.tolist() == [2.5]
+    assert backward(np.ones(1)).shape == ()
+    assert ops.softmax(np.array(2.5), 0)[0] == 1
+
+
+@pytest.mark.parametrize("unseen", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_what_an_ignored_row_holds_has_no_effect(unseen, smoothing):
+    x = np.array([[2.0, 1.0], [1.0, 3.0], [0.5, 0.5]])
+    target, broken = np.array([0, 1, -100]), x.copy()
+    broken[2] = unseen
+    for given in (broken, np.where(np.arange(2) == 0, broken, x)):
+        with np.errstate(invalid="ignore"):
+            loss, backward = ops.cross_entropy(given, target, label_smoothing=smoothing)
+        clean, clean_backward = ops.cross_entropy(x, target, label_smoothing=smoothing)
+        assert loss == clean
+        assert np.array_equal(backward(np.float64(1))[0], clean_backward(np.float64(1))[0])
+        assert ops.nll_loss(given, target)[0] == ops.nll_loss(x, target)[0]
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_what_comes_after_the_end_of_a_sequence_has_no_effect(name):
+    T, B, I, H, gates = 3, 2, 3, 4, {"rnn": 1, "gru": 3, "lstm": 4}[name]
+    x, counts = normal(T, B, I), np.array([2, 1, 1])
+    broken = x.copy()
+    broken[1:, 1] = np.nan
+    states = [normal(B, H)] * (2 if name == "lstm" else 1)
+    weights = normal(gates * H, I), normal(gates * H, H)
+    results = []
+    for given in (x, broken):
+        (y, *ends), backward = getattr(ops, name)(given, *states, *weights, counts=counts)
+        results.append([y, *ends, *(g for g in backward(np.ones_like(y), *map(np.ones_like, ends)) if g is not None)])
+    for clean, found in zip(*results, strict=True):
+        assert np.array_equal(clean, found)
+
+
+@pytest.mark.parametrize("name", ["masked_mean", "masked_max"])
+def test_pooling_does_not_look_beyond_the_lengths(name):
+    x = np.array([[[1.0], [3.0], [np.nan]]])
+    y, backward = getattr(ops, name)(x, np.array([2]))
+    assert y == {"masked_mean": 2, "masked_max": 3}[name]
+    assert backward(np.full((1, 1), np.inf))[0][0, 2] == 0
+
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e300, -1e300, 700.0, -700.0])
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "sigmoid", "tanh", "silu"])
+def test_activations_at_the_ends_of_the_numbers(name):
+    leaf = torch.from_numpy(SPECIAL.copy()).requires_grad_()
+    theirs = getattr(F, name)(leaf)
+    theirs.backward(torch.ones_like(theirs))
+    with np.errstate(all="ignore"):
+        y, backward = getattr(ops, name)(SPECIAL)
+        dx = backward(np.ones_like(SPECIAL))
+    np.testing.assert_allclose(y, theirs.detach().numpy(), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(dx, leaf.grad.numpy(), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits"])
+def test_losses_at_the_ends_of_the_numbers(name):
+    x, target = (grid.ravel().copy() for grid in np.meshgrid(SPECIAL, SPECIAL))
+    leaves = [torch.from_numpy(array.copy()).requires_grad_() for array in (x, target)]
+    theirs = getattr(F, name)(*leaves, reduction="none")
+    theirs.backward(torch.ones_like(theirs))
+    with np.errstate(all="ignore"):
+        y, backward = getattr(ops, name)(x, target, reduction="none")
+        gradients = backward(np.ones_like(x))
+    np.testing.assert_allclose(y, theirs.detach().numpy(), rtol=1e-9, atol=1e-15)
+    for found, leaf in zip(gradients, leaves, strict=False):
+        np.testing.assert_allclose(found, leaf.grad.numpy(), rtol=1e-9, atol=1e-15)
+
+
+def test_an_upstream_gradient_that_is_not_finite_stays_where_it_is():
+    _, backward = ops.relu(np.array([1.0, -1.0]))
+    assert backward(np.array([np.inf, np.inf])).tolist() == [np.inf, 0]
+    _, backward = ops.max_pool2d(np.arange(8.0).reshape(1, 2, 4), 2)
+    assert backward(np.array([[[np.inf, 1.0]]])).tolist() == [[[0, 0, 0, 0], [0, np.inf, 0, 1]]]
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("number", [np.nan, -np.inf])
+def test_max_pooling_of_what_is_no_number(number, padding):
+    x = np.full((1, 1, 4, 4), -np.inf)
+    x[0, 0, 2:, 2:] = [[1, 2], [3, 4]]
+    x[0, 0, 1, 2], x[0, 0, 2, 3] = number, number
+    leaf = torch.from_numpy(x.copy()).requires_grad_()
+    theirs = F.max_pool2d(leaf, 3, 1, padding)
+    dy = normal(*theirs.shape)
+    theirs.backward(torch.from_numpy(dy))
+    y, backward = ops.max_pool2d(x, 3, 1, padding)
+    assert np.array_equal(y, theirs.detach().numpy(), equal_nan=True)
+    np.testing.assert_allclose(backward(dy), leaf.grad.numpy(), rtol=1e-12)
+
+
+def test_a_number_outside_a_region_has_no_effect():
+    x = np.ones((1, 4, 4))
+    x[0, 0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        assert ops.adaptive_avg_pool2d(x, 2)[0].tolist() == [[[np.inf, 1], [1, 1]]]
+        corners = ops.box_convert(np.array([[np.inf, 1.0, 2.0, 3.0]]), "cxcywh", "xyxy")[0]
+        table = ops.interpolate_positions(np.where(np.arange(9)[None, :, None] == 0, np.inf, 1.0), (3, 3), (6, 6))[0]
+    assert corners.tolist() == [[np.inf, -0.5, np.inf, 2.5]]
+    assert np.isfinite(table.reshape(6, 6)[5]).all()
+
+
+EMPTY_MODELS = {
+    "CNN": (lambda: models.CNN(1, (8, 8), 3, channels=(2,), hidden=4), (1, 8, 8)),
+    "AlexNet": (lambda: models.AlexNet(3, 1, width=2, hidden=4), (1, 63, 63)),
+    "VGG": (lambda: models.VGG(11, classes=3, in_channels=1, width=2, hidden=4), (1, 32, 32)),
+    "ViT": (lambda: models.ViT(1, 8, 4, 3, 6, 1, 2, 8), (1, 8, 8)),
+    "ResNet": (lambda: models.ResNet(10, 3, 1, width=2, small_images=True).eval(), (1, 8, 8)),
+    "UNet": (lambda: models.UNet(1, 3, 1, 2).eval(), (1, 8, 8)),
+    "MLP": (lambda: models.MLP(5, [4], 3), (5,)),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY_MODELS)
+def test_models_take_an_empty_batch(name):
+    make, shape = EMPTY_MODELS[name]
+    model, x = make(), np.zeros((0, *shape), np.float32)
+    y, backward = model(x)
+    dx = backward(np.zeros_like(y))
+    assert len(y) == 0
+    assert dx.shape == x.shape
+    assert {y.dtype, dx.dtype} == {np.dtype(np.float32)}
+    assert all(p.grad is not None and p.grad.shape == p.data.shape and not p.grad.any() for p in model.parameters())
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("op", ["cross_entropy", "nll_loss"])
 def test_no_labels(op, reduction):

@@ -68,6 +68,8 @@ def _is_known(annotation: Any) -> bool:
 
 def _fits(value: Any, annotation: Any) -> bool:
     """Return whether a value is of an annotation's kind; a bool is no number, and NaN is none either."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
     if get_origin(annotation) in (Union, UnionType):
         return any(_fits(value, part) for part in get_args(annotation))
     if get_origin(annotation) in SEQUENCES:

@@ -337,5 +337,5 @@ FAULTS = [
         "backward",
         "does not divide the gradient",
     ),
-    nll("nll: sign", "-label_weight * rows", "label_weight * rows", "forward", "wrong sign"),
+    nll("nll: sign", "loss = -label_weight", "loss = label_weight", "forward", "wrong sign"),
 ]

@@ -19,7 +19,9 @@ class LearnedPositions(Embedding):
 
     def forward(self, x: Array, positions: Array | None = None) -> tuple[Array, Backward]:
         one_float_dtype("LearnedPositions", x=x, weight=self.weight.data)
-        numbers = np.arange(x.shape[-2] if x.ndim > 1 else 1) if positions is None else positions
+        if x.ndim < 2:
+            raise ValueError(f"LearnedPositions: expected x (..., T, {self.weight.data.shape[1]}), got {x.shape}")
+        numbers = np.arange(x.shape[-2]) if positions is None else positions
         has_positions("LearnedPositions", x, numbers)
         vectors, backward = embedding(numbers, self.weight.data)
         if x.shape[-1] != vectors.shape[-1]:

@@ -13,7 +13,7 @@ class SinusoidalPositions(Module):
         self.base = base
 
     def forward(self, x: Array, positions: Array | None = None) -> tuple[Array, Backward]:
-        y, backward = sinusoidal_positions(
-            x, np.arange(x.shape[-2] if x.ndim > 1 else 1) if positions is None else positions, self.base
-        )
+        if x.ndim < 2:
+            raise ValueError(f"SinusoidalPositions: expected x (..., T, D), got {x.shape}")
+        y, backward = sinusoidal_positions(x, np.arange(x.shape[-2]) if positions is None else positions, self.base)
         return y, backward if positions is not None else lambda dy: backward(dy)[0]

@@ -78,7 +78,7 @@ def nll_loss(
     labels, counted = _counted_labels("nll_loss", target, C, ignore_index)
     label_weight = counted.astype(input.dtype) if weight is None else weight[labels] * counted
     divisor = label_weight.sum()
-    loss = np.where(counted, -label_weight * rows[np.arange(M), labels], rows.dtype.type(0))
+    loss = -label_weight * np.where(counted, rows[np.arange(M), labels], 0)
 
     def backward(dy: Array) -> tuple[Array, None, None]:
         drows = np.zeros_like(rows)

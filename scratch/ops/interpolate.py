@@ -52,7 +52,7 @@ def _geometry(before: tuple[int, ...], size: Size | None, scale_factor: Scale | 
     if size is not None or scale_factor is None:
         raise ValueError(f"interpolate: expected size or scale_factor, one of them, got {size} and {scale_factor}")
     factors = tuple(scale_factor) if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
-    if len(factors) != 2 or not all(0 < f < math.inf for f in factors):
+    if len(factors) != 2 or not all(0 < f < 2**31 for f in factors):
         raise ValueError(f"interpolate: scale_factor is {scale_factor}, expected a number or a pair of numbers, each above 0")
     after = tuple(math.floor(n * f) for n, f in zip(before, factors, strict=True))
     if min(after) < 1:

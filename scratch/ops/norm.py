@@ -40,7 +40,7 @@ def batch_norm(
         raise ValueError(f"batch_norm: {given} came without {missing}, expected both or neither")
     for name, array in dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var).items():
         has_shape("batch_norm", name, array, (x.shape[1],))
-    count = x.size // x.shape[1]
+    count = x.size // x.shape[1] or 1
     if training and count < 2:
         raise ValueError(f"batch_norm: expected more than one value a channel when training, got x of shape {x.shape}")
     if not training and (running_mean is None or running_var is None):

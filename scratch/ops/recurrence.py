@@ -55,9 +55,7 @@ def rows_running(op: str, counts: Array | None, T: int, B: int) -> list[int]:
         raise ValueError(f"{op}: expected counts, {T} whole numbers, got {counts.dtype} of shape {counts.shape}")
     numbers = counts.tolist()
     if numbers[0] != B or numbers[-1] < 0:
-        raise ValueError(
-            f"{op}: counts go from {numbers[0]} to {numbers[-1]}, expected numbers from {B}, all rows, down to 0 or more"
-        )
+        raise ValueError(f"{op}: counts go from {numbers[0]} to {numbers[-1]}, expected numbers from {B} (all rows) down to 0")
     if numbers != sorted(numbers, reverse=True):
         raise ValueError(f"{op}: counts rise, expected numbers that never do; sort the sequences, the longest first")
     return numbers
