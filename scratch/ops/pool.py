@@ -23,7 +23,7 @@ def max_pool2d(
     shape = padded.shape
     y = np.empty_like(padded, shape=(*x.shape[:-2], *win.out))
     winner = np.empty_like(y, dtype=np.min_scalar_type(win.kernel[0] * win.kernel[1]))  # which tap is the maximum
-    first = _first_taps(win).astype(winner.dtype)
+    first = _first_taps(win).astype(winner.dtype) if any(win.padding) else winner.dtype.type(0)
 
     def forward(part: Part) -> None:
         top, its_tap = y[part], winner[part]

@@ -19,7 +19,7 @@ def rotary(x: Array, positions: Array, base: float = 10000.0, interleaved: bool 
     has_positions("rotary", x, positions)
     D = x.shape[-1]
     if D % 2 or D < 2:
-        raise ValueError(f"rotary: expected x (..., T, D) with an even D of at least 2, got {x.shape}")
+        raise ValueError(f"rotary: expected x (..., T, D) with an even D, got {x.shape}; D is at least 2")
     angles = positions[..., None] * base ** (-np.arange(0, D, 2) / D)
     cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
     firsts, seconds = (slice(0, D, 2), slice(1, D, 2)) if interleaved else (slice(0, D // 2), slice(D // 2, D))

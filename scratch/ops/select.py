@@ -6,13 +6,13 @@ from scratch.module import Array
 
 
 def zero_where(y: Array, x: Array, mask: Array) -> Array:
-    """Write into y, which is no view of x, 0 where the boolean mask is true and the numbers of x elsewhere.
+    """Write into y 0 where the boolean mask is true and the numbers of x elsewhere.
 
     The bits are masked: a product with 0 would turn infinity into NaN, and np.where takes ten times as long.
     """
     bits = np.dtype(f"i{x.itemsize}")
-    kept = np.subtract(mask.view(np.int8), 1, out=y.view(bits))  # of -1 every bit is set
-    np.bitwise_and(x.view(bits), kept, out=kept)
+    kept = np.subtract(mask.view(np.int8), 1, dtype=bits)  # of -1 every bit is set
+    np.bitwise_and(x.view(bits), kept, out=y.view(bits))
     return y
 
 
