@@ -112,6 +112,7 @@ def source_of(evidence: Evidence) -> str:
 
 
 def _place(target: Any) -> str:
+    target = inspect.unwrap(target)
     try:
         file = Path(inspect.getsourcefile(target) or "")
     except TypeError:
@@ -127,13 +128,16 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
         return []
     package = f"{type(subject).__module__.split('.')[0]}.ops."
     found: dict[str, Any] = {}
+    running: list[FrameType] = []  # the op that is running; what it calls, directly or not, is its own affair
 
     def watch(frame: FrameType, event: str, argument: Any) -> None:
-        module = sys.modules.get(frame.f_globals.get("__name__", ""))
-        caller = frame.f_back.f_globals.get("__name__", "") if frame.f_back else ""
-        if event == "call" and module and module.__name__.startswith(package) and not caller.startswith(package):
-            function = getattr(module, frame.f_code.co_name, None)
-            if inspect.isfunction(function) and not module.__name__.endswith(".checks"):
+        name = frame.f_globals.get("__name__", "")
+        if event == "return" and running == [frame]:
+            running.clear()
+        if event == "call" and not running and name.startswith(package):
+            running.append(frame)
+            function = getattr(sys.modules.get(name), frame.f_code.co_name, None)
+            if inspect.isfunction(function) and not name.endswith(".checks"):
                 found.setdefault(function.__qualname__, function)
 
     profile = sys.getprofile()

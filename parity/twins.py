@@ -215,7 +215,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     if run_backward is None:
         raise NotImplementedError("the backward is None")
     nothing = None if len(inputs) == 1 else (None,) * len(inputs)
-    gradients = run_backward(*cotangents) if cotangents else nothing
+    gradients = run_backward(*_alike(cotangents, outputs)) if cotangents else nothing
     if not broken:
         note_changes("backward")
     if len(inputs) == 1:
@@ -257,6 +257,13 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
             if parameter.grad is not None and not parameter.grad.any()
         ]
     return Run(tensors | held, trace, broken)
+
+
+def _alike(cotangents: tuple[Array, ...], outputs: Tensors) -> list[Array]:
+    """Return upstream gradients in the dtypes of the outputs, which may be wrong: the backward is judged all the same."""
+    floats = [y for y in outputs.values() if y.dtype.kind == "f"]
+    dtypes = [y.dtype for y in floats] if len(floats) >= len(cotangents) else [dy.dtype for dy in cotangents]
+    return [dy.astype(dtype, copy=False) for dy, dtype in zip(cotangents, dtypes, strict=False)]
 
 
 def _single(arrays: tuple[Array, ...]) -> Array | tuple[Array, ...]:

@@ -14,6 +14,12 @@ def assert_said_in_one_line(call, message):
     assert "\n" not in str(caught.value)
 
 
+def assert_equal_but_for_rounding(found, expected, share):
+    """Assert that numbers differ by at most a share of the largest: the last digits of small ones depend on the processor."""
+    largest = np.abs(expected).max(initial=0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=share * largest)
+
+
 def assert_weights_go(directory, model, package, config):
     """A model's weights go into its twin of a package by way of a directory; both models."""
     saved = model(**config)

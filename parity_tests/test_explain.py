@@ -221,11 +221,11 @@ def test_counterfactuals_serve_functions_and_layers_alike():
     state |= {"running_mean": draw.normal(5), "running_var": draw.positive(5), "num_batches_tracked": np.array(3)}
 
     def without_eps(*inputs, **options):
-        return batch_norm(*inputs, **options | {"eps": 0.0})
+        return batch_norm(*inputs, **options | {"eps": 1e-30})
 
     class Wrong(BatchNorm2d):
         def forward(self, x):
-            self.eps = 0.0
+            self.eps = 1e-30
             return super().forward(x)
 
     op = {"x": images["x"], "weight": state["weight"], "bias": state["bias"]}

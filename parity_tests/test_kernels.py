@@ -11,26 +11,26 @@ ONE = ["--threads", "1", "-n", "0", "-p", "no:cacheprovider"]
 def tests(tmp_path):
     path = tmp_path / "test_it.py"
     path.write_text("import os\n\ndef test_kernel():\n    assert os.environ.get('OPENBLAS_CORETYPE') != 'Haswell'\n")
-    return str(path)
+    return [f"--rootdir={tmp_path}", str(path)]
 
 
 @pytest.mark.slow
 def test_each_kernel_has_a_process_and_a_failure_under_one_fails_all(tests, capfd):
-    assert kernels.main(["--kernels", "Nehalem,Haswell", *ONE, tests]) == 1
+    assert kernels.main(["--kernels", "Nehalem,Haswell", *ONE, *tests]) == 1
     out = capfd.readouterr().out
     rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line.startswith("│")}
     assert [part.strip() for part in rows["Nehalem"].split("│")[3:6]] == ["1", "1", "0"]
     assert [part.strip() for part in rows["Haswell"].split("│")[3:6]] == ["1", "0", "1"]
     assert "Haswell, threads 1: test_it::test_kernel" in out
-    assert kernels.main(["--kernels", "Nehalem", *ONE, tests]) == 0
+    assert kernels.main(["--kernels", "Nehalem", *ONE, *tests]) == 0
 
 
 def test_a_kernel_that_this_processor_lacks_is_no_failure(tests, capfd, monkeypatch):
     result = kernels.Result("Haswell", 1)
     monkeypatch.setattr(kernels, "PROBE", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
-    assert kernels.run_tests("Haswell", 1, [tests]) == result
+    assert kernels.run_tests("Haswell", 1, tests) == result
     assert not result.can_run
-    assert kernels.main(["--kernels", "Haswell", *ONE, tests]) == 1, "something must have been run"
+    assert kernels.main(["--kernels", "Haswell", *ONE, *tests]) == 1, "something must have been run"
     assert "cannot run here" in capfd.readouterr().out
 
 

@@ -11,7 +11,7 @@ import torch
 import reference.lr_scheduler
 import scratch.optim
 from parity.trace import to_numpy
-from parity_tests.shared import assert_said_in_one_line
+from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
 from scratch.module import Parameter
 from scratch.optim import lr_scheduler
 from scratch.optim.lr_scheduler.scheduler import BOOKKEEPING
@@ -186,7 +186,7 @@ def same_layout(ours, theirs):
             for pair in zip(value, theirs[name], strict=True):
                 same_layout(*pair)
         elif name == "_last_lr" or isinstance(value, float):
-            np.testing.assert_allclose(value, theirs[name], rtol=1e-12)
+            assert_equal_but_for_rounding(value, theirs[name], 1e-12)
         else:
             assert value == theirs[name], name
 

@@ -5,7 +5,7 @@ import pytest
 
 import reference.layers
 from parity import assert_parity
-from parity_tests.shared import assert_said_in_one_line
+from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
 from scratch import layers, ops
 
 RNG = np.random.default_rng(0)
@@ -38,7 +38,7 @@ def test_full_lengths_are_no_lengths(name):
     x = normal(6, 5, 3)
     (y, _), backward = layer(x)
     (with_lengths, _), _ = layer(x, None, np.full(5, 6))
-    np.testing.assert_allclose(with_lengths, y, rtol=1e-14)
+    assert_equal_but_for_rounding(with_lengths, y, 1e-14)
     assert backward(normal(*y.shape), *(normal(2, 5, 4) for _ in range(STATES[name]))).shape == x.shape
 
 
@@ -61,8 +61,8 @@ def test_a_sequence_cut_in_two_with_its_state_carried_is_the_whole(name):
     (y, final), backward = layer(x)
     (first, state), first_backward = layer(x[:4])
     (second, other_final), second_backward = layer(x[4:], state)
-    np.testing.assert_allclose(np.concatenate([first, second]), y, rtol=1e-13)
-    np.testing.assert_allclose(other_final, final, rtol=1e-13)
+    assert_equal_but_for_rounding(np.concatenate([first, second]), y, 1e-13)
+    assert_equal_but_for_rounding(other_final, final, 1e-13)
 
     dy, dfinal = normal(*y.shape), [normal(2, 5, 4) for _ in range(STATES[name])]
     dx = backward(dy, *dfinal)
@@ -295,7 +295,7 @@ def test_one_bias_alone_is_as_if_the_other_were_0(op, gates, states, given):
     dys = [normal(*y.shape) for y in alone]
     place = 3 + states
     for one, other in zip((*alone, backward(*dys)[place + given]), (*both, whole(*dys)[place + given]), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-13)
+        assert_equal_but_for_rounding(one, other, 1e-13)
     assert backward(*dys)[place + 1 - given] is None
 
 

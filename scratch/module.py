@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any, Self
 
 import numpy as np
@@ -114,6 +115,17 @@ def tap(observer: Callable[..., tuple[Any, Backward]]) -> Iterator[None]:
         _tap.reset(token)
 
 
+def _with_checked_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
+    @wraps(constructor)
+    def checked(self: Any, *arguments: Any, **options: Any) -> None:
+        name = type(self).__name__
+        plain_arguments(name, constructor, (self, *arguments), options)
+        check_options(name, constructor, (self, *arguments), options)
+        constructor(self, *arguments, **options)
+
+    return checked
+
+
 class Module:
     """A function with parameters: calling it returns its value and its backward.
 
@@ -126,11 +138,11 @@ class Module:
 
     training = True
 
-    def __new__(cls, *arguments: Any, **options: Any) -> Self:
-        """Make an instance, once the constructor's arguments are of the kinds that its signature says."""
-        plain_arguments(cls.__name__, cls.__init__, (None, *arguments), options)
-        check_options(cls.__name__, cls.__init__, (None, *arguments), options)
-        return super().__new__(cls)
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Have the constructor refuse arguments that are not of the kinds that its signature says."""
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _with_checked_arguments(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
         raise NotImplementedError(f"{type(self).__name__} has no forward")

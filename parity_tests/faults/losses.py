@@ -42,14 +42,14 @@ FAULTS = [
     mse("mse: gradient's sign", "2 * difference,", "2 * (target - input),", "backward", "wrong sign"),
     reduced(
         "losses: sum for mean",
-        'loss.sum() / loss.size if reduction == "mean"',
+        'loss.sum() / dtype.type(loss.size) if reduction == "mean"',
         'loss.sum() if reduction == "mean"',
         "forward",
         "sum where the mean",
     ),
     reduced(
         "losses: mean over the batch alone",
-        'loss.sum() / loss.size if reduction == "mean"',
+        'loss.sum() / dtype.type(loss.size) if reduction == "mean"',
         'loss.sum() / len(loss) if reduction == "mean"',
         "forward",
         "batch size only",

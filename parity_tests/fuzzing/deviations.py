@@ -67,6 +67,13 @@ DEVIATIONS = [
     ),
     Deviation(
         "refused",
+        r"Upsample|interpolate",
+        "expected size or scale_factor, one of them",
+        "one option says the new size: torch takes a scale_factor of 0 for none",
+        ("Upsample-corners", (("option", "scale_factor", 0),)),
+    ),
+    Deviation(
+        "refused",
         "",
         "expected lengths|lengths, . whole numbers",
         "lengths are whole numbers from 1 to T, as torch's packing has them; the twin compares anything",
