@@ -250,7 +250,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     if parameters and later and not broken:  # a gradient of zero, which leaves those that are there as they are
         for parameter in parameters.values():
             parameter.grad = None if parameter.grad is None else np.ones_like(parameter.grad)
-        later(*(np.zeros_like(dy) for dy in cotangents))
+        later(*(np.zeros_like(dy) for dy in _alike(cotangents, outputs)))
         broken += [
             f"the backward overwrites the gradient of {name}, expected it to be added"
             for name, parameter in parameters.items()
