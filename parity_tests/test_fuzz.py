@@ -68,6 +68,10 @@ KEPT = [  # each was once computed in silence, or ended in a traceback
     ("RNN-ragged-no-states", [("option", "hx", 1)]),
     ("MultiheadAttention-past-grouped", [("size", "key", (0, 1))]),
     ("layer_norm", [("every dtype", "", "float16")]),
+    ("MultiheadAttention-eval", [("exchange", "query", "key")]),
+    ("LSTM-ragged-dropout", [("size", "hx.1", (0, 0))]),
+    ("DETRDecoderLayer-eval", [("dtype", "tgt_positions", "float32")]),
+    ("attention-blocks-grouped", [("size", "query", (0, 1))]),
 ]
 
 

@@ -103,7 +103,12 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     causal_offset: int = 0,
 ) -> Tensor:
-    """F.scaled_dot_product_attention, where `keep` is given with its dropout under that mask, and is_causal beside a mask."""
+    """F.scaled_dot_product_attention, where `keep` is given with its dropout under that mask, and is_causal beside a mask.
+
+    Raise ValueError where key and value differ in length: of such values torch's kernel for the CPU writes beyond its memory.
+    """
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(f"expected a value for each key, got {tuple(value.shape)} and {tuple(key.shape)}")
     if is_causal and (attn_mask is not None or causal_offset):
         causal = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril(causal_offset)
         if attn_mask is None:

@@ -1,17 +1,16 @@
 """How a decoder attends an encoder's memory: query (B, T, ...), key and value (B, S, ...) to what is attended (B, T, ...)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reference.functional import additive_attention
+from reference.functional import additive_attention, scaled_dot_product_attention
 
 
 class DotAttention(nn.Module):
     """Attention by the dot product of query and key, not scaled (Luong, Pham & Manning 2015, section 3.1)."""
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask, scale=1.0)
+        return scaled_dot_product_attention(query, key, value, attn_mask, scale=1.0)
 
 
 class AdditiveAttention(nn.Module):

@@ -77,6 +77,8 @@ def over_lengths(forward: Any, batch_first: bool, x: Tensor, hx: Any, lengths: T
     if lengths is None:
         return forward(x, hx)
     packed = pack_padded_sequence(x, lengths.to("cpu", torch.int64), batch_first, enforce_sorted=False)
+    if hx is not None:  # torch does not check states beside packed sequences, and its kernels then read memory that is not theirs
+        forward.__self__.check_forward_args(packed.data, hx, packed.batch_sizes)
     y, states = forward(packed, hx)
     y, _ = pad_packed_sequence(y, batch_first, total_length=x.shape[1 if batch_first else 0])
     return y, states

@@ -9,7 +9,7 @@ from scratch.layers.dropout import Dropout
 from scratch.layers.feed_forward import FeedForward
 from scratch.layers.norm import LayerNorm
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, is_mask, is_sequence
+from scratch.ops.checks import divides, has_shape, is_mask, is_sequence, one_float_dtype
 
 
 class DETREncoderLayer(Module):
@@ -28,6 +28,7 @@ class DETREncoderLayer(Module):
 
     def forward(self, src: Array, positions: Array, src_mask: Array | None = None) -> tuple[Array, Backward]:
         is_sequence("DETREncoderLayer", "src", src, self.d_model)
+        one_float_dtype("DETREncoderLayer", src=src, positions=positions)
         has_shape("DETREncoderLayer", "positions", positions, src.shape)
         B, S, _ = src.shape
         is_mask("DETREncoderLayer", "src_mask", src_mask, (B, self.nhead, S, S), src.dtype)
@@ -112,6 +113,7 @@ class DETRDecoderLayer(Module):
         layer = "DETRDecoderLayer"
         is_sequence(layer, "tgt", tgt, self.d_model)
         is_sequence(layer, "memory", memory, self.d_model)
+        one_float_dtype(layer, tgt=tgt, memory=memory, tgt_positions=tgt_positions, positions=positions)
         (B, T, _), S = tgt.shape, memory.shape[1]
         has_shape(layer, "memory", memory, (B, S, self.d_model))
         has_shape(layer, "tgt_positions", tgt_positions, tgt.shape)
