@@ -190,7 +190,7 @@ atexit.register(lambda: print(in_parallel(lambda item: item, range(5))))
     assert said(code + "print(in_parallel(lambda item: item, range(2)))") == ["[0, 1]", "[0, 1, 2, 3, 4]"]
 
 
-@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_process_that_is_interrupted_early_ends(count):
     assert endings(count) == {"interrupted": count}
 

@@ -118,6 +118,7 @@ def tap(observer: Callable[..., tuple[Any, Backward]]) -> Iterator[None]:
 def _with_checked_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
     @wraps(constructor)
     def checked(self: Any, *arguments: Any, **options: Any) -> None:
+        __tracebackhide__ = True  # pytest shows the constructor itself
         name = type(self).__name__
         plain_arguments(name, constructor, (self, *arguments), options)
         check_options(name, constructor, (self, *arguments), options)
