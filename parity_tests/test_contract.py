@@ -21,6 +21,10 @@ FIRST_CASES = {case.scratch: case for case in reversed(CASES)}
 X, WEIGHT = np.ones((3, 5), np.float32), np.ones((4, 5), np.float32)
 
 
+class Metres(np.ndarray):
+    """An array of a kind of its own, which may compute in other ways."""
+
+
 def wrong_versions(dy):
     """Upstream gradients that are not like `dy`, which NumPy would often broadcast; some have no transpose of their own."""
     yield from (dy[None], dy[..., None], np.broadcast_to(dy, (2, *dy.shape)), dy.astype(np.float32), torch.from_numpy(dy))
@@ -63,7 +67,7 @@ def test_every_op_keeps_the_contract(name):
         (X.tolist(), "got list; convert it with np.asarray(...)"),
         (torch.ones(3, 5), "got torch.Tensor; convert it with .detach().cpu().numpy()"),
         (np.ma.masked_array(X, X > 0), "got numpy.ma.MaskedArray; fill it with .filled(value)"),
-        (np.matrix(X), "got numpy.matrix; convert it with np.asarray(...)"),
+        (X.view(Metres), f"got {Metres.__module__}.Metres; convert it with np.asarray(...)"),
         (1.0, "got float; convert it with np.asarray(...)"),
         (None, "got None"),
     ],

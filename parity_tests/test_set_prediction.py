@@ -157,6 +157,14 @@ BAD = {
         lambda: bipartite_matching(np.zeros((2, 3, 4)), np.ones((2, 3), bool)),
         "bipartite_matching: expected present of shape (2, 4), got (2, 3)",
     ),
+    "weight of boxes": (
+        lambda: set_loss(*predictions(Draw(0)).values(), box_weight=-1.0),
+        "set_loss: box_weight is -1.0, expected",
+    ),
+    "weight of boxes in a cost": (
+        lambda: matching_cost(*predictions(Draw(0)).values(), box_weight=float("inf")),
+        "matching_cost: box_weight is inf, expected",
+    ),
     "label": (loss(labels=np.full((B, N), CLASSES)), f"set_loss: labels hold {CLASSES}, expected 0 to 5, or -1 where there is no"),
     "negative label": (
         loss(labels=np.full((B, N), -2)),
