@@ -57,9 +57,8 @@ def cross_entropy(
     loss = -((soft * log_p) @ class_weight)
 
     def backward_of_probabilities(dy: Array) -> tuple[Array, Array | None, None]:
-        scale = (dy.reshape(M) if reduction == "none" else np.broadcast_to(dy / max(M, 1) if reduction == "mean" else dy, M))[
-            :, None
-        ]
+        of_mean = dy / input.dtype.type(max(M, 1)) if reduction == "mean" else dy
+        scale = (dy.reshape(M) if reduction == "none" else np.broadcast_to(of_mean, M))[:, None]
         drows = (np.exp(log_p) * (soft @ class_weight)[:, None] - soft * class_weight) * scale
         dtarget = (label_smoothing - 1) * class_weight * log_p * scale
         return _unrows(drows, input), _unrows(dtarget, input), None
