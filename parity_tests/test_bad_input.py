@@ -24,6 +24,10 @@ BAD = {
         lambda: ops.linear(ROWS, f32(3, 6)),
         "linear: expected x (..., in) and weight (out, in), got (4, 7) and (3, 6)",
     ),
+    "channels that are no whole numbers": (
+        lambda: models.CNN(1, (8, 8), 3, channels=(4, 2.5)),
+        "CNN: channels is (4, 2.5), expected a sequence, each a whole number",
+    ),
     "linear bias": (lambda: ops.linear(ROWS, f32(3, 7), f32(4)), "linear: expected bias of shape (3,), got (4,)"),
     "linear dtypes": (
         lambda: ops.linear(ROWS, np.zeros((3, 7))),
