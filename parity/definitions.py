@@ -38,28 +38,16 @@ class Definitions:
 
     def find(self, path: str) -> Place | None:
         """Where the object of a dotted path, such as "ops.conv2d", is written; None where the package has none."""
-        place = self._entry(path)
-        seen: set[Place] = set()
-        while place is not None and place not in seen:
-            seen.add(place)
-            file, name = place
-            names = self._parsed(file)
+        for file, name, names in self._trail(path):
             if not name or name in names.bound or not (names.bound or names.imported):
-                return place  # of a file that cannot be parsed, its importer's word has to do
-            place = self._place(names.imported[name]) if name in names.imported else self._starred(names, name)
+                return file, name  # of a file that cannot be parsed, its importer's word has to do
         return None
 
     def borrows(self, path: str, package: str) -> Path | None:
         """Return the file that imports the object of a dotted path from another package; None where that cannot be told."""
-        place = self._entry(path)
-        seen: set[Place] = set()
-        while place is not None and place not in seen:
-            seen.add(place)
-            file, name = place
-            names = self._parsed(file)
+        for file, name, names in self._trail(path):
             if any(names.foreign.get(each, "").split(".")[0] == package for each in (name, "*")):
                 return file
-            place = self._place(names.imported[name]) if name in names.imported else self._starred(names, name)
         return None
 
     def enclosing(self, file: Path, line: int) -> str:
@@ -86,6 +74,17 @@ class Definitions:
         names = self._parsed(file)
         places = (self._place(source) for source in (*names.imported.values(), *names.stars))
         return {place[0] for place in places if place}
+
+    def _trail(self, path: str) -> Iterator[tuple[Path, str, _File]]:
+        """Yield each file that an import of the object of a dotted path leads through, its name there, and the file's names."""
+        place = self._entry(path)
+        seen: set[Place] = set()
+        while place is not None and place not in seen:
+            seen.add(place)
+            file, name = place
+            names = self._parsed(file)
+            yield file, name, names
+            place = self._place(names.imported[name]) if name in names.imported else self._starred(names, name)
 
     def _entry(self, path: str) -> Place | None:
         *module, name = path.split(".")
