@@ -46,6 +46,9 @@ bench: ready  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where the
 calibrate: ready  ## every case over 200 seeds: the distribution of error / tolerance, false alarms, vacuous comparisons
 	$(BIN)/parity calibrate $(PATTERN) $(ARGS)
 
+faults: ready  ## plant every fault of the catalogue in all of its cases, on eight seeds
+	$(BIN)/python -m parity_tests.faults $(ARGS)
+
 mutants: ready  ## a fault in every line of scratch: which of them the harness and the tests notice
 	$(BIN)/python -m parity_tests.mutation $(PATTERN) $(ARGS)
 

@@ -1,6 +1,6 @@
 """The catalogue of faults: realistic mistakes, each planted in scratch to see whether the harness finds and names it.
 
-`python -m parity_tests.faults` plants them all and writes docs/fault-catalogue.md.
+`python -m parity_tests.faults` plants them all; with `--page` it writes docs/fault-catalogue.md.
 """
 
 from parity_tests.faults import (

@@ -13,18 +13,23 @@ the cases named. It has to say on every seed that something is wrong, which op, 
 in which pass, and where a cause is given below, that cause. No other cause may be given: a hint is printed only where
 the repair that it names makes the tensors match.
 
-`python -m parity_tests.faults` plants them all, in every case on eight seeds, and writes this page; `pytest
-parity_tests/test_faults.py` demands the same of each in its first case and, unless slow tests are left out, in every
-other one on another seed. A cause is a regular expression for a part of the message."""
+`make faults` plants them all, in every case on eight seeds; `pytest parity_tests/test_faults.py` plants each in its
+first case. `python -m parity_tests.faults --page` writes this page. A cause is a regular expression for a part of the
+message."""
 
 
 def page(summary: str) -> str:
-    """The page, with what was measured last."""
+    """Return the text of the page with the given figures."""
     return "\n\n".join([INTRODUCTION, summary, *(_section(family, faults) for family, faults in FAMILIES.items())]) + "\n"
 
 
+def measured() -> str:
+    """Return the figures that the page has now."""
+    return "\n".join(line for line in PAGE.read_text().splitlines() if line.startswith("- "))
+
+
 def figures(judgements: Sequence[Judgement], seeds: int) -> str:
-    """What the harness made of the faults, in a line each."""
+    """Summarise what the harness made of the faults, in a line each."""
     caught, exact = (sum(getattr(j, figure) for j in judgements) for figure in ("caught", "exact"))
     named, strange = sum(j.named for j in judgements), sum(bool(j.strange) for j in judgements)
     n = len(judgements)
