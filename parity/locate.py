@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity import tree
 from parity.standard import Standard, taps
 from parity.tolerance import Calibration
 from parity.trace import Call
-from parity.twins import Build, ContractError, Problem, Run, Tensors, run_scratch
+from parity.twins import Build, ContractError, Problem, Run, Tensors, copied, run_scratch
 from parity.verdict import Finding, compare, describe
 from scratch.module import Module
 
@@ -143,7 +144,7 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
     profile = sys.getprofile()
     sys.setprofile(watch)
     try:
-        subject(*problem.inputs.values())
+        subject(*tree.map_leaves(copied, dict(problem.inputs)).values())
     except Exception:
         return list(found.values())
     finally:

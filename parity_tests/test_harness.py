@@ -238,6 +238,18 @@ def test_changing_what_was_given(wrong, message):
     assert message in " ".join(finding.message for finding in verdict.findings)
 
 
+def test_a_layer_that_changes_its_input_leaves_the_problem_as_it_was():
+    def changing(layer):
+        forward = layer.forward
+        layer.forward = lambda x: forward(np.multiply(x, 1.5, out=x))
+        return layer
+
+    case = BY_NAME["Linear"]
+    before = posed(case, 0).problem.inputs["x"].copy()
+    assert not judged("Linear", changing).ok
+    np.testing.assert_array_equal(posed(case, 0).problem.inputs["x"], before)
+
+
 class Caching(Linear):
     """The classic mistake: what the backward needs is kept on the layer, where the next call overwrites it."""
 
