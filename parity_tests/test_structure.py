@@ -43,7 +43,7 @@ ARROWS = {
     "weights": {"siblings", "checkpoints", "running"},
     "saved": {"siblings", "weights", "checkpoints", "judging", "running", "cases", "case"},
     "calibrate": {"check", "judging", "running", "cases", "case"},
-    "assertion": {"adapters", "weights", "report", "check", "judging", "running", "inputs"},
+    "assertion": {"siblings", "adapters", "weights", "report", "check", "judging", "running", "inputs"},
     "plugin": {"assertion", "own_package", "report", "check", "judging", "running", "case"},
     "__init__": {"assertion"},
     "__main__": {"own_package", "calibrate", "saved", "command", "report", "check", "judging", "running", "cases", "case"},
