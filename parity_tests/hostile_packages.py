@@ -1,7 +1,7 @@
-"""Packages that harm whoever runs them: what stands in ops/linear.py, and what the verdict on it says.
+"""Packages that harm the process that runs them: the contents of ops/linear.py, and the verdict that must come out.
 
-Beside it lies a right ops/activation.py, whose relu must be verified whatever linear does. "ok" means that linear is right
-for all that. An entry is a text or bytes, or a function that makes something else of the path.
+A correct ops/activation.py lies beside it, and its relu must be verified whatever linear does. "ok" means that linear is correct
+all the same. An entry is a text or bytes, or a function that puts something else at the path.
 """
 
 import os
@@ -30,23 +30,23 @@ IMPORTS = (
 
 
 def at_import(code):
-    """Return a right file that runs code at its top first."""
+    """Return a correct file that first runs code when it is imported."""
     return f"{IMPORTS}{code}\n{RIGHT}"
 
 
 def at_call(code):
-    """Return a right file whose function runs code first."""
+    """Return a correct file whose function runs code before it computes."""
     lines = "\n".join(f"    {line}" for line in code.splitlines())
     return f"{IMPORTS}{RIGHT}\nright = linear\n\ndef linear(x, weight, bias=None):\n{lines}\n    return right(x, weight, bias)\n"
 
 
 def returning(y="right(x, weight, bias)[0]", backward="right(x, weight, bias)[1]", before=""):
-    """Return a file whose function returns the value and the backward that the expressions say."""
+    """Return a file whose function returns these expressions as value and backward."""
     return f"{IMPORTS}{RIGHT}\nright = linear\n{before}\ndef linear(x, weight, bias=None):\n    return {y}, {backward}\n"
 
 
 def raising(error, before=""):
-    """Return a file whose function raises the exception that an expression says."""
+    """Return a file whose function raises the exception of an expression."""
     return f"{IMPORTS}{before}\ndef linear(x, weight, bias=None):\n    raise {error}\n"
 
 

@@ -1,8 +1,8 @@
-"""Kill a run again and again while it trains and saves, and see that nothing is lost: `python -m parity_tests.kills 300`.
+"""Kill a run many times while it trains and saves, and check that nothing is lost: `python -m parity_tests.kills 300`.
 
-A run that saves after every step is forked, killed after so much work as the seed draws, and forked again to go on, in NumPy
-and then in PyTorch. After each kill the checkpoint must be whole, and no older than the one before; in the end the
-losses must be those of a run that was left alone.
+A run that saves after every step is started in a fork and killed after a random amount of work. Another fork resumes it. This is
+done in NumPy and in PyTorch. After each kill the checkpoint must be complete, and at least as new as the one before. At the end the
+losses must equal those of a run that was never killed.
 """
 
 import os
@@ -20,15 +20,15 @@ import name_generation
 from checkpoint import FILE, Checkpoint
 from console import exit_status
 
-LONGEST = 0.12  # seconds of a processor's time that a run trains and saves before it is killed: a few steps
+LONGEST = 0.12  # seconds of CPU time after which a run is killed at the latest: a few training steps
 
 
 def forked(words, seconds=0.0):
-    """Run the example in a fork, which is killed after so many seconds of training; its status."""
+    """Run the example in a fork, kill it after this many seconds of training, and return its exit status."""
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends a process at once, as SIGKILL does
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process at once, as SIGKILL does
         train = loop.Run.train
 
         def train_until_killed(run):
@@ -41,7 +41,7 @@ def forked(words, seconds=0.0):
 
 
 def killed(directory, count, rng, words, begin):
-    """Kill a run so many times, and say how many kills hit it while it wrote a file, and how many between two saves."""
+    """Kill a run `count` times, and say how many kills hit a file being written, and how many fell between two saves."""
     writing, idle, step, before = 0, 0, -1, set[str]()
     for _ in range(count):
         saved = (directory / FILE).exists()
@@ -53,12 +53,12 @@ def killed(directory, count, rng, words, begin):
         assert reached >= step, f"step {step} was lost: the checkpoint is of step {reached}"
         idle, step = idle + (reached == step), reached
     assert forked(words) == 0
-    assert not list(directory.glob(".*")), "what a killed run left is cleared away"
+    assert not list(directory.glob(".*")), "temporary files of a killed run remain"
     return f"{writing} while a file was written, {idle} before a step was saved; the last after step {step}"
 
 
 def compare(backend, count, root, seed=0):
-    """Kill a run of one backend, and compare what it comes to with a run that was left alone; what came of it, in a line."""
+    """Kill a run of one backend, compare its result with that of a run left alone, and report in one line."""
     rng = np.random.default_rng([seed, backend == "torch"])
     sizes = "--every 1 --hidden 8 --embedding 4 --batch 4".split()
     begin = [*sizes, "--steps", str(20 + 10 * count), "--backend", backend, "--save"]
@@ -73,7 +73,7 @@ def compare(backend, count, root, seed=0):
 
 
 def main():
-    """Kill as many runs as the argument says, half of them in either backend."""
+    """Kill as many runs as the argument says, half of them in each backend."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     with TemporaryDirectory() as root:
         for backend in ("numpy", "torch"):

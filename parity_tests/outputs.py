@@ -1,8 +1,8 @@
-"""Run commands whose standard streams are not what they should be: full, closed, or a pipe that nobody reads.
+"""Run commands with unusual standard streams: full, closed, or a pipe that nobody reads.
 
     python -m parity_tests.outputs '[["parity", ["list"], "full"], ...]'
 
-Each runs in a fork of one process, which has paid for the imports; what comes of it is printed as JSON.
+Each command runs in a fork of one process, so that imports happen once. The results are printed as JSON.
 """
 
 import gc
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 
 def command(program):
-    """What runs a command of parity, or an example."""
+    """Return the function that runs a command of parity or an example."""
     if program == "parity":
         return importlib.import_module("parity.__main__").main
     module, console = importlib.import_module(program), importlib.import_module("console")
@@ -26,7 +26,7 @@ def command(program):
 
 
 def run(program, words, kind):
-    """Run a command with streams of this kind, and end as Python does, but for taking everything down."""
+    """Run a command with streams of this kind, then end the process as Python does, without its clean-up."""
     closed = {"closed": "stdout", "no stdin": "stdin", "no stderr": "stderr"}.get(kind)
     if kind == "full":
         os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
@@ -47,25 +47,25 @@ def run(program, words, kind):
         status = stop.code
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()  # as Python does at its end, and says what it ignores
+            stream.flush()  # Python does this at its end, and reports errors that it ignores
     except OSError as error:
         os.write(2, f"Exception ignored: {error}\n".encode())
     os._exit(status or 0)
 
 
 def main():
-    """Run what the arguments say, one after the other."""
+    """Run the commands of the argument, one after the other."""
     runs, found = json.loads(sys.argv[1]), []
     for program in {program for program, _, _ in runs}:
-        command(program)  # imported once for all
-    gc.freeze()  # so that forks do not copy it
+        command(program)  # import it once for all forks
+    gc.freeze()  # keep forks from copying these objects
     for program, words, kind in runs:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.dup2(writing, 2)
             os.close(reading)
-            signal.alarm(100)  # nothing of it takes as long
+            signal.alarm(100)  # seconds; no command takes as long
             run(program, words, kind)
         os.close(writing)
         with os.fdopen(reading) as printed:

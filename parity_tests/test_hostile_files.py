@@ -1,4 +1,4 @@
-"""Every file that is not what it should be is refused in one line with status 2, before it takes memory or names another file."""
+"""Hostile files are refused in one line with status 2, before they use memory or name another file."""
 
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ TINY = ["--steps", "2", "--every", "1", "--hidden", "4", "--embedding", "3", "--
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A saved MLP, a saved CNN and a run of names, each in a directory of its own."""
+    """Save an MLP, a CNN and a run of names, each in its own directory."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     for name, config, shape in (("MLP", MLP, (3, 6)), ("CNN", CNN, (3, 1, 8, 8))):
@@ -46,8 +46,8 @@ def copy(made, tmp_path):
     return lambda name: Path(shutil.copytree(made / name, tmp_path / name))
 
 
-def is_refused(status, out, err):
-    """In one line of letters that a terminal shows and does not obey."""
+def assert_refused(status, out, err):
+    """Assert a refusal in one line of printable characters."""
     assert (status, out) == (2, "")
     assert err.endswith("\n")
     assert err[:-1].isprintable()
@@ -61,31 +61,31 @@ def test_a_hostile_model_is_refused_in_one_line(change, copy, capsys):
     change(directory)
     capsys.readouterr()
     status = parity(["check", "--weights", str(directory), "--dtype", "float32"])
-    is_refused(status, *capsys.readouterr())
+    assert_refused(status, *capsys.readouterr())
 
 
 @pytest.mark.parametrize("change", RUNS.values(), ids=RUNS)
-def test_a_hostile_run_is_refused_in_one_line_and_names_no_file(change, copy, capsys, monkeypatch):
+def test_a_hostile_run_is_refused_and_opens_no_file(change, copy, capsys, monkeypatch):
     directory = copy("names")
     change(directory)
     before = set(directory.parent.rglob("*"))
     opened = []
     monkeypatch.setattr(corpora, "_own_file", opened.append)
     status, out, err = run_example(capsys, name_generation, "--resume", directory)
-    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+    assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
     assert set(directory.parent.rglob("*")) == before
     assert not opened
 
 
-KEPT = [name for name in RUNS if "optimiser" in name]
+OPTIMISER_STATES = [name for name in RUNS if "optimiser" in name]
 
 
-@pytest.mark.parametrize("change", [RUNS[name] for name in KEPT], ids=KEPT)
-def test_what_an_optimiser_keeps_is_checked_for_pytorch_too(change, copy, capsys):
+@pytest.mark.parametrize("change", [RUNS[name] for name in OPTIMISER_STATES], ids=OPTIMISER_STATES)
+def test_a_hostile_optimiser_state_is_refused_in_pytorch_too(change, copy, capsys):
     directory = copy("names")
     change(directory)
     status, out, err = run_example(capsys, name_generation, "--resume", directory, "--steps", 4, "--backend", "torch")
-    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+    assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
 
 
 NAMED = [name for name in SAVED_MODELS if name.startswith(("config.json is", f"{WEIGHTS} is", f"{WEIGHTS} cut", "config.json cut"))]
@@ -96,11 +96,11 @@ def test_an_example_refuses_a_hostile_model(change, copy, capsys):
     directory = copy("CNN")
     change(directory)
     status, out, err = run_example(capsys, mnist_cnn, "--load", directory, "--epochs", 0)
-    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+    assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
 
 
 @pytest.mark.parametrize("file", [CONFIG, WEIGHTS, SAMPLES, RUN])
-def test_a_file_that_may_not_be_read_is_refused(file, copy, capsys, monkeypatch):
+def test_an_unreadable_file_is_refused_in_one_line(file, copy, capsys, monkeypatch):
     directory = copy("names" if file == RUN else "MLP")
 
     def forbidden(path, *_, original=Path.open, **options):
@@ -116,19 +116,19 @@ def test_a_file_that_may_not_be_read_is_refused(file, copy, capsys, monkeypatch)
     monkeypatch.setattr(Path, "read_bytes", forbidden_bytes)
     if file == RUN:
         status, out, err = run_example(capsys, name_generation, "--resume", directory)
-        is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+        assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
     else:
         status = parity(["check", "--weights", str(directory)])
         printed = capsys.readouterr()
-        is_refused(status, *printed)
+        assert_refused(status, *printed)
         assert "Permission denied" in printed.err
 
 
 ENORMOUS = [name for name in SAVED_MODELS if "enormous" in name or "terabyte" in name or "1000000000000" in name]
 
 
-def test_what_is_enormous_takes_no_memory(made, tmp_path, capsys):
-    parity(["check", "--weights", str(made / "MLP")])  # whatever is kept from then on
+def test_enormous_files_use_no_memory(made, tmp_path, capsys):
+    parity(["check", "--weights", str(made / "MLP")])  # allocates what stays allocated
     tracemalloc.start()
     try:
         for number, name in enumerate(ENORMOUS):
@@ -149,11 +149,11 @@ def test_hostile_files_are_refused_in_a_shell(made, tmp_path):
         SAVED_MODELS[name](directory)
         command = [sys.executable, "-m", "parity", "check", "--weights", str(directory)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        is_refused(done.returncode, done.stdout, done.stderr)
+        assert_refused(done.returncode, done.stdout, done.stderr)
 
 
-def test_what_is_not_hostile_is_accepted(made, capsys):
-    """The collection says nothing where the files that it changes are refused too."""
+def test_valid_files_are_accepted(made, capsys):
+    """Accept the files that the collection changes; otherwise their refusal would prove nothing."""
     assert parity(["check", "--weights", str(made / "MLP"), "--dtype", "float32"]) == 0
     assert run_example(capsys, name_generation, "--resume", made / "names")[0] == 0
     assert run_example(capsys, mnist_cnn, "--load", made / "CNN", "--epochs", 0)[0] == 0

@@ -29,7 +29,7 @@ import simple_translation
 import training
 from checkpoint import FILE, Checkpoint
 
-from parity_tests.shared import assert_equal_but_for_rounding
+from parity_tests.shared import assert_equal_up_to_rounding
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
@@ -329,7 +329,7 @@ def test_drawn_gates_are_those_of_the_layer(cell):
         for i, f, g, o in zip(*gates.values(), strict=True):
             c = f * c + i * g
             expected.append(o * np.tanh(c))
-    assert_equal_but_for_rounding(states, expected, 1e-12)
+    assert_equal_up_to_rounding(states, expected, 1e-12)
     norms = recurrent_plots.reach(model, np.arange(9))
     assert norms[0] == 1
     assert 0 < norms[-1] < 1

@@ -10,7 +10,7 @@ from safetensors import safe_open
 import reference.models
 import scratch.models
 from parity.weights import get_state, load_model, save_model, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from reference import generation as their_generation
 from scratch import generation
 from scratch.layers import TransformerDecoderLayer, TransformerEncoderLayer
@@ -191,7 +191,7 @@ def test_embeddings_are_scaled_and_positions_added():
     angles = np.arange(S)[:, None] / 10000 ** (np.arange(0, WIDTH, 2) / WIDTH)
     positions = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(S, WIDTH)
     table = model.source_embedding.embedding.weight.data
-    assert_equal_but_for_rounding(x, math.sqrt(WIDTH) * table[tokens(B, S)] + positions, 1e-13)
+    assert_equal_up_to_rounding(x, math.sqrt(WIDTH) * table[tokens(B, S)] + positions, 1e-13)
 
 
 def test_bert_is_what_the_paper_composes():
@@ -322,7 +322,7 @@ def test_beams_are_the_same_with_and_without_the_cache_and_in_both_backends(norm
     other, their_score = their_generation.beam_search(theirs.step, torch.from_numpy(first), 15, beams, 2, 0.6, start)
     np.testing.assert_array_equal(text, plain)
     np.testing.assert_array_equal(text, other)
-    assert_equal_but_for_rounding([plain_score, their_score], score, 1e-11)
+    assert_equal_up_to_rounding([plain_score, their_score], score, 1e-11)
 
 
 @every_norm
@@ -351,7 +351,7 @@ def test_a_state_is_laid_out_for_the_search():
     rows = np.array([2, 0, 2, 1])
     (some, _), _ = model.step(tokens(B, 1)[rows], tuple(part[:, rows] for part in later))
     (all_rows, _), _ = model.step(tokens(B, 1), later)
-    assert_equal_but_for_rounding(some, all_rows[rows], 1e-12)
+    assert_equal_up_to_rounding(some, all_rows[rows], 1e-12)
 
 
 @every_norm
@@ -363,12 +363,12 @@ def test_what_a_decoder_layer_kept_goes_on_as_its_text_did(norm_first):
     (second, still_kept), backward = layer(x[:, 2:], None, None, PRESENT, True, past)
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-11, atol=1e-13)
     for one, other in zip(still_kept, kept, strict=True):
-        assert_equal_but_for_rounding(one, other, 1e-12)
+        assert_equal_up_to_rounding(one, other, 1e-12)
     gradients = backward(np.ones_like(second))
     assert gradients[0].shape == second.shape
     assert gradients[1:] == (None,) * 5
     weights = layer.attend(x, memory, None, PRESENT, True)
-    assert_equal_but_for_rounding(layer.attend(x[:, 2:], None, None, PRESENT, True, past), weights[:, :, 2:], 1e-11)
+    assert_equal_up_to_rounding(layer.attend(x[:, 2:], None, None, PRESENT, True, past), weights[:, :, 2:], 1e-11)
 
 
 # --- what is masked ---
@@ -379,7 +379,7 @@ def test_attention_weights_lie_on_the_source_and_are_those_of_both_backends():
     source, target = tokens(B, S), tokens(B, T, seed=1)
     weights = ours.attend(source, LENGTHS, target)
     assert weights.shape == (B, T, S)
-    assert_equal_but_for_rounding(weights.sum(axis=2), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=2), 1, 1e-13)
     assert ((weights > 0) == (np.arange(S) < LENGTHS[:, None, None])).all()
     assert weights[2].std(axis=0).max() > 1e-3  # they differ from step to step
     other = theirs.attend(*map(torch.from_numpy, (source, LENGTHS, target))).detach()
@@ -391,7 +391,7 @@ def test_bert_s_attention_weights_are_those_of_both_backends():
     inputs = tokens(B, S), tokens(B, S, seed=1) % 2, LENGTHS
     weights = ours.attend(*inputs)
     assert weights.shape == (2, B, HEADS, S, S)
-    assert_equal_but_for_rounding(weights.sum(axis=-1), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=-1), 1, 1e-13)
     assert ((weights > 0) == PRESENT).all()
     other = theirs.attend(*map(torch.from_numpy, inputs)).detach()
     np.testing.assert_allclose(weights, other, rtol=1e-10, atol=1e-14)
@@ -600,5 +600,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

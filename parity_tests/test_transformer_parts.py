@@ -9,7 +9,7 @@ import torch
 import reference.layers
 from parity import assert_parity
 from parity.inputs import Draw
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch import layers, ops
 from scratch.ops.sinusoidal_positions import sinusoidal_table
 
@@ -88,7 +88,7 @@ def test_the_two_forms_of_rotary_differ_in_the_order_of_the_numbers():
     x, positions = normal(5, 8), np.arange(5)
     halves = [0, 2, 4, 6, 1, 3, 5, 7]
     of_halves, interleaved = ops.rotary(x[:, halves], positions)[0], ops.rotary(x, positions, interleaved=True)[0]
-    assert_equal_but_for_rounding(of_halves, interleaved[:, halves], 1e-15)
+    assert_equal_up_to_rounding(of_halves, interleaved[:, halves], 1e-15)
 
 
 @pytest.mark.parametrize("positions", [np.arange(5), np.arange(5)[None, None], np.arange(15).reshape(3, 1, 5), np.array([7])])
@@ -232,5 +232,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

@@ -11,7 +11,7 @@ import reference.models
 import scratch.models
 import scratch.optim
 from parity.weights import get_state, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line, assert_weights_go
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line, assert_weights_load
 from reference.models.vit import SIZES
 from scratch.layers import SelfAttention
 from scratch.models.vit import SIZES as OUR_SIZES
@@ -121,7 +121,7 @@ def test_initial_weights_are_torchvisions(models):
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
 def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    assert_weights_go(tmp_path, BACKENDS[writer].ViT, BACKENDS[reader], SMALL)
+    assert_weights_load(tmp_path, BACKENDS[writer].ViT, BACKENDS[reader], SMALL)
 
 
 # --- torch's own layers ---
@@ -194,7 +194,7 @@ def test_the_model_is_what_the_paper_composes(pool, size):
 @pytest.mark.parametrize("m", [1, 3, 14, 24])
 def test_the_weights_of_a_number_between_others_are_torchs(n, m):
     weights = cubic_weights(n, m)
-    assert_equal_but_for_rounding(weights.sum(axis=1), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=1), 1, 1e-13)
     for i in range(n):
         image = torch.from_numpy(np.eye(n)[i]).reshape(1, 1, 1, n)
         expected = F.interpolate(image, (1, m), mode="bicubic")[0, 0, 0]
@@ -237,7 +237,7 @@ def test_attention_weights_are_those_of_both_backends():
     images = normal(B, 2, 12, 15)
     weights = ours.attend(images)
     assert weights.shape == (2, B, HEADS, 16, 16)
-    assert_equal_but_for_rounding(weights.sum(axis=-1), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=-1), 1, 1e-13)
     assert weights.std(axis=3).max() > 1e-3  # what looks at what differs from row to row
     np.testing.assert_allclose(weights, theirs.attend(torch.from_numpy(images)).detach(), rtol=1e-10, atol=1e-14)
 
@@ -343,8 +343,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])
 
 
 def test_another_class_count_is_refused_before_anything_is_loaded():

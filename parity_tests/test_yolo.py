@@ -13,7 +13,7 @@ import scratch.optim
 from parity.cases.yolo import CLASSES, EVEN_GRIDS, GRIDS, B, N, at_edges, equal_objects, nothing, objects, predictions
 from parity.inputs import Draw
 from parity.weights import get_state, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line, assert_weights_go
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line, assert_weights_load
 from scratch.module import constant
 from scratch.ops import (
     anchor_matching,
@@ -73,7 +73,7 @@ def test_boxes_are_the_papers(grids):
             x, y, a, c = said[b, p, :4]
             sides = (size * math.exp(min(t, math.log(62.5))) for size, t in ((w / W, a), (h / H, c)))
             expected = [(column + sigmoid(x)) / W, (row + sigmoid(y)) / H, *sides]
-            assert_equal_but_for_rounding(boxes[b, p], expected, 1e-12)
+            assert_equal_up_to_rounding(boxes[b, p], expected, 1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -170,7 +170,7 @@ def test_a_loss_is_the_papers(batch):
             objectness -= 0.5 * math.log(1 - p_there)
     assert ignored or batch != "like anchors"
     parts, _ = yolo_loss(said, labels, boxes, grids)
-    assert_equal_but_for_rounding(parts, [classes / B, objectness / B, 5 * overlap / B], 1e-11)
+    assert_equal_up_to_rounding(parts, [classes / B, objectness / B, 5 * overlap / B], 1e-11)
 
 
 def test_what_is_ignored_has_no_gradient_and_what_is_matched_has():
@@ -194,13 +194,13 @@ def test_padding_does_not_matter_nor_do_images_for_each_other():
     gradient, *_ = backward(1.0, 2.0, 3.0)
     padded = np.pad(labels, ((0, 0), (1, 2)), constant_values=-1), np.pad(boxes, ((0, 0), (1, 2), (0, 0)), constant_values=np.nan)
     wider, wider_backward = yolo_loss(said, *padded, GRIDS)
-    assert_equal_but_for_rounding(wider, parts, 1e-13)
-    assert_equal_but_for_rounding(wider_backward(1.0, 2.0, 3.0)[0], gradient, 1e-13)
+    assert_equal_up_to_rounding(wider, parts, 1e-13)
+    assert_equal_up_to_rounding(wider_backward(1.0, 2.0, 3.0)[0], gradient, 1e-13)
     alone = [yolo_loss(said[b, None], labels[b, None], boxes[b, None], GRIDS) for b in range(B)]
-    assert_equal_but_for_rounding(np.mean([part for part, _ in alone], axis=0), parts, 1e-12)
-    assert_equal_but_for_rounding(np.concatenate([b(1.0, 2.0, 3.0)[0] for _, b in alone]) / B, gradient, 1e-12)
+    assert_equal_up_to_rounding(np.mean([part for part, _ in alone], axis=0), parts, 1e-12)
+    assert_equal_up_to_rounding(np.concatenate([b(1.0, 2.0, 3.0)[0] for _, b in alone]) / B, gradient, 1e-12)
     without_columns, _ = yolo_loss(said, labels[:, :0], boxes[:, :0], GRIDS)
-    assert_equal_but_for_rounding(without_columns, yolo_loss(said, *nothing(Draw(0)).values(), GRIDS)[0], 1e-13)
+    assert_equal_up_to_rounding(without_columns, yolo_loss(said, *nothing(Draw(0)).values(), GRIDS)[0], 1e-13)
 
 
 def right_predictions(labels, boxes, grids):
@@ -395,7 +395,7 @@ def test_objects_are_unlikely_to_begin_with(models):
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
 def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    saved, loaded = assert_weights_go(tmp_path, BACKENDS[writer].YOLO, BACKENDS[reader], SMALL)
+    saved, loaded = assert_weights_load(tmp_path, BACKENDS[writer].YOLO, BACKENDS[reader], SMALL)
     assert loaded.grids(32, 48) == saved.grids(32, 48)
 
 
@@ -539,5 +539,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

@@ -1,25 +1,25 @@
-"""Mutants that compute the same as the original, reviewed one by one, each with the reason why nothing can tell them apart.
+"""Mutants that compute the same as the original, each reviewed, with the reason why no test can detect it.
 
-By file and function: the line as it stands, the line with the fault, the reason. Lines are given with their white space
-collapsed, so that an entry holds however far the function moves. ANY stands for every fault of a line that survives, where
-no value depends on what the line decides. An entry whose mutant no longer exists, or is noticed after all, is reported.
+For each file and function, an entry has the original line, the changed line and the reason. White space in lines is collapsed, so
+an entry stays valid when the function moves. ANY stands for every fault of a line if no value depends on that line. The report
+names entries whose mutant no longer exists or is detected.
 """
 
 ANY = "any fault"
-NEEDS_OF_X = "only whether x needs a gradient is looked at: those of the weights are always wanted"
-AT_A_TIME = "how much is done at a time changes no value"
-LAST_OF_TWO = "of two axes, the last is the second"
-NEAR = "the statistics are the same from wherever near the mean the distances are measured"
-SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
+NEEDS_OF_X = "only the flag of x is used: the gradients of the weights are always computed"
+AT_A_TIME = "the size of a block of work changes no value"
+LAST_OF_TWO = "an array with two axes: the last axis is axis 1"
+NEAR = "the statistics are the same for every centre near the mean"
+SAME_VALUE = "both branches compute the same value; the line chooses the faster one"
 EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("scratch/models/detr.py", "DETR._seen"): [
-        ("there = shrunk[:, 0] > 0", "there = shrunk[:, -1] > 0", "of one channel, the first is the last"),
+        ("there = shrunk[:, 0] > 0", "there = shrunk[:, -1] > 0", "there is one channel: the first is the last"),
     ],
     ("scratch/models/gpt.py", "GPT._length"): [
         (
             "attention, length = self.blocks[0].attention, state[0].shape[3:4]",
             "attention, length = self.blocks[-1].attention, state[0].shape[3:4]",
-            "all blocks have attention of one size",
+            "the attention of all blocks has the same size",
         ),
     ],
     ("scratch/generation.py", "next_token"): [
@@ -61,7 +61,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "scores, texts = np.zeros(1), np.zeros((1, 0), np.int64)",
             ANY,
-            "a text of no tokens holds no number, and the first is the only one that is gone on with",
+            "an empty text holds no number, and the search starts from one text only",
         ),
         (
             "best: tuple[Array, float] = texts[0], -np.inf",
@@ -128,7 +128,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "keep = np.zeros(values.shape, bool)",
             "keep = np.ones(values.shape, bool)",
-            "where a row has ended, its value and the gradient of it are 0",
+            "after the end of a row, its value and its gradient are 0",
         ),
         (
             "keep[running] = generator().random((int(running.sum()), width)) >= self.dropout",
@@ -140,7 +140,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "if mean is None or var is None or count is None:",
             ANY,
-            "all three are there or none is; this is for the type checker",
+            "either all three exist or none; the line is for the type checker",
         ),
     ],
     ("scratch/module.py", "apply"): [
@@ -161,14 +161,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
             "if all(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
-            "where some are no floats and some are, the second half of the line says so",
+            "if only some are floats, the dtypes differ, and the second half of the line refuses them",
         ),
     ],
     ("scratch/ops/blas.py", "IDLE_CYCLES"): [
         (
             "IDLE_CYCLES = 16 # as a power of two: 65,536 cycles, some 25 microseconds",
             ANY,
-            "how long threads wait changes no value",
+            "the time that threads wait changes no value",
         ),
     ],
     ("scratch/ops/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
@@ -177,8 +177,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("if groups > 1:", "if groups > 0:", SAME_VALUE),
     ],
     ("scratch/ops/conv.py", "conv2d_by_taps"): [
-        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("if needs[1]:", ANY, "what is summed in vain is not returned"),
+        ("if needs[0]:", ANY, "an unneeded gradient is computed but not returned"),
+        ("if needs[1]:", ANY, "an unneeded gradient is computed but not returned"),
     ],
     ("scratch/ops/blockwise_attention.py", "SCORES"): [
         (
@@ -212,7 +212,9 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:", ANY, SAME_VALUE),
     ],
-    ("scratch/ops/im2col.py", "_gradients_from_dy"): [("if need_weight:", ANY, "what is summed in vain is not returned")],
+    ("scratch/ops/im2col.py", "_gradients_from_dy"): [
+        ("if need_weight:", ANY, "an unneeded gradient is computed but not returned")
+    ],
     ("scratch/ops/im2col.py", "columns"): [
         ("if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):", ANY, SAME_VALUE),
         ("pixels = BLOCK // (KH * KW * C)", ANY, AT_A_TIME),
@@ -249,31 +251,31 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "tanh_c, through, product = np.zeros((T, B, H), x.dtype), np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)",
             ANY,
-            "where a row has ended, the gradient that it is multiplied by is 0",
+            "after the end of a row, it is multiplied by a gradient of 0",
         ),
         (
             "dprojected, spare = np.zeros((T, B, P), x.dtype), np.empty((2, B, H), x.dtype)",
             ANY,
-            "where a row has ended, the tanh of c that it is multiplied by is 0",
+            "after the end of a row, it is multiplied by tanh(c) = 0",
         ),
     ],
     ("scratch/ops/memory.py", "LARGEST"): [
         (
             "LARGEST = 32 << 20 # bytes",
             ANY,
-            "which memory the C library keeps changes no value",
+            "the memory that the C library keeps changes no value",
         ),
     ],
     ("scratch/ops/norm.py", "batch_norm"): [
         (
             "count = x.size // x.shape[1] or 1",
             "count = x.size // x.shape[1] or 2",
-            "of no rows every sum is 0, whatever it is divided by",
+            "without rows every sum is 0, whatever it is divided by",
         ),
         (
             "if running_mean is not None and running_var is not None:",
             "if running_mean is not None:",
-            "one without the other is refused before",
+            "one without the other was refused earlier",
         ),
         ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
         (
@@ -284,14 +286,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
             ANY,
-            "every gradient is computed whatever is needed",
+            "every gradient is computed, needed or not",
         ),
     ],
     ("scratch/ops/pool.py", "avg_pool2d"): [
         (
             "count = sum(tap for _, _, tap in win.taps(win.pad(np.ones(x.shape[-2:], x.dtype))))",
             ANY,
-            "the same counts for every image, broadcast or not",
+            "the counts are the same for every image, broadcast or not",
         ),
     ],
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
@@ -334,26 +336,26 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
             ANY,
-            "adding to zeros is right where windows do not overlap, too",
+            "adding to zeros is also correct if windows do not overlap",
         ),
     ],
     ("scratch/ops/window.py", "Window.pad"): [
-        ("if self.padding == (0, 0):", ANY, "no padding is negative, and a copy without padding is as good as the array itself"),
+        ("if self.padding == (0, 0):", ANY, "padding is never negative, and an unpadded copy equals the array"),
     ],
     ("scratch/ops/window.py", "Window.view"): [
         (
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))",
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, -1))",
-            "of four axes, the third is the last but one",
+            "an array with four axes: axis 2 is axis -2",
         ),
     ],
     ("scratch/ops/winograd.py", "conv2d_by_winograd"): [
-        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles beyond the image are cropped"),
+        ("if needs[0]:", ANY, "an unneeded gradient is computed but not returned"),
+        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles outside the image are cropped"),
         (
             "to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
             ANY,
-            "in float64 it is slower, and the result is cast",
+            "float64 is slower, and the result is cast",
         ),
         ("lots = _lots(max(C * O, N * rows * cols * max(C, O)))", ANY, AT_A_TIME),
         (
@@ -364,12 +366,12 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)",
             ANY,
-            "zeros beyond the last tile are not looked at",
+            "zeros beyond the last tile are never read",
         ),
         (
             "dpadded = np.zeros((len(dpixels), SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)",
             ANY,
-            "zeros beyond the last tile are not looked at",
+            "zeros beyond the last tile are never read",
         ),
     ],
     ("scratch/ops/winograd.py", "_lots"): [
@@ -395,7 +397,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/ops/workers.py", "Team._help"): [
-        ("ticket.release()", ANY, "it runs in other threads, of which it is not measured which test reaches them"),
+        ("ticket.release()", ANY, "it runs in other threads, and calls are not recorded there"),
     ],
     ("scratch/ops/workers.py", "BUFFER"): [
         (
@@ -408,7 +410,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "over_pieces(move, data, grad, *(state[name] for name in moments), temporaries=2)",
             ANY,
-            "room that is not used",
+            "the buffer is larger than needed",
         ),
         (
             'if weight_decay and group["decoupled_weight_decay"]:',
@@ -421,13 +423,17 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0",
             "total = float(np.linalg.norm(norms, norm_type))",
-            "NumPy 2.4 takes the norm of nothing for 0; old ones raise for the largest",
+            "the norm of an empty array is 0 in NumPy 2.4; older versions raise for the maximum norm",
         ),
-        ("if not scale >= 1: # smaller, or not a number", "if not scale > 1: # smaller, or not a number", "1 times a gradient"),
+        (
+            "if not scale >= 1: # smaller, or not a number",
+            "if not scale > 1: # smaller, or not a number",
+            "a scale of 1 changes nothing",
+        ),
     ],
     ("scratch/optim/optimizer.py", "over_pieces"): [
         ("if all(array.flags.c_contiguous for array in arrays): # which several threads can share", ANY, SAME_VALUE),
-        ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have one size"),
+        ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have the same size"),
         (
             'with np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
             ANY,
@@ -435,7 +441,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/optim/sgd.py", "SGD.update"): [
-        ("over_pieces(move, data, grad, *buffers, temporaries=2)", ANY, "room that is not used"),
+        ("over_pieces(move, data, grad, *buffers, temporaries=2)", ANY, "the buffer is larger than needed"),
         ("b[0][...] = g", "b[-1][...] = g", "the first of one is the last"),
         ("b[0] *= momentum", "b[-1] *= momentum", "the first of one is the last"),
         (
@@ -453,22 +459,22 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
 
 
 class Reasons:
-    """The reviewed list, by file, function, line and line with the fault."""
+    """The reviewed list, by file, function, original line and changed line."""
 
     def __init__(self, listed: dict[tuple[str, str], list[tuple[str, str, str]]]):
         self.by_key = {(*place, before, after): reason for place, rows in listed.items() for before, after, reason in rows}
 
     def of(self, key: tuple[str, ...]) -> str:
-        """Why a mutant is equivalent; "" where it is not listed."""
+        """Return why a mutant is equivalent, or "" if it is not listed."""
         file, function, before, after, *_ = key
         return self.by_key.get((file, function, before, after)) or self.by_key.get((file, function, before, ANY), "")
 
     def names(self, key: tuple[str, ...]) -> bool:
-        """Whether the list names this very fault, not just its line."""
+        """Return whether the list names exactly this fault, not only its line."""
         return key[:4] in self.by_key
 
     def stale(self, keys: list[tuple[str, ...]]) -> list[tuple[str, str, str, str]]:
-        """The entries that none of these mutants bears out."""
+        """Return the entries that match none of these mutants."""
         faults = {key[:4] for key in keys}
         lines = {(*key[:3], ANY) for key in keys}
         return [key for key in self.by_key if key not in faults | lines]
