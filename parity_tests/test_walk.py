@@ -1,4 +1,4 @@
-"""docs/your-own-implementation.md is true: its code is written into a package of stubs, step by step, and judged."""
+"""Run docs/your-own-implementation.md: write its code into a package step by step, and compare its output."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from parity.__main__ import main
 PAGE = Path(__file__).parents[1] / "docs" / "your-own-implementation.md"
 
 
-def test_the_page_prints_what_the_commands_print(tmp_path, monkeypatch, capsys):
+def test_the_page_shows_the_commands_real_output(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["new", "mine"]) == 0
@@ -30,12 +30,12 @@ def test_the_page_prints_what_the_commands_print(tmp_path, monkeypatch, capsys):
 
 
 def rounded(lines):
-    """The lines without what depends on how torch rounds on this machine."""
+    """Replace numbers that depend on the rounding of torch on this machine."""
     return [re.sub(r"\d[.\d]*e[+-]\d+", "#", line) for line in lines]
 
 
 def replaced(text, diff):
-    """The text with the lines marked - replaced by those marked +."""
+    """Replace the lines marked - by the lines marked +."""
     old, new = ("".join(line[1:] + "\n" for line in diff.splitlines() if line[0] == sign) for sign in "-+")
     assert old in text
     return text.replace(old, new)
