@@ -76,8 +76,8 @@ def calibration(case: ParityCase, phase: str) -> Calibration:
 
     A training step has millions of activations, and some lie so near a kink that rounding moves them across it. One probe may meet
     no such activation, and the next may. Therefore the unit of a step comes from probes of K roundings rather than one. It also
-    comes from PyTorch's own float32 run: some gradients are 0 except for rounding, such as that of the keys' bias, and no probe of
-    the inputs moves them.
+    comes from PyTorch's own float32 run: some gradients, such as that of the keys' bias, are 0 except for rounding, and no probe
+    changes them.
     """
 
     def run(problem: Problem, dtype: str = "float64") -> Tensors:

@@ -100,7 +100,7 @@ def test_the_learners_library_is_right(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_bug_in_the_learners_library_is_located_with_its_cause(tmp_path, monkeypatch, bug):
+def test_a_bug_in_the_library_is_located_with_its_cause(tmp_path, monkeypatch, bug):
     edit, culprits, cause = BUGS[bug]
     name = f"wrong_{bug.replace(' ', '_')}"
     with pytest.raises(ParityError) as caught:

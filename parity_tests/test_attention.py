@@ -137,7 +137,7 @@ def peak_memory(T, is_causal, backward=True):
 @pytest.mark.parametrize("backward", [False, True])
 def test_memory_grows_linearly_with_the_length(backward, is_causal, monkeypatch):
     monkeypatch.setattr("scratch.ops.threads._chosen", 1)  # with two threads, chance decides whether both reach their peak at once
-    peak_memory(1024, is_causal, backward)  # allocate what is kept from the first call on
+    peak_memory(1024, is_causal, backward)  # the first call allocates memory that is kept
     short, long = (peak_memory(T, is_causal, backward) for T in (1024, 2048))
     assert long < 2.1 * short
     assert long < 2048 * 2048 * 4  # less than the matrix of one head

@@ -1,4 +1,4 @@
-"""Error messages of ops and layers: what came and what was expected, in one line."""
+"""Error messages of ops and layers: one line with the given and the expected value."""
 
 from functools import partial
 

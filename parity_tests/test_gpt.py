@@ -30,7 +30,7 @@ def twins(dtype="float64", **config):
     rng = np.random.default_rng(0)
     for parameter in ours.parameters():
         parameter.data = rng.normal(scale=0.5, size=parameter.data.shape).astype(np.float32).astype(dtype)
-    ours.ln_f.bias.data *= 0.1  # a large bias would favour some tokens whatever the text
+    ours.ln_f.bias.data *= 0.1  # a large bias would favour some tokens in every text
     theirs = reference.models.GPT(**SIZES | config).to(getattr(torch, dtype)).eval()
     set_state(theirs, get_state(ours))
     return ours, theirs

@@ -132,7 +132,7 @@ def test_users_of_a_helper_that_did_not_end_are_skipped(tmp_path):
     assert told["ops.relu"] == {""}
 
 
-def test_a_correct_function_is_judged_after_its_caller_did_not_end(tmp_path):
+def test_a_correct_function_is_judged_although_its_caller_loops(tmp_path):
     root = package(tmp_path / "mine", at_call("while weight is None: pass"))
     write(root, {"ops/activation.py": "from .linear import linear\ndef relu(x):\n    return linear(x, None)\n"})
     told, _ = judge_all(root, "ops.relu", "ops.linear")

@@ -61,7 +61,7 @@ def test_an_environment_with_torch_keeps_its_versions(environment):
     assert log(folder) == [f"{PIP} --quiet {REST}"]
 
 
-def test_an_environment_without_torch_gets_pinned_versions_and_the_cpu_build(environment):
+def test_a_new_environment_gets_pinned_versions_and_the_cpu_build(environment):
     folder = environment()
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     pinned = re.escape(f"{PIP} -c constraints.txt {REST}")

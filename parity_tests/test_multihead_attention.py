@@ -90,7 +90,7 @@ KINDS = {"plain": {}, "grouped": {"num_kv_heads": 1}, "wide": {"head_dim": 5, "n
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("pieces", [[1] * 9, [9], [4, 1, 4], [1, 8]])
-def test_a_sequence_in_pieces_with_the_cache_gives_the_same_values(kind, pieces):
+def test_a_sequence_in_cached_pieces_gives_the_same_values(kind, pieces):
     layer = layer_of(WIDTH, **{"num_heads": HEADS} | KINDS[kind])
     x = normal(B, 9, WIDTH)
     (whole, kept), _ = layer(x, x, x, None, True)

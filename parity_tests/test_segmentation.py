@@ -213,7 +213,7 @@ def test_a_frozen_norm_equals_a_trained_norm_in_eval_mode():
 # --- the Dice loss ---
 
 
-def test_dice_loss_is_0_if_all_right_and_1_if_wrong():
+def test_dice_loss_is_0_for_right_and_1_for_wrong():
     labels = np.array([[[0, 1, 1], [2, 2, 0]]])
     perfect = np.moveaxis(np.eye(4)[labels], -1, 1)
     assert ops.dice_loss(perfect, labels)[0] == 0  # the fourth class neither occurs nor is predicted

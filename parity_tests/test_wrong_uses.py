@@ -246,7 +246,7 @@ def changed(**changes):
         ("multiplies what table returns by the root of its width", {"scale": 2}),
     ],
 )
-def test_a_mistake_may_affect_one_or_all_layers_of_a_list(stack_mistakes, text, changes):
+def test_a_mistake_may_affect_one_or_all_listed_layers(stack_mistakes, text, changes):
     y, gradients = stack_results(stack_mistakes[text])
     expected, expected_gradients = stack_results(changed(**changes))
     assert torch.equal(y, expected)

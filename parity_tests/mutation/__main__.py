@@ -1,7 +1,7 @@
 """Mutation testing from the command line: `python -m parity_tests.mutation [PATTERN]`.
 
-The pattern chooses functions by a part of file and name. Exit status: 0 if at least 99% of the mutants that are not equivalent are
-detected and the list of equivalents is correct, 1 if not, 2 if no mutant matches.
+The pattern is a part of FILE:FUNCTION. The exit status is 0 if at least 99% of the mutants that are not equivalent are detected and
+no entry in the list of equivalents is wrong. It is 1 if not, and 2 if no mutant matches.
 """
 
 from __future__ import annotations
