@@ -14,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # set before NumPy is loaded; processes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Keep the old names of the plugin's options, in this project alone and unless another plugin has them."""
+    """Keep the old names of the plugin's options in this project, unless another plugin uses them."""
     taken = {name for group in (parser._anonymous, *parser._groups) for option in group.options for name in option.names()}
     if "--device" not in taken:
         parser.addoption("--device", dest="parity_device", metavar="NAME", help="the old name of --parity-device")

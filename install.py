@@ -52,7 +52,7 @@ class Environment:
     """A virtual environment, and the files that record how far it is set up."""
 
     def __init__(self, path):
-        self.path = Path(os.path.abspath(str(path)))  # without the dots of a relative one
+        self.path = Path(os.path.abspath(str(path)))  # an absolute path without . and ..
         self.python = self.path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         self.made_here = self.path / ".scratch-parity-made"
         self.stamp = self.path / ".scratch-parity"
@@ -103,7 +103,7 @@ def make_environment(environment, unfinished):
     if path.exists() and not unfinished and (not path.is_dir() or any(path.iterdir())):
         raise SetUpError(f"{path} exists, but is not a working virtual environment; remove it or name another with VENV")
     try:
-        import ensurepip  # noqa: F401  venv starts it
+        import ensurepip  # noqa: F401  venv needs it
         import venv
     except ImportError as error:
         raise SetUpError(

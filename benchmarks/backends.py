@@ -29,7 +29,7 @@ class Backend:
     name: str
     device: str | None = "cpu"
     channels_last: bool = False
-    variant: str = ""  # "compiled", or of the optimiser "fused"
+    variant: str = ""  # "compiled", or "fused" for an optimiser
 
     def work(self, case: ParityCase, phase: str) -> Work:
         """Return the work of one phase of the case, in float32."""

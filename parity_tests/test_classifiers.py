@@ -75,7 +75,7 @@ def test_the_depth_counts_convolutions_and_linear_layers(models, model, depth, c
     assert len(weights) == depth
 
 
-# --- what the papers say ---
+# --- definitions of the papers ---
 
 
 def test_a_residual_block_with_zero_convolutions_returns_its_input():

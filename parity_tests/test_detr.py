@@ -408,7 +408,7 @@ BAD = {
         lambda: called(np.zeros((B, 2, 24, 7), np.float32)),
         "DETR: images of 24x7 are too small for its depth, expected at least 8 a side; enlarge them",
     ),
-    "too small for larger ones": (
+    "too small for a stem for large images": (
         lambda: called(small_images=False),
         "DETR: images of 16x24 are too small for its depth, expected at least 32 a side; enlarge them",
     ),
@@ -473,7 +473,7 @@ BAD = {
         lambda: detr_loss(predictions()[0], predictions(2)[1], LABELS, targets()),
         "of as many layers, at least one, got (3, 3, 7, 5) and (2, 3, 7, 4)",
     ),
-    "what all layers found": (
+    "detections of all layers": (
         lambda: detections(*predictions()),
         "detections: expected logits (B, Q, K + 1) of at least one class, got (3, 3, 7, 5); take one layer's",
     ),
