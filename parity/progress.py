@@ -15,7 +15,7 @@ from rich.text import Text
 
 import parity.siblings  # noqa: F401  first
 import scratch
-from parity.cases import CASES
+from parity.cases import tables
 from parity.definitions import Definitions, Place, learning_order
 from parity.report import explain
 from parity.worker import Outcome
@@ -117,7 +117,7 @@ class Progress:
 @cache
 def curriculum() -> list[str]:
     """Every target in the order of the tables, each after what `scratch` makes it from."""
-    return learning_order(Definitions(Path(scratch.__file__).parent), dict.fromkeys(case.scratch for case in CASES))
+    return learning_order(Definitions(Path(scratch.__file__).parent), dict.fromkeys(case.scratch for case in tables().cases))
 
 
 def print_progress(progress: Progress, console: Console) -> None:

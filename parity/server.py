@@ -19,7 +19,7 @@ import torch
 
 from parity import tree
 from parity.case import ParityCase
-from parity.cases import CASES, FULL_SIZE
+from parity.cases import tables
 from parity.channel import Channel
 from parity.check import check
 from parity.confinement import CUT_OFF, confine, end_group, limit_memory, time_limit
@@ -62,13 +62,13 @@ def serve(
 
     torch.set_num_threads(1)  # as in every comparison; what a package sets is set back to this
     package = mount(directory, on_import)
-    cases = {case.name: case for case in (*CASES, *FULL_SIZE)}
+    cases = {case.name: case for case in (*tables().cases, *tables().full_size)}
     surroundings = Surroundings()
     tell({"ready": True})
     try:
         while True:
             name, dtype, seed, why = channel.receive()
-            limit_memory(None if cases[name] in FULL_SIZE else memory)
+            limit_memory(None if cases[name] in tables().full_size else memory)
             with time_limit(limit):
                 verdict = _judge(cases[name], dtype, seed, package, why)
                 _flush()

@@ -1,20 +1,18 @@
 """Transposed convolution, resizing, group and frozen batch normalisation, the Dice loss and the U-Net."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from parity.case import ParityCase
+from parity.cases.draws import Inputs, normal
 from parity.inputs import Draw
 from scratch.module import Array
 
-Inputs = Callable[[Draw], dict[str, Any]]
-
 
 def spreading(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inputs:
-    """Images, a kernel (C, O/groups, KH, KW) at the scale of what meets in a pixel, and a bias of so many numbers."""
+    """Return a draw of images, a kernel (C, O/groups, KH, KW) scaled by its fan-in, and a bias of so many numbers."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         scale = (weight[0] * math.prod(weight[2:])) ** -0.5
@@ -24,19 +22,14 @@ def spreading(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inp
     return draw_inputs
 
 
-def images(*shape: int) -> Inputs:
-    """One input of normal numbers."""
-    return lambda draw: {"x": draw.normal(*shape)}
-
-
 def grouped(draw: Draw, num_groups: int, *shape: int) -> Array:
-    """Samples (N, C, ...); the first sample's first group has the deviation 3e-3, its second a mean of 1e4 deviations."""
+    """Draw samples (N, C, ...); two groups of the first sample have a tiny standard deviation and a huge mean."""
     N, C = shape[:2]
     return draw.rows(N, num_groups, C // num_groups * math.prod(shape[2:])).reshape(shape)
 
 
 def groups(num_groups: int, *shape: int, affine: bool = True) -> Inputs:
-    """Samples in groups, with random scales and shifts of their channels."""
+    """Return a draw of samples in groups, and of a scale and shift for each channel."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         return {
@@ -49,7 +42,7 @@ def groups(num_groups: int, *shape: int, affine: bool = True) -> Inputs:
 
 
 def trained(*shape: int) -> Inputs:
-    """Samples with the numbers that their channels' normalisation was trained to."""
+    """Return a draw of samples, and of the parameters and running statistics of their channels."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         C = shape[1]
@@ -58,14 +51,14 @@ def trained(*shape: int) -> Inputs:
             "weight": draw.normal(C, scale=0.5, offset=1),
             "bias": draw.normal(C),
             "running_mean": draw.normal(C),
-            "running_var": draw.positive(C) * np.where(np.arange(C) == 1, 2.0**-17, 1.0),  # of the second channel near eps
+            "running_var": draw.positive(C) * np.where(np.arange(C) == 1, 2.0**-17, 1.0),  # the second is near eps
         }
 
     return draw_inputs
 
 
 def labelled(*shape: int) -> Inputs:
-    """Probabilities of classes with a label for each pixel; the last class is never seen."""
+    """Return a draw of class probabilities and labels for each pixel; no label names the last class."""
     return lambda draw: {
         "input": draw.probabilities(*shape),
         "target": draw.integers(0, shape[1] - 1, shape[0], *shape[2:]),
@@ -73,12 +66,12 @@ def labelled(*shape: int) -> Inputs:
 
 
 def shares(*shape: int) -> Inputs:
-    """Probabilities of classes with the true ones."""
+    """Return a draw of class probabilities, with probabilities as targets."""
     return lambda draw: {"input": draw.probabilities(*shape), "target": draw.probabilities(*shape)}
 
 
 def one_class(draw: Draw) -> dict[str, Array]:
-    """The probability of one class, as a sigmoid gives it, with true shares, some of them exactly 0 or 1."""
+    """Draw probabilities of a single class, with targets from 0 to 1, some of them exactly 0 or 1."""
     return {"input": draw.fractions(3, 1, 5, 4), "target": draw.fractions(3, 1, 5, 4)}
 
 
@@ -122,7 +115,7 @@ RESIZED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("nearest-enlarging", (3, 5, 4, 7), {"size": (7, 19)}),
     ("nearest-shrinking", (3, 5, 9, 11), {"size": (4, 3)}),
     ("nearest-factors", (3, 5, 5, 7), {"scale_factor": (1.5, 0.7)}),
-    ("nearest-rounded", (3, 2, 14, 26), {"size": (46, 22)}),  # row 23 of 14 / 46 is row 7 but for the rounding to float32
+    ("nearest-rounded", (3, 2, 14, 26), {"size": (46, 22)}),  # 23 x 14 / 46 is 7, but less than 7 in float32
     ("nearest-from-one", (3, 5, 1, 4), {"size": (3, 1)}),
     *(
         (f"bilinear{suffix}-{name}", shape, {"mode": "bilinear", "align_corners": corners, **config})
@@ -151,7 +144,7 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
     (
         "ConvTranspose2d",
         "torch.nn",
-        images(3, 6, 4, 5),
+        normal(3, 6, 4, 5),
         {
             "in_channels": 6,
             "out_channels": 9,
@@ -166,12 +159,12 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
     (
         "ConvTranspose2d-no-bias",
         "torch.nn",
-        images(3, 5, 4, 6),
+        normal(3, 5, 4, 6),
         {"in_channels": 5, "out_channels": 7, "kernel_size": 2, "stride": 2, "bias": False},
     ),
-    ("Upsample", "torch.nn", images(3, 5, 4, 7), {"scale_factor": 3}),
-    ("Upsample-bilinear", "torch.nn", images(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
-    ("Upsample-corners", "torch.nn", images(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
+    ("Upsample", "torch.nn", normal(3, 5, 4, 7), {"scale_factor": 3}),
+    ("Upsample-bilinear", "torch.nn", normal(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
+    ("Upsample-corners", "torch.nn", normal(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
     (
         "GroupNorm",
         "torch.nn",
@@ -184,10 +177,10 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
         lambda draw: {"x": grouped(draw, 2, 3, 6, 13)},
         {"num_groups": 2, "num_channels": 6, "affine": False},
     ),
-    ("FrozenBatchNorm2d", "layers", images(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
+    ("FrozenBatchNorm2d", "layers", normal(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
 ]
 
-# Small ones: a rounding that moves any of their ReLUs across 0 changes gradients at once, and large ones have many.
+# These are small, because each ReLU whose input is near 0 may change sides by a rounding, and large models have many.
 UNETS: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
     ("unet", (9, 11), {"depth": 2}),
     ("unet-even", (8, 12), {"depth": 2}),
@@ -197,22 +190,20 @@ UNETS: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
 
 CASES = [
     *(
-        ParityCase(f"conv_transpose2d-{name}", "ops.conv_transpose2d", "torch.nn.functional.conv_transpose2d", inputs, config)
+        ParityCase(
+            f"conv_transpose2d-{name}", "ops.conv_transpose2d", inputs, config, reference="torch.nn.functional.conv_transpose2d"
+        )
         for name, inputs, config in TRANSPOSED
     ),
     *(
-        ParityCase(f"interpolate-{name}", "ops.interpolate", "torch.nn.functional.interpolate", images(*shape), config)
+        ParityCase(f"interpolate-{name}", "ops.interpolate", normal(*shape), config, reference="torch.nn.functional.interpolate")
         for name, shape, config in RESIZED
     ),
-    *(
-        ParityCase(f"group_norm-{name}", "ops.group_norm", "functional.group_norm", inputs, config)
-        for name, inputs, config in GROUPED
-    ),
+    *(ParityCase(f"group_norm-{name}", "ops.group_norm", inputs, config) for name, inputs, config in GROUPED),
     *(
         ParityCase(
             f"frozen_batch_norm-{name}",
             "ops.frozen_batch_norm",
-            "functional.frozen_batch_norm",
             trained(*shape),
             config,
             constants=("weight", "bias", "running_mean", "running_var"),
@@ -220,7 +211,7 @@ CASES = [
         for name, shape, config in (("images", (3, 5, 7, 4), {}), ("rows", (13, 5), {"eps": 1e-3}))
     ),
     *(
-        ParityCase(f"dice_loss-{name}", "ops.dice_loss", "functional.dice_loss", inputs, config)
+        ParityCase(f"dice_loss-{name}", "ops.dice_loss", inputs, config)
         for name, inputs, config in (
             ("labels", labelled(3, 7, 5, 4), {}),
             ("shares", shares(3, 7, 5, 4), {"smooth": 0.25}),
@@ -229,11 +220,11 @@ CASES = [
         )
     ),
     *(
-        ParityCase(name, f"layers.{name.split('-')[0]}", f"{package}.{name.split('-')[0]}", inputs, config)
+        ParityCase(name, f"layers.{name.split('-')[0]}", inputs, config, reference=f"{package}.{name.split('-')[0]}")
         for name, package, inputs, config in LAYERS
     ),
     *(
-        ParityCase(name, "models.UNet", "models.UNet", images(3, 3, *size), {"in_channels": 3, "classes": 5, "width": 2} | config)
+        ParityCase(name, "models.UNet", normal(3, 3, *size), {"in_channels": 3, "classes": 5, "width": 2} | config)
         for name, size, config in UNETS
     ),
 ]

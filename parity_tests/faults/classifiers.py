@@ -1,4 +1,4 @@
-"""Faults of AlexNet, VGG and the residual networks: shortcuts lost or added in the wrong place, strides in other layers."""
+"""Faults of AlexNet, VGG and the residual networks: lost or misplaced shortcuts, strides in other layers."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Faults of DETR: positions that are lost or get into the values, layers that are not trained, padding that is looked at."""
+"""Faults of DETR: positions that are lost or added to the values, layers without a loss, attention to padding."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Faults of GPT: positions, the norms' place, what goes past the parts, tied weights, the cache, and attention in its midst."""
+"""Faults of GPT: positions, the place of the norms, residual connections, tied weights, the key-value cache, and attention."""
 
 from functools import partial
 

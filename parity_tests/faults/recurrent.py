@@ -1,4 +1,4 @@
-"""Faults of the recurrent ops and of looking rows up."""
+"""Faults of the recurrent ops and of the lookup of embeddings."""
 
 from functools import partial
 

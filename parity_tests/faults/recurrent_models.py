@@ -1,4 +1,4 @@
-"""Faults of recurrent models and their parts: states, lengths and masks that get lost, gradients that take the wrong way."""
+"""Faults of recurrent models and their parts: lost states, lengths and masks, and gradients that are lost or misdirected."""
 
 from functools import partial
 

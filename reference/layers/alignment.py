@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from reference.functional import additive_attention, scaled_dot_product_attention
+from reference.ops import additive_attention, scaled_dot_product_attention
 
 
 class DotAttention(nn.Module):

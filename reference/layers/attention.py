@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference.functional import attention_weights, scaled_dot_product_attention
+from reference.ops import attention_weights, scaled_dot_product_attention
 
 Past = tuple[Tensor, Tensor]
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from reference.functional import masked_max, masked_mean
+from reference.ops import masked_max, masked_mean
 
 
 class MaskedMean(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from reference.positions import relative_position_bucket
+from reference.ops import relative_position_bucket
 
 
 class RelativePositionBias(nn.Embedding):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reference.functional import attention_weights
+from reference.ops import attention_weights
 
 
 class SelfAttention(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from reference.positions import sinusoidal_positions
+from reference.ops import sinusoidal_positions
 
 
 class SinusoidalPositions(nn.Module):

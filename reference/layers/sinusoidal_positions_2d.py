@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from reference.positions import sinusoidal_positions_2d
+from reference.ops import sinusoidal_positions_2d
 
 
 class SinusoidalPositions2d(nn.Module):

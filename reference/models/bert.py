@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference.functional import padding_mask
 from reference.layers import LearnedPositions, TransformerEncoderLayer
+from reference.ops import padding_mask
 
 EPS = 1e-12
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference.functional import padding_mask
 from reference.layers import SinusoidalPositions, TransformerDecoderLayer, TransformerEncoderLayer
+from reference.ops import padding_mask
 
 State = tuple[Tensor, ...]
 

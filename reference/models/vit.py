@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from reference.layers import SelfAttention
-from reference.positions import interpolate_positions
+from reference.ops import interpolate_positions
 
 EPS = 1e-6
 ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # at first

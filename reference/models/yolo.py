@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reference.yolo import Grid
+from reference.ops.yolo_boxes import Grid
 
 Anchors = Sequence[Sequence[tuple[float, float]]]
 ANCHORS = (((14, 20), (20, 26), (28, 28)), ((6, 14), (10, 18), (14, 14)))  # for handwritten digits in images of 64x64
 
 
 class YOLO(nn.Module):
-    """Images (B, in_channels, H, W) to predictions (B, P, 5 + classes), which reference.yolo explains."""
+    """Images (B, in_channels, H, W) to predictions (B, P, 5 + classes), as reference.ops.yolo_boxes defines them."""
 
     def __init__(
         self, in_channels: int, classes: int, anchors: Anchors = ANCHORS, width: int = 16, blocks: Sequence[int] = (1, 1, 1, 1)
