@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from difflib import get_close_matches
@@ -71,8 +72,8 @@ def resolve(path: str, package: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != place:
             raise
-        parent = importlib.import_module(package)
-        raise ValueError(f"{package} has no {first!r}, expected by {path!r}{did_you_mean(first, vars(parent))}") from None
+        names_there = [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
+        raise ValueError(f"{package} has no {first!r}, expected by the path {path!r}{did_you_mean(first, names_there)}") from None
     for name in names:
         if not hasattr(found, name):
             raise ValueError(f"{place} has no {name!r}, expected by the path {path!r}{did_you_mean(name, dir(found))}")
