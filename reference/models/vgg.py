@@ -1,4 +1,4 @@
-"""VGG: 3x3 convolutions, a great many of them (Simonyan & Zisserman 2015, table 1)."""
+"""VGG: deep stacks of 3x3 convolutions (Simonyan & Zisserman 2015, table 1)."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 1
 
 
 class VGG(nn.Sequential):
-    """Images (N, in_channels, H, W) of at least 32x32 to logits (N, classes), under torchvision's names."""
+    """Classifier from images (N, in_channels, H, W) of at least 32x32 to logits (N, classes), with torchvision's names."""
 
     def __init__(
         self,
