@@ -42,6 +42,8 @@ class ParityCase:
     family: str = ""
 
     def __post_init__(self) -> None:
+        if "." not in self.scratch:
+            raise ValueError(f"case {self.name!r}: scratch is {self.scratch!r}, expected a path such as 'ops.conv2d'")
         if not callable(self.inputs):
             raise ValueError(
                 f"case {self.name!r}: inputs is {self.inputs!r}, expected a function that draws them; "
@@ -83,5 +85,5 @@ def resolve(path: str, package: str) -> Any:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a question that offers the names that are most like the given one, or "" where none is like it."""
-    close = get_close_matches(name, list(names), n=3, cutoff=0.5)
+    close = get_close_matches(name, list(names), n=3)
     return f"; did you mean {' or '.join(close)}?" if close else ""

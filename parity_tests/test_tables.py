@@ -9,6 +9,7 @@ import parity.cases
 from parity.__main__ import main
 from parity.case import ParityCase, resolve
 from parity.discovery import families
+from parity.subject import find
 from parity_tests import faults
 from parity_tests.shared import assert_said_in_one_line
 from parity_tests.test_structure import modules_imported
@@ -92,6 +93,7 @@ def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
         ("ROWS = []", "parity/cases/mine.py holds no CASES, expected a list under that name; files without one are draws"),
         (f"CASES = [{ROW}, {ROW}]", "two cases are called 'mine', ops.relu in the table of mine and ops.relu in the table of mine"),
         (f"CASES = [{ROW.replace('mine', 'relu')}]", "two cases are called 'relu', ops.relu in the table of activations and"),
+        (f"CASES = [{ROW.replace('ops.relu', 'relu')}]", "case 'mine': scratch is 'relu', expected a path such as 'ops.conv2d'"),
         (f"CASES = [[{ROW}]]", "the table of mine holds a list, expected only ParityCase; unpack lists with *"),
         (
             'CASES = [ParityCase("mine", "ops.relu", "torch.relu", {})]',
@@ -102,7 +104,15 @@ def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
             "torch has no 'rellu', expected by the path 'torch.rellu'; did you mean relu",
         ),
     ],
-    ids=["no table", "one name in a table", "one name in two tables", "a list", "inputs that are a path", "an unknown reference"],
+    ids=[
+        "no table",
+        "one name in a table",
+        "one name in two tables",
+        "no folder",
+        "a list",
+        "inputs that are a path",
+        "an unknown reference",
+    ],
 )
 def test_a_mistake_in_a_table_is_one_line_of_the_command(another_table, capsys, text, message):
     another_table(text)
@@ -124,6 +134,11 @@ def test_a_mistake_in_a_table_is_one_line_of_the_command(another_table, capsys, 
 )
 def test_an_unknown_path_is_one_line(path, message):
     assert_said_in_one_line(lambda: resolve(path, "reference"), message)
+
+
+def test_an_unknown_path_of_scratch_is_missing_and_offers_others():
+    with pytest.raises(NotImplementedError, match=r"scratch\.ops has no rotery; did you mean rotary\?"):
+        find("ops.rotery", "scratch")
 
 
 def test_a_reference_has_the_path_of_its_twin_unless_it_is_torchs_own():
