@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from parity.cases.draws import CLASSES, no_objects, set_predictions
-from parity.cases.draws import IMAGES as B
-from parity.cases.draws import OBJECTS as N
-from parity.cases.draws import QUERIES as Q
+from parity.cases.draws import CLASSES, IMAGES, OBJECTS, QUERIES, no_objects, set_predictions
 from parity.cases.set_prediction import all_alike, scattered
 from parity.inputs import Draw
 from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
@@ -18,6 +15,7 @@ from reference import ops as theirs
 from reference.ops import sinusoidal_positions_2d as their_positions
 from scratch.ops import bipartite_matching, box_convert, generalized_box_iou_loss, matching_cost, set_loss, sinusoidal_positions_2d
 
+B, Q, N = IMAGES, QUERIES, OBJECTS
 EVERYONE = np.ones((1, 3), bool)
 
 

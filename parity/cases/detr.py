@@ -12,15 +12,15 @@ from scratch.module import Array
 AFTER = ("set_prediction", "vit")
 LAYERS = 3
 B, Q, S, WIDTH, HEADS, INNER = 3, 7, 13, 15, 3, 11
-THERE = (np.arange(S) < np.array([6, 13, 1])[:, None])[:, None, None]
+PRESENT = (np.arange(S) < np.array([6, 13, 1])[:, None])[:, None, None]
 
 
-def placed(mask: Array | None) -> Inputs:
+def encoder_inputs(mask: Array | None) -> Inputs:
     """Return a draw of the inputs of an encoder layer."""
     return lambda draw: {"src": draw.normal(B, S, WIDTH), "positions": draw.normal(B, S, WIDTH), "src_mask": mask}
 
 
-def looking(mask: Array | None) -> Inputs:
+def decoder_inputs(mask: Array | None) -> Inputs:
     """Return a draw of the inputs of a decoder layer."""
     return lambda draw: {
         "tgt": draw.normal(B, Q, WIDTH),
@@ -31,7 +31,7 @@ def looking(mask: Array | None) -> Inputs:
     }
 
 
-def of_layers(inputs: Inputs) -> Inputs:
+def for_all_layers(inputs: Inputs) -> Inputs:
     """Return a draw of the predictions of several layers for the same objects."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
@@ -81,10 +81,10 @@ CASES = [
     *(
         ParityCase(f"detr_loss{suffix}", "ops.detr_loss", inputs, config, constants=("target_boxes",))
         for suffix, inputs, config in (
-            ("", of_layers(set_predictions), {}),
-            ("-last-layer", of_layers(set_predictions), {"auxiliary": False}),
-            ("-weights", of_layers(set_predictions), {"no_object": 0.3, "box_weight": 0.25, "giou_weight": 0.5}),
-            ("-no-objects", of_layers(no_objects), {}),
+            ("", for_all_layers(set_predictions), {}),
+            ("-last-layer", for_all_layers(set_predictions), {"auxiliary": False}),
+            ("-weights", for_all_layers(set_predictions), {"no_object": 0.3, "box_weight": 0.25, "giou_weight": 0.5}),
+            ("-no-objects", for_all_layers(no_objects), {}),
         )
     ),
     *(
@@ -94,8 +94,8 @@ CASES = [
             inputs(mask),
             {"d_model": WIDTH, "nhead": HEADS, "dim_feedforward": INNER, "dropout": dropout},
         )
-        for layer, inputs in (("EncoderLayer", placed), ("DecoderLayer", looking))
-        for suffix, mask, dropout in (("", None, 0.0), ("-padded", THERE, 0.0), ("-dropout", THERE, 0.3))
+        for layer, inputs in (("EncoderLayer", encoder_inputs), ("DecoderLayer", decoder_inputs))
+        for suffix, mask, dropout in (("", None, 0.0), ("-padded", PRESENT, 0.0), ("-dropout", PRESENT, 0.3))
     ),
     *(
         ParityCase(f"detr{suffix}", "models.DETR", inputs, SMALL | config, scales=SCALES)

@@ -24,7 +24,7 @@ def bias_alone(draw: Draw) -> dict[str, Any]:
     return rows(13)(draw) | {"weight": None, "bias": draw.normal(7)}
 
 
-def even(*shape: int) -> Inputs:
+def similar(*shape: int) -> Inputs:
     """Return a draw of rows of similar size, far larger than the default eps of rms_norm, which is the dtype's rounding."""
     return lambda draw: {"x": draw.normal(*shape, offset=0.5), "weight": draw.normal(shape[-1], scale=0.5, offset=1.0)}
 
@@ -46,8 +46,8 @@ ROW_NORMS += [
         {"normalized_shape": (7,)},
     ),
     ParityCase("layer_norm-bias-alone", "ops.layer_norm", bias_alone, {"normalized_shape": (7,)}),
-    ParityCase("layer_norm-one-row", "ops.layer_norm", even(17), {"normalized_shape": (17,)}),
-    ParityCase("rms_norm-default-eps", "ops.rms_norm", even(5, 3, 7), {"normalized_shape": (7,)}),
+    ParityCase("layer_norm-one-row", "ops.layer_norm", similar(17), {"normalized_shape": (17,)}),
+    ParityCase("rms_norm-default-eps", "ops.rms_norm", similar(5, 3, 7), {"normalized_shape": (7,)}),
 ]
 ROW_NORMS += [
     ParityCase(

@@ -11,7 +11,7 @@ from parity.inputs import Draw
 from scratch.module import Array
 
 
-def spreading(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inputs:
+def transposed(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inputs:
     """Return a draw of images, a kernel (C, O/groups, KH, KW) scaled by its fan-in, and a bias of so many numbers."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
@@ -41,7 +41,7 @@ def groups(num_groups: int, *shape: int, affine: bool = True) -> Inputs:
     return draw_inputs
 
 
-def trained(*shape: int) -> Inputs:
+def with_statistics(*shape: int) -> Inputs:
     """Return a draw of samples, and of the parameters and running statistics of their channels."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
@@ -65,7 +65,7 @@ def labelled(*shape: int) -> Inputs:
     }
 
 
-def shares(*shape: int) -> Inputs:
+def soft_labels(*shape: int) -> Inputs:
     """Return a draw of class probabilities, with probabilities as targets."""
     return lambda draw: {"input": draw.probabilities(*shape), "target": draw.probabilities(*shape)}
 
@@ -76,38 +76,38 @@ def one_class(draw: Draw) -> dict[str, Array]:
 
 
 TRANSPOSED: list[tuple[str, Inputs, dict[str, Any]]] = [
-    ("plain", spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {}),
-    ("no-bias", spreading((3, 5, 4, 6), (5, 7, 3, 2)), {}),
-    ("doubling", spreading((3, 5, 4, 6), (5, 7, 2, 2), bias=7), {"stride": 2}),
-    ("padded", spreading((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"padding": 1}),
-    ("strided", spreading((3, 5, 4, 6), (5, 7, 3, 4), bias=7), {"stride": (2, 3), "padding": (1, 2)}),
-    ("gaps", spreading((3, 5, 4, 6), (5, 7, 2, 1), bias=7), {"stride": (3, 2)}),
+    ("plain", transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {}),
+    ("no-bias", transposed((3, 5, 4, 6), (5, 7, 3, 2)), {}),
+    ("doubling", transposed((3, 5, 4, 6), (5, 7, 2, 2), bias=7), {"stride": 2}),
+    ("padded", transposed((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"padding": 1}),
+    ("strided", transposed((3, 5, 4, 6), (5, 7, 3, 4), bias=7), {"stride": (2, 3), "padding": (1, 2)}),
+    ("gaps", transposed((3, 5, 4, 6), (5, 7, 2, 1), bias=7), {"stride": (3, 2)}),
     (
         "output-padding",
-        spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
+        transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
         {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)},
     ),
-    ("output-padding-seen", spreading((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"stride": 2, "padding": 2, "output_padding": 1}),
-    ("dilated", spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
+    ("output-padding-seen", transposed((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"stride": 2, "padding": 2, "output_padding": 1}),
+    ("dilated", transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
     (
         "dilated-output-padding",
-        spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
+        transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
         {"padding": (2, 1), "output_padding": (1, 2), "dilation": (2, 3)},
     ),
     (
         "groups",
-        spreading((3, 6, 4, 5), (6, 3, 3, 2), bias=9),
+        transposed((3, 6, 4, 5), (6, 3, 3, 2), bias=9),
         {"stride": (1, 2), "padding": (0, 1), "output_padding": (0, 1), "groups": 3, "dilation": (2, 1)},
     ),
     (
         "depthwise",
-        spreading((3, 5, 4, 6), (5, 2, 3, 3), bias=10),
+        transposed((3, 5, 4, 6), (5, 2, 3, 3), bias=10),
         {"stride": 2, "padding": 1, "output_padding": (0, 1), "groups": 5},
     ),
-    ("1x1", spreading((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {}),
-    ("1x1-strided", spreading((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {"stride": 2, "output_padding": 1}),
-    ("one-pixel", spreading((3, 5, 1, 1), (5, 7, 3, 2), bias=7), {"stride": 2}),
-    ("many-channels", spreading((3, 33, 7, 9), (33, 35, 3, 3), bias=35), {"padding": 1}),
+    ("1x1", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {}),
+    ("1x1-strided", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {"stride": 2, "output_padding": 1}),
+    ("one-pixel", transposed((3, 5, 1, 1), (5, 7, 3, 2), bias=7), {"stride": 2}),
+    ("many-channels", transposed((3, 33, 7, 9), (33, 35, 3, 3), bias=35), {"padding": 1}),
 ]
 
 RESIZED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
@@ -204,7 +204,7 @@ CASES = [
         ParityCase(
             f"frozen_batch_norm-{name}",
             "ops.frozen_batch_norm",
-            trained(*shape),
+            with_statistics(*shape),
             config,
             constants=("weight", "bias", "running_mean", "running_var"),
         )
@@ -214,7 +214,7 @@ CASES = [
         ParityCase(f"dice_loss-{name}", "ops.dice_loss", inputs, config)
         for name, inputs, config in (
             ("labels", labelled(3, 7, 5, 4), {}),
-            ("shares", shares(3, 7, 5, 4), {"smooth": 0.25}),
+            ("shares", soft_labels(3, 7, 5, 4), {"smooth": 0.25}),
             ("rows", labelled(13, 7), {}),
             ("as-in-the-paper", one_class, {"smooth": 0.0}),
         )

@@ -13,42 +13,42 @@ CLASSES = 4
 GRIDS = (((3, 5), ((1.5, 1.0), (1.25, 1.25))), ((6, 10), ((1.0, 2.5), (2.0, 1.0), (0.5, 0.625))))
 EVEN_GRIDS = (((4, 8), ((2.0, 1.0), (1.0, 1.0))), ((8, 16), ((4.0, 2.0), (2.0, 2.0))))  # each shape occurs twice
 B, N = 4, 5
-THERE = np.arange(N) < np.array([[3], [0], [5], [1]])  # the second image has no object
+PRESENT = np.arange(N) < np.array([[3], [0], [5], [1]])  # the second image has no object
 
 
 def predictions(draw: Draw, grids: Any) -> Array:
     """Draw a prediction for each cell and anchor: most boxes are like the anchors, some sides would overflow."""
     P = sum(H * W * len(anchors) for (H, W), anchors in grids)
-    said = draw.normal(B, P, 5 + CLASSES, scale=0.75)
-    said[..., :4] *= 0.5
-    said[:, ::13, 2:4] *= 400
-    return said
+    predicted = draw.normal(B, P, 5 + CLASSES, scale=0.75)
+    predicted[..., :4] *= 0.5
+    predicted[:, ::13, 2:4] *= 400
+    return predicted
 
 
-def seen(grids: Any) -> Inputs:
+def predictions_alone(grids: Any) -> Inputs:
     """Return a draw of predictions."""
     return lambda draw: {"predictions": predictions(draw, grids)}
 
 
-def sure(grids: Any) -> Inputs:
+def confident(grids: Any) -> Inputs:
     """Return a draw of predictions: some neighbours have high scores, too different for roundings to change their order."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
-        said = predictions(draw, grids)
-        said[..., 4] = -6
-        said[:, 24:36, 4] = 1
+        predicted = predictions(draw, grids)
+        predicted[..., 4] = -6
+        predicted[:, 24:36, 4] = 1
         spread = np.tile(np.linspace(-3, 3, 12 * CLASSES), (B, 1))
-        said[:, 24:36, 5:] = float32_representable(draw.rng.permuted(spread, axis=1).reshape(B, 12, CLASSES))
-        return {"predictions": said}
+        predicted[:, 24:36, 5:] = float32_representable(draw.rng.permuted(spread, axis=1).reshape(B, 12, CLASSES))
+        return {"predictions": predicted}
 
     return draw_inputs
 
 
-def equally_sure(draw: Draw) -> dict[str, Any]:
+def equally_confident(draw: Draw) -> dict[str, Any]:
     """Draw predictions with many equal scores."""
-    said = sure(GRIDS)(draw)["predictions"]
-    said[:, 24:36, 5:] = draw.grid(B, 12, CLASSES)
-    return {"predictions": said}
+    predicted = confident(GRIDS)(draw)["predictions"]
+    predicted[:, 24:36, 5:] = draw.grid(B, 12, CLASSES)
+    return {"predictions": predicted}
 
 
 def objects(grids: Any) -> Inputs:
@@ -56,12 +56,12 @@ def objects(grids: Any) -> Inputs:
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         found = np.full((B, N, 4), -7.0)
-        for image, n in np.argwhere(THERE):
+        for image, n in np.argwhere(PRESENT):
             (H, W), anchors = grids[draw.rng.integers(len(grids))]
             corner, anchor = draw.rng.integers((W, H)), anchors[draw.rng.integers(len(anchors))]
             centre, sides = corner + draw.rng.uniform(0.3, 0.7, 2), anchor * draw.rng.uniform(0.8, 1.25, 2)
             found[image, n] = np.concatenate([centre, sides]) / (W, H, W, H)
-        labels = np.where(THERE, draw.integers(0, CLASSES, B, N), -1)
+        labels = np.where(PRESENT, draw.integers(0, CLASSES, B, N), -1)
         return {"labels": labels, "boxes": float32_representable(found)}
 
     return draw_inputs
@@ -88,7 +88,7 @@ def at_edges(draw: Draw) -> dict[str, Any]:
     """Draw objects, some with centres on the edges and in the corners of the image; padding comes first."""
     found = centred_boxes(draw, B, N)
     found[1, :, :2] = [[0, 0], [1, 0], [0, 0.625], [1, 0.625], [0.625, 0]]
-    return {"labels": np.where(THERE[::-1, ::-1], draw.integers(0, CLASSES, B, N), -1), "boxes": found}
+    return {"labels": np.where(PRESENT[::-1, ::-1], draw.integers(0, CLASSES, B, N), -1), "boxes": found}
 
 
 def nothing(draw: Draw) -> dict[str, Any]:
@@ -109,7 +109,7 @@ OBJECTS: list[tuple[str, Any, Any]] = [
 ]
 OPS = [
     *(
-        ParityCase(f"yolo_boxes{suffix}", "ops.yolo_boxes", seen(grids), {"grids": grids})
+        ParityCase(f"yolo_boxes{suffix}", "ops.yolo_boxes", predictions_alone(grids), {"grids": grids})
         for suffix, grids in (("", GRIDS), ("-even", EVEN_GRIDS), ("-one-grid", GRIDS[1:]))
     ),
     *(
@@ -132,9 +132,9 @@ OPS = [
     *(
         ParityCase(f"yolo_detections{suffix}", "ops.yolo_detections", inputs, {"grids": grids, **config})
         for suffix, inputs, grids, config in (
-            ("", sure(GRIDS), GRIDS, {}),
-            ("-ties", equally_sure, GRIDS, {}),
-            ("-few", sure(EVEN_GRIDS), EVEN_GRIDS, {"score_threshold": 0.3, "iou_threshold": 0.25}),
+            ("", confident(GRIDS), GRIDS, {}),
+            ("-ties", equally_confident, GRIDS, {}),
+            ("-few", confident(EVEN_GRIDS), EVEN_GRIDS, {"score_threshold": 0.3, "iou_threshold": 0.25}),
         )
     ),
 ]
