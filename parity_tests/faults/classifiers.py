@@ -321,7 +321,7 @@ NETWORKS = [
         "features.append(MaxPool2d(3, 2, padding=1))",
         "forward",
         None,
-        cases=("vgg-11", "vgg-11-eval"),  # of the 2x2 pixels that vgg-13-bn comes to, either window sees all
+        cases=("vgg-11", "vgg-11-eval"),  # vgg-13-bn ends with 2x2 pixels, which both windows cover
         culprit="MaxPool2d",
     ),
     vgg(

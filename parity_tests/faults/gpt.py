@@ -5,7 +5,7 @@ from functools import partial
 from parity_tests.faults.fault import Fault
 
 CASES = ("gpt",)
-DEEP = ("gpt", "gpt-deep")  # which takes long
+DEEP = ("gpt", "gpt-deep")  # the second takes long
 CACHED = ("gpt-continued", "gpt-one-token")
 model = partial(Fault, culprit="GPT", cases=CASES)
 built = partial(model, function="models.gpt.GPT.__init__")
