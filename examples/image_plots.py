@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from plots import mistakes, of_run
 from training import Backend, new_model
 
-from parity.trace import Trace, watch_scratch
+from parity.running.trace import Trace, watch_scratch
 from parity.weights import get_state, set_state
 from scratch.layers import Conv2d, ReLU
 from scratch.module import Array, Module

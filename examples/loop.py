@@ -22,9 +22,9 @@ from objectives import IGNORED, Objective, cross_entropy
 from resuming import elsewhere, resume, saved_options
 from training import SCHEDULES, Backend, backend_for, learning_rate, new_model, noise
 
-from parity.arrays import save_arrays
-from parity.device import rounding_environment
-from parity.disk import held
+from parity.checkpoints.arrays import save_arrays
+from parity.checkpoints.disk import held
+from parity.running.device import rounding_environment
 from parity.weights import CONFIG, WEIGHTS, refuse_unfit, save_model, set_state
 from parity.weights import SAMPLES as SAMPLES_FILE
 from scratch.module import Array, Module

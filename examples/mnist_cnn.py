@@ -39,8 +39,8 @@ from datasets import Dataset, digits, mnist, untied
 from threadpoolctl import threadpool_limits
 from training import Backend, backend_for, learning_rate, new_model, saved_model, score, shuffled
 
-from parity.arrays import save_arrays
-from parity.disk import held
+from parity.checkpoints.arrays import save_arrays
+from parity.checkpoints.disk import held
 from parity.weights import SAMPLES, save_model
 from scratch.module import Array, Module
 

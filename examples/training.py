@@ -16,9 +16,9 @@ import reference.generation
 import reference.models
 import scratch.generation
 import scratch.models
-from parity import tree
-from parity.arrays import load_arrays
-from parity.noise import shared_noise
+from parity.checkpoints.arrays import load_arrays
+from parity.running import nested
+from parity.running.dropout_masks import shared_noise
 from parity.weights import WEIGHTS, get_state, load_config, load_model, set_state
 from scratch.module import Array, Module, constant
 from scratch.optim import AdamW, clip_grad_norm_
@@ -103,7 +103,7 @@ class NumPyBackend:
 
     def carried(self) -> list[Array]:
         """The arrays of the state that is carried on."""
-        return [leaf for _, leaf in tree.leaves("state", self.state)]
+        return [leaf for _, leaf in nested.leaves("state", self.state)]
 
     def carry(self, arrays: Sequence[Array]) -> None:
         """Carry this state on; none begins anew."""
@@ -122,7 +122,7 @@ class NumPyBackend:
         def array(x: Any) -> Any:
             return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
-        return [tree.map_leaves(array, x) for x in batch]
+        return [nested.map_leaves(array, x) for x in batch]
 
 
 class TorchBackend:
@@ -170,7 +170,7 @@ class TorchBackend:
     def logits(self, *inputs: Any) -> Any:
         """The model's value, such as its logits."""
         self.model.eval()
-        return tree.map_leaves(lambda leaf: leaf.cpu().numpy(), self.model(*self._tensors(inputs)))
+        return nested.map_leaves(lambda leaf: leaf.cpu().numpy(), self.model(*self._tensors(inputs)))
 
     @torch.no_grad()
     def start(self, *inputs: Any) -> Any:
@@ -206,7 +206,7 @@ class TorchBackend:
 
     def carried(self) -> list[Array]:
         """The arrays of the state that is carried on."""
-        return [leaf.cpu().numpy() for _, leaf in tree.leaves("state", self.state)]
+        return [leaf.cpu().numpy() for _, leaf in nested.leaves("state", self.state)]
 
     def carry(self, arrays: Sequence[Array]) -> None:
         """Carry this state on; none begins anew."""
@@ -215,7 +215,7 @@ class TorchBackend:
     def _apply(self, inputs: list[Any], target: Any, carry: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The predictions and what they are to be."""
         predictions, targets, state = _told_apart(self.model(*inputs, *((self.state,) if carry else ())), target)
-        self.state = tree.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
+        self.state = nested.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
         return predictions, targets
 
     def _tensors(self, batch: Sequence[Any]) -> list[Any]:
@@ -227,7 +227,7 @@ class TorchBackend:
             found = torch.from_numpy(x)
             return found.to(self.device, dtype if found.is_floating_point() else None)
 
-        return [tree.map_leaves(tensor, x) for x in batch]
+        return [nested.map_leaves(tensor, x) for x in batch]
 
 
 Backend = NumPyBackend | TorchBackend

@@ -23,7 +23,10 @@ from parity.cases import positions as position_cases
 from parity.cases import set_prediction as set_cases
 from parity.cases import yolo as yolo_cases
 from parity.check import posed
-from parity.counterfactuals import (
+from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
+from parity.explaining.hints import MARGIN
+from parity.judging.tolerance import deviation
+from parity.mistakes import (
     TABLE,
     attention,
     boxes,
@@ -37,11 +40,9 @@ from parity.counterfactuals import (
     transposed,
     yolo,
 )
-from parity.counterfactuals.recurrent import kernel
-from parity.hints import MARGIN
-from parity.mistaken import Calls, Instead, mistaken
-from parity.tolerance import deviation
-from parity.twins import reference_builder, run_reference
+from parity.mistakes.recurrent import kernel
+from parity.running.builders import reference_builder
+from parity.running.run_reference import run_reference
 from parity_tests.faults import schedules_replay
 
 RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}

@@ -13,7 +13,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
-from parity.arrays import load_arrays
+from parity.checkpoints.arrays import load_arrays
 from parity.weights import save_model
 from scratch.models import CNN, MLP
 

@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from parity.__main__ import main as parity
-from parity.arrays import load_arrays
+from parity.checkpoints.arrays import load_arrays
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))

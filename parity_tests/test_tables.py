@@ -9,7 +9,7 @@ import parity.cases
 from parity.__main__ import main
 from parity.case import ParityCase, resolve
 from parity.discovery import families
-from parity.subject import find
+from parity.running.importing import find
 from parity_tests import faults
 from parity_tests.shared import assert_said_in_one_line
 from parity_tests.test_structure import modules_imported

@@ -12,11 +12,11 @@ from torch import nn
 from parity.case import ParityCase
 from parity.cases import attention, recurrent, recurrent_layers, recurrent_models, segmentation
 from parity.cases.draws import normal
-from parity.counterfactuals import TABLE, padding, sequences
-from parity.counterfactuals.parts import watch_parts, wrong_uses
-from parity.counterfactuals.sums import wrong_sums
-from parity.counterfactuals.takers import wrong_takers
-from parity.mistaken import Instead
+from parity.explaining.counterfactual_runs import Instead
+from parity.mistakes import TABLE, padding, sequences
+from parity.mistakes.parts import watch_parts, wrong_uses
+from parity.mistakes.sums import wrong_sums
+from parity.mistakes.takers import wrong_takers
 from parity_tests.test_counterfactuals import calls_of, differences
 from reference.layers import DETRDecoderLayer, TransformerDecoderLayer
 

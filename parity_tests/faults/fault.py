@@ -15,7 +15,7 @@ from parity.case import ParityCase
 from parity.cases import CASES
 from parity.check import check
 from parity.report import explain
-from parity.twins import builders
+from parity.running.builders import builders
 from parity_tests.faults import replay, schedules_replay
 from parity_tests.planting import planted
 from scratch.module import Module

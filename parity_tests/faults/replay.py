@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 import scratch.optim
-from parity.counterfactuals.optimiser import TABLE
 from parity.inputs import EPS32
-from parity.tolerance import K
-from parity.trace import to_numpy
+from parity.judging.tolerance import K
+from parity.mistakes.optimiser import TABLE
+from parity.running.trace import to_numpy
 from scratch.module import Array, Parameter
 
 STEPS = 50

@@ -15,7 +15,7 @@ import torch
 
 import reference.lr_scheduler
 import scratch.optim
-from parity.counterfactuals.schedule import TABLE, cosine, linear
+from parity.mistakes.schedule import TABLE, cosine, linear
 from scratch.module import Array, Parameter
 
 STEPS = 60
