@@ -140,10 +140,9 @@ GROUPED: list[tuple[str, Inputs, dict[str, Any]]] = [
     ("plain", groups(3, 3, 6, 5, 4, affine=False), {"num_groups": 3}),
 ]
 
-LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
+LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
     (
         "ConvTranspose2d",
-        "torch.nn",
         normal(3, 6, 4, 5),
         {
             "in_channels": 6,
@@ -158,26 +157,22 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
     ),
     (
         "ConvTranspose2d-no-bias",
-        "torch.nn",
         normal(3, 5, 4, 6),
         {"in_channels": 5, "out_channels": 7, "kernel_size": 2, "stride": 2, "bias": False},
     ),
-    ("Upsample", "torch.nn", normal(3, 5, 4, 7), {"scale_factor": 3}),
-    ("Upsample-bilinear", "torch.nn", normal(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
-    ("Upsample-corners", "torch.nn", normal(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
+    ("Upsample", normal(3, 5, 4, 7), {"scale_factor": 3}),
+    ("Upsample-bilinear", normal(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
+    ("Upsample-corners", normal(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
     (
         "GroupNorm",
-        "torch.nn",
         lambda draw: {"x": grouped(draw, 3, 3, 6, 5, 4)},
         {"num_groups": 3, "num_channels": 6, "eps": 1e-3},
     ),
     (
         "GroupNorm-plain",
-        "torch.nn",
         lambda draw: {"x": grouped(draw, 2, 3, 6, 13)},
         {"num_groups": 2, "num_channels": 6, "affine": False},
     ),
-    ("FrozenBatchNorm2d", "layers", normal(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
 ]
 
 # These are small, because each ReLU whose input is near 0 may change sides by a rounding, and large models have many.
@@ -220,9 +215,10 @@ CASES = [
         )
     ),
     *(
-        ParityCase(name, f"layers.{name.split('-')[0]}", inputs, config, reference=f"{package}.{name.split('-')[0]}")
-        for name, package, inputs, config in LAYERS
+        ParityCase(name, f"layers.{name.split('-')[0]}", inputs, config, reference=f"torch.nn.{name.split('-')[0]}")
+        for name, inputs, config in LAYERS
     ),
+    ParityCase("FrozenBatchNorm2d", "layers.FrozenBatchNorm2d", normal(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
     *(
         ParityCase(name, "models.UNet", normal(3, 3, *size), {"in_channels": 3, "classes": 5, "width": 2} | config)
         for name, size, config in UNETS
