@@ -20,7 +20,7 @@ WITHOUT_TABLE = ("draws",)
 
 
 class Tables(NamedTuple):
-    """What the files of this folder hold."""
+    """All families, their cases, and the cases of full size."""
 
     families: dict[str, ModuleType]
     cases: tuple[ParityCase, ...]

@@ -68,7 +68,7 @@ def projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequentia
 Block = type[BasicBlock] | type[Bottleneck]
 Shortcut = Callable[[int, int, int], nn.Module]
 SHORTCUTS: dict[str, Shortcut] = {"A": PaddedShortcut, "B": projection}
-BLOCKS = {  # of each stage, by depth
+BLOCKS = {  # in each stage, by depth
     10: (1, 1, 1, 1),
     14: (1, 1, 1, 1),
     18: (2, 2, 2, 2),

@@ -10,7 +10,7 @@ from reference.layers import SelfAttention
 from reference.ops import interpolate_positions
 
 EPS = 1e-6
-ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # initially
+ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # initialised with zeros
 SIZES = {  # of table 1, and of Touvron et al. 2021, table 1; ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
     "Ti": {"width": 192, "layers": 12, "heads": 3, "feed_forward": 768},
     "S": {"width": 384, "layers": 12, "heads": 6, "feed_forward": 1536},

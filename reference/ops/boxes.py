@@ -52,7 +52,7 @@ def iou_and_union(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
     """Return the IoU and the area of the union of boxes whose shapes broadcast."""
     low, high = torch.maximum(boxes1[..., :2], boxes2[..., :2]), torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
     sides = high - low
-    shared = sides.masked_fill(sides < 0, 0).prod(dim=-1)  # a side of 0 has a gradient; clamp's rule depends on the version
+    shared = sides.masked_fill(sides < 0, 0).prod(dim=-1)  # at 0 the gradient flows; that of clamp depends on the version of torch
     union = box_area(boxes1) + box_area(boxes2) - shared
     return shared / union.masked_fill(union == 0, 1), union
 

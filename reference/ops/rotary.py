@@ -12,7 +12,7 @@ def rotary(x: Tensor, positions: Tensor, base: float = 10000.0, interleaved: boo
     A pair is one complex number, and the rotation a product with a complex number of absolute value 1. The real parts are
     the first half of x and the imaginary parts the second half, or they alternate if `interleaved`.
     """
-    if not x.numel():  # which torch has no complex view of
+    if not x.numel():  # torch has no complex view of an empty tensor
         return x.clone()
     width = x.shape[-1]
     rates = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=x.device) / width)

@@ -30,7 +30,9 @@ def yolo_boxes(predictions: Tensor, grids: Sequence[Grid]) -> Tensor:
         cells = torch.stack((columns, rows), dim=-1)[:, :, None].to(t.device)
         size = t.new_tensor((W, H))
         centre = (cells + t[..., :2].sigmoid()) / size
-        exponent = t[..., 2:4].masked_fill(t[..., 2:4] > LARGEST, LARGEST)  # LARGEST itself has a gradient, in every version
+        exponent = t[..., 2:4].masked_fill(
+            t[..., 2:4] > LARGEST, LARGEST
+        )  # at LARGEST itself the gradient flows, in every version of torch
         sides = t.new_tensor(anchors) * exponent.exp() / size
         boxes.append(torch.cat((centre, sides), dim=-1).flatten(1, 3))
     return torch.cat(boxes, dim=1)
