@@ -20,8 +20,6 @@ def relative_position_bucket(
     else:
         distance = (-relative_position).clamp(min=0)
     exact = num_buckets // 2
-    share = torch.log(distance.clamp(min=1).double() / exact) / math.log(
-        max_distance / exact
-    )  # of the distance to max_distance, on a log scale
+    share = torch.log(distance.clamp(min=1).double() / exact) / math.log(max_distance / exact)  # 0 at exact, 1 at max_distance
     far = exact + (share * (num_buckets - exact)).long()
     return buckets + torch.where(distance < exact, distance, far.clamp(max=num_buckets - 1))
