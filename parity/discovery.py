@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Collection, Mapping
 from types import ModuleType
 
@@ -19,7 +20,7 @@ def families(package: str, table: str, others: Collection[str]) -> dict[str, Mod
     found: dict[str, ModuleType] = {}
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if module.name not in others:
-            found[module.name] = importlib.import_module(f"{package}.{module.name}")
+            found[module.name] = _imported(package, module.name)
             if not hasattr(found[module.name], table):
                 raise ValueError(
                     f"{_file(package, module.name)} holds no {table}, expected a list under that name; "
@@ -28,9 +29,28 @@ def families(package: str, table: str, others: Collection[str]) -> dict[str, Mod
     return {name.replace("_", " "): found[name] for name in _ordered(package, found)}
 
 
+def _imported(package: str, name: str) -> ModuleType:
+    """Import a module of the package; raise ValueError with the place and the reason where it cannot be imported."""
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except Exception as error:
+        frames = [
+            (f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_globals.get("__name__") == f"{package}.{name}"
+        ]
+        place = f"{_file(package, name)}:{frames[-1][1]}" if frames else _file(package, name)
+        known = did_you_mean(error.name or "", frames[-1][0].f_globals) if isinstance(error, NameError) and frames else ""
+        reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}{known}"
+        raise ValueError(f"{place}: {reason}") from error
+
+
 def _ordered(package: str, found: Mapping[str, ModuleType]) -> list[str]:
     """Return the names in alphabetical order, but each after those that its module's AFTER names."""
-    waiting = {name: set(getattr(module, "AFTER", ())) for name, module in sorted(found.items())}
+    waiting: dict[str, set[str]] = {}
+    for name, module in sorted(found.items()):
+        after = getattr(module, "AFTER", ())
+        if isinstance(after, str):
+            raise ValueError(f"{_file(package, name)}: AFTER is {after!r}, expected a tuple of names, such as ({after!r},)")
+        waiting[name] = set(after)
     for name, before in waiting.items():
         for unknown in sorted(before - found.keys()):
             known = did_you_mean(unknown, found)

@@ -69,11 +69,15 @@ def test_families_come_in_alphabetical_order_but_after_those_that_they_name(pack
             "some_tables/b.py: AFTER names 'rotery', expected the name of another file; did you mean rotary?",
         ),
         (
+            {"a": "TABLE = []", "b": "TABLE = []; AFTER = ('a')"},
+            "some_tables/b.py: AFTER is 'a', expected a tuple of names, such as ('a',)",
+        ),
+        (
             {"a": "TABLE = []; AFTER = ('b',)", "b": "TABLE = []; AFTER = ('a',)"},
             "some_tables: a, b name each other in AFTER, expected one of them to come first",
         ),
     ],
-    ids=["no table", "an unknown name", "a circle"],
+    ids=["no table", "an unknown name", "a name alone", "a circle"],
 )
 def test_a_family_that_cannot_be_read_is_one_line(package, files, message):
     name = package(**files)
@@ -93,11 +97,23 @@ def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
         ("ROWS = []", "parity/cases/mine.py holds no CASES, expected a list under that name; files without one are draws"),
         (f"CASES = [{ROW}, {ROW}]", "two cases are called 'mine', ops.relu in the table of mine and ops.relu in the table of mine"),
         (f"CASES = [{ROW.replace('mine', 'relu')}]", "two cases are called 'relu', ops.relu in the table of activations and"),
-        (f"CASES = [{ROW.replace('ops.relu', 'relu')}]", "case 'mine': scratch is 'relu', expected a path such as 'ops.conv2d'"),
+        (
+            f"CASES = [{ROW.replace('ops.relu', 'relu')}]",
+            "parity/cases/mine.py:2: case 'mine': scratch is 'relu', expected a path such as 'ops.conv2d'",
+        ),
+        (
+            f"CASES = [{ROW.replace('reference', 'refrence')}]",
+            "parity/cases/mine.py:2: TypeError: ParityCase.__init__() got an unexpected keyword argument 'refrence'",
+        ),
+        (
+            "CASES = [ParityCasse()]",
+            "parity/cases/mine.py:2: NameError: name 'ParityCasse' is not defined; did you mean ParityCase?",
+        ),
+        ("CASES = [", "parity/cases/mine.py: SyntaxError: '[' was never closed (mine.py, line 2)"),
         (f"CASES = [[{ROW}]]", "the table of mine holds a list, expected only ParityCase; unpack lists with *"),
         (
             'CASES = [ParityCase("mine", "ops.relu", "torch.relu", {})]',
-            "case 'mine': inputs is 'torch.relu', expected a function that draws them; write the path of a torch function as",
+            "parity/cases/mine.py:2: case 'mine': inputs is 'torch.relu', expected a function that draws them; write the path of a",
         ),
         (
             f"CASES = [{ROW.replace('torch.relu', 'torch.rellu')}]",
@@ -109,6 +125,9 @@ def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
         "one name in a table",
         "one name in two tables",
         "no folder",
+        "an unknown keyword",
+        "an unknown name",
+        "no Python",
         "a list",
         "inputs that are a path",
         "an unknown reference",
