@@ -31,12 +31,11 @@ def families(package: str, table: str, others: Collection[str]) -> dict[str, Mod
 
 def _imported(package: str, name: str) -> ModuleType:
     """Import a module of the package; raise ValueError with the place and the reason where it cannot be imported."""
+    module = f"{package}.{name}"
     try:
-        return importlib.import_module(f"{package}.{name}")
+        return importlib.import_module(module)
     except Exception as error:
-        frames = [
-            (f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_globals.get("__name__") == f"{package}.{name}"
-        ]
+        frames = [(f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_globals.get("__name__") == module]
         place = f"{_file(package, name)}:{frames[-1][1]}" if frames else _file(package, name)
         known = did_you_mean(error.name or "", frames[-1][0].f_globals) if isinstance(error, NameError) and frames else ""
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}{known}"
