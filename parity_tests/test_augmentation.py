@@ -1,15 +1,11 @@
-"""Augmentation, each against a plain definition of it."""
+"""Data augmentation, compared with plain definitions."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import augmentation
+from examples.data import augmentation
 
 IMAGES = np.random.default_rng(0).normal(size=(40, 2, 8, 9)).astype(np.float32)
 LABELS = np.random.default_rng(1).integers(0, 4, 40)
@@ -20,7 +16,7 @@ def drawn(name, *given, seed=1, **options):
 
 
 def read_at(image, row, column):
-    """What lies at a point of an image (H, W) between its pixels; beyond its edges is background."""
+    """Interpolate an image (H, W) at a point; beyond its edges is background."""
     H, W = image.shape
     value = 0.0
     for r in (int(np.floor(row)), int(np.floor(row)) + 1):
@@ -31,7 +27,7 @@ def read_at(image, row, column):
 
 
 def moved(place):
-    """Every pixel of every image read at place(number of the image, row, column)."""
+    """Sample every pixel of every image at place(number of the image, row, column)."""
     N, C, H, W = IMAGES.shape
     places = {(n, h, w): place(n, h, w) for n in range(N) for h in range(H) for w in range(W)}
     return np.array(

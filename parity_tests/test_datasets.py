@@ -1,10 +1,9 @@
-"""The examples' data: what is in it, and what is said where it is missing, corrupt or half downloaded."""
+"""The data of the examples: its content, and the messages if it is missing, corrupt or half downloaded."""
 
 import gzip
 import hashlib
 import os
 import struct
-import sys
 from dataclasses import replace
 from http.client import IncompleteRead
 from io import BytesIO
@@ -14,23 +13,21 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import datasets
-import files as public
+from examples.data import images as datasets
+from examples.data import public_file as public
 
 FIRST, SECOND = datasets.MIRRORS
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (file.name for file in datasets.MNIST)
 
 
 def idx(array):
-    """An array of uint8 as an IDX file."""
+    """Return an array of uint8 as an IDX file."""
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 @pytest.fixture
 def files(monkeypatch):
-    """A small MNIST: each file's packed content by name, with its checksums in force."""
+    """Replace MNIST by a small one with right checksums; return the compressed content of each file by name."""
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (20, 28, 28)), np.arange(20) % 10, rng.integers(0, 256, (10, 28, 28)), np.arange(10)]
     contents = {file.name: idx(array.astype(np.uint8)) for file, array in zip(datasets.MNIST, arrays, strict=True)}
@@ -41,7 +38,7 @@ def files(monkeypatch):
 
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
-    """An empty cache, and nothing else to find MNIST in."""
+    """Return an empty cache; there is no other place with MNIST."""
     monkeypatch.delenv("PARITY_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "scratch-parity" / "mnist"
@@ -49,7 +46,7 @@ def cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def web(monkeypatch, cache):
-    """What each address answers: bytes, an error to raise when it is opened, or a function that is called to read it."""
+    """Return the answers by address: bytes, an error raised when it is opened, or a function that is called to read it."""
     answers, asked = {}, []
 
     def urlopen(url, timeout):
@@ -129,7 +126,7 @@ def test_mnist_is_downloaded_once(files, web, cache):
 
 FAILURES = {
     "unreachable": lambda packed: URLError("timed out"),
-    "broken off by the connection": lambda packed: raising(ConnectionResetError("connection reset")),
+    "a broken connection": lambda packed: raising(ConnectionResetError("connection reset")),
     "shorter than announced": lambda packed: raising(IncompleteRead(packed[:100])),
     "cut short": lambda packed: packed[: len(packed) // 2],
     "a login page": lambda packed: b"<!doctype html>",
@@ -181,10 +178,10 @@ def test_a_cache_that_cannot_be_made_is_named(web, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("corrupt", "complaint"),
     [
-        (lambda packed: packed[:-200], "expected a whole gzip file, got .* bytes"),
+        (lambda packed: packed[:-200], "expected a complete gzip file, got .* bytes"),
         (lambda packed: b"", "expected content of MD5 .*, got d41d8cd98f00b204e9800998ecf8427e"),
-        (lambda packed: packed[:500] + bytes([packed[500] ^ 1]) + packed[501:], "expected a whole gzip file"),
-        (lambda packed: b"not packed at all", "expected a whole gzip file"),
+        (lambda packed: packed[:500] + bytes([packed[500] ^ 1]) + packed[501:], "expected a complete gzip file"),
+        (lambda packed: b"not packed at all", "expected a complete gzip file"),
         (lambda packed: gzip.compress(gzip.decompress(packed)[:-1] + b"?"), "expected content of MD5"),
     ],
     ids=["truncated", "empty", "a flipped bit", "unpacked", "other content"],
@@ -226,7 +223,7 @@ def test_a_file_that_unpacks_without_end_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PARITY_DATA", str(tmp_path))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "bomb.gz").write_bytes(gzip.compress(bytes(10**6), mtime=0))
-    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 10,000 bytes, unpacked"):
+    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 10,000 bytes after decompression"):
         public.PublicFile("folder", "bomb.gz", "0" * 32).read()
 
 
