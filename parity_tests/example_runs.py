@@ -1,4 +1,4 @@
-"""What the tests of all examples share: running an example, reading its result line, and killing it at a step."""
+"""Helpers of the tests of all examples: run an example, read its result line, and kill it at a step."""
 
 from examples.training import console
 from examples.training.numpy_backend import NumPyBackend

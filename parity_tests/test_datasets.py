@@ -193,7 +193,7 @@ def test_a_corrupt_file_is_found_whenever_it_is_read(corrupt, complaint, files, 
     with pytest.raises(ValueError, match=complaint) as caught:
         datasets.mnist()
     assert str(caught.value).startswith(f"{cache / TEST_IMAGES}: ")
-    assert "delete it" in str(caught.value)
+    assert "delete the file" in str(caught.value)
     assert web["asked"] == []
 
 

@@ -20,7 +20,7 @@ CONTEXT = 250  # characters that a recurrent model reads at once when it is scor
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the model writes: after a prompt (None is a new line), by temperature, top-k and top-p."""
+    """Options for writing: the prompt (None is a new line), temperature, top-k and top-p."""
 
     prompt: str | None = None
     temperature: float = 0.8

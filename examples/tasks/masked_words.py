@@ -41,7 +41,8 @@ class MaskedWords(Task):
         self.held_out = self._masked(numbers[cut:], TESTED, np.random.default_rng(HELD_OUT))
 
     def describe(self) -> str:
-        return f"{self.options.data}: {len(self.train):,} words to train on, {len(self.words):,} known that occur {LEAST} times"
+        known = f"{len(self.words):,} known, which occur at least {LEAST} times"
+        return f"{self.options.data}: {len(self.train):,} words to train on, {known}"
 
     def vocabulary(self) -> dict[str, Any]:
         return {"words": list(self.words.symbols)}

@@ -1,4 +1,4 @@
-"""Whether a sentence praises."""
+"""The sentiment of a sentence: praise or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PADDING, UNKNOWN = "<padding>", "<unknown>"
 
 
 class Sentiment(Task):
-    """Whether a sentence praises; a tenth of the sentences is held out."""
+    """The sentiment of a sentence: label 1 is praise; a tenth of the sentences is held out."""
 
     unit = "sentence"
 

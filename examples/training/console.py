@@ -74,9 +74,8 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def number(least: float, below: float = math.inf, or_equal: bool = True) -> Callable[[str], float]:
     """Return an argparse type: a float of at least `least` (above it, if not `or_equal`) and below a bound."""
-    expected = f"a number {'of at least' if or_equal else 'above'} {least:g}" + (
-        f" and below {below:g}" if below < math.inf else ""
-    )
+    upper = f" and below {below:g}" if below < math.inf else ""
+    expected = f"a number {'of at least' if or_equal else 'above'} {least:g}{upper}"
 
     def parse(text: str) -> float:
         try:

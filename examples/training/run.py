@@ -131,7 +131,7 @@ class Run:
         """Continue at the step of a checkpoint; ValueError if it does not fit this run."""
         if checkpoint.step > self.options.steps:
             raise ValueError(
-                f"--steps {self.options.steps}: the run in {self.options.resume} has done {checkpoint.step} steps; "
+                f"--steps {self.options.steps}: the run in {self.options.resume} is already at step {checkpoint.step}; "
                 "expected at least as many"
             )
         restore(self.backends[0], checkpoint, self._state_after(checkpoint.step))
