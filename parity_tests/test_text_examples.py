@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -570,6 +571,12 @@ def test_validation_keeps_the_carried_state(text):
     task.validate(backend)
     assert len(before) == 2
     np.testing.assert_array_equal(backend.carried(), before)
+
+
+def test_options_do_not_change_after_they_are_read():
+    options = name_generation.Options.parse([])
+    with pytest.raises(FrozenInstanceError):
+        options.steps = 7
 
 
 def test_a_checkpoint_keeps_the_options_that_losses_depend_on(tmp_path):

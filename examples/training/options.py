@@ -145,8 +145,8 @@ class TrainingOptions:
     def _saved(cls) -> Saved:
         """Return the names of the options that are saved, and the data that has a name."""
         declared = cls._declared()
-        names = [name for name, metadata in declared.items() if not metadata["may_differ"] and name != "epochs"]
-        return Saved(frozenset(names), declared["data"]["names"])
+        names = (name for name, metadata in declared.items() if not metadata["may_differ"] and name != "epochs")
+        return Saved(tuple(names), declared["data"]["names"])
 
     @classmethod
     def _declared(cls) -> dict[str, Mapping[str, Any]]:

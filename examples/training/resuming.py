@@ -19,7 +19,7 @@ LENGTH = ("steps", "epochs")  # the length of a run may change
 class Saved(NamedTuple):
     """The names of the options that a checkpoint keeps, and the names of --data that are not files."""
 
-    names: frozenset[str]
+    names: tuple[str, ...]
     data: tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ def resumed(parser: Parser, given: Mapping[str, Any], saved: Saved) -> dict[str,
 def _read(parser: Parser, checkpoint: Checkpoint, directory: str, saved: Saved) -> dict[str, Any]:
     """Return the saved options as the parser reads them, without the data if it was a file of the user."""
     found = {name: value for name, value in checkpoint.options.items() if name != "epochs" and value is not None}
-    unknown = found.keys() - saved.names
+    unknown = found.keys() - set(saved.names)
     if unknown:
         raise ValueError(
             f"{directory}: expected the run of {parser.prog}, found the run of a {checkpoint.model} "
