@@ -36,7 +36,7 @@ def moved(place):
 
 
 @pytest.mark.parametrize("name", augmentation.OF_IMAGES)
-def test_each_depends_on_its_generator_alone_and_leaves_what_it_is_given(name):
+def test_each_depends_on_its_generator_alone_and_changes_no_input(name):
     before = IMAGES.copy()
     once, again, otherwise = (drawn(name, IMAGES, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
@@ -109,7 +109,7 @@ def test_mixup():
     assert ((share > 0.1) & (share < 0.9)).sum() > 5
 
 
-def test_nothing_changes_where_nothing_is_asked_for():
+def test_the_smallest_augmentation_changes_nothing():
     for name, options in {"shift": dict(by=0), "crop": dict(least=1), "rotation": dict(degrees=0), "cutout": dict(side=0)}.items():
         np.testing.assert_allclose(drawn(name, IMAGES, **options), IMAGES, atol=1e-12)
 
@@ -130,6 +130,6 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize(("name", "given", "options", "complaint"), BAD_INPUT.values(), ids=BAD_INPUT)
-def test_bad_input_is_answered_in_one_line(name, given, options, complaint):
+def test_bad_input_is_refused_in_one_line(name, given, options, complaint):
     with pytest.raises(ValueError, match=rf"^{re.escape(complaint)}[^\n]*\Z"):
         drawn(name, *given, **options)

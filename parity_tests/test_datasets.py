@@ -71,7 +71,7 @@ def raising(error):
     return read
 
 
-def test_digits_are_all_there_and_held_out_images_are_not_trained_on():
+def test_digits_are_complete_and_held_out_images_are_others():
     data = datasets.digits()
     assert data.train_x.shape == (1437, 1, 8, 8)
     assert data.test_x.shape == (360, 1, 8, 8)
@@ -135,7 +135,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_the_next_mirror_is_asked_where_one_fails(failure, files, web, cache):
+def test_the_next_mirror_is_asked_if_one_fails(failure, files, web, cache):
     web[FIRST + TRAIN_IMAGES] = failure(files[TRAIN_IMAGES])
     web[SECOND + TRAIN_IMAGES] = files[TRAIN_IMAGES]
     datasets.MNIST[0].read()
@@ -143,7 +143,7 @@ def test_the_next_mirror_is_asked_where_one_fails(failure, files, web, cache):
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_a_download_that_fails_everywhere_leaves_nothing_and_says_where_to_put_the_files(failure, files, web, cache):
+def test_a_failed_download_leaves_no_file_and_names_the_folders(failure, files, web, cache):
     web.update({mirror + TRAIN_IMAGES: failure(files[TRAIN_IMAGES]) for mirror in (FIRST, SECOND)})
     with pytest.raises(ValueError, match="could not be downloaded") as caught:
         datasets.mnist()
@@ -218,7 +218,7 @@ def test_idx_refuses_what_does_not_fit(content, complaint):
         datasets.read_idx(content, "source")
 
 
-def test_a_file_that_unpacks_without_end_is_refused(monkeypatch, tmp_path):
+def test_a_file_that_decompresses_to_too_much_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(public, "LARGEST", 10_000)
     monkeypatch.setenv("PARITY_DATA", str(tmp_path))
     (tmp_path / "folder").mkdir()
@@ -228,7 +228,7 @@ def test_a_file_that_unpacks_without_end_is_refused(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a link to itself"])
-def test_a_public_file_that_is_none_is_refused(kind, monkeypatch, tmp_path):
+def test_a_folder_or_a_broken_link_is_refused(kind, monkeypatch, tmp_path):
     monkeypatch.setenv("PARITY_DATA", str(tmp_path))
     path = tmp_path / "folder" / "file"
     path.mkdir(parents=True) if kind == "a folder" else (tmp_path / "folder").mkdir()

@@ -229,7 +229,7 @@ WRONG_OPTIONS = {
     "no batch": (["--batch", "0"], "--batch: expected a whole number of at least 1, got '0'"),
     "no learning rate": (["--lr", "nan"], "--lr: expected a number above 0, got 'nan'"),
     "a negative learning rate": (["--lr", "-1"], "--lr: expected a number above 0, got '-1'"),
-    "a backend beside both": (["--compare", "--backend", "torch"], "not allowed with argument"),
+    "one backend and both": (["--compare", "--backend", "torch"], "not allowed with argument"),
     "two models to save": (["--compare", "--save", "x"], "--compare trains two models and a run that is saved has one"),
 }
 
@@ -249,7 +249,7 @@ BAD_INPUT = {
     "no model": (lambda path: ["--load", path], "expected a model's directory with config.json"),
     "a file for a model": (lambda path: ["--load", a_file(path)], "expected a model's directory with config.json"),
     "another class": (lambda path: ["--load", an_mlp(path)], "expected a CNN, found a model of class 'MLP'"),
-    "an argument of no CNN": (lambda path: ["--load", a_model(path, config=dict(depth=3))], "do not fit CNN"),
+    "an unknown argument of a CNN": (lambda path: ["--load", a_model(path, config=dict(depth=3))], "do not fit CNN"),
     "another CNN": (
         lambda path: ["--load", a_model(path, config=dict(in_channels=1, image_size=[8, 8], classes=7))],
         "the state does not fit CNN: classifier.3",
@@ -314,7 +314,7 @@ def test_an_interrupted_run_resumes_with_the_same_result(run, monkeypatch, tmp_p
     assert result(resumed)["test_loss"] == result(out)["test_loss"]
 
 
-def test_a_run_that_is_resumed_loads_nothing_else(run, tmp_path):
+def test_a_resumed_run_loads_no_other_weights(run, tmp_path):
     run("--steps", 1, "--save", tmp_path)
     status, _, err = run("--resume", tmp_path, "--load", tmp_path)
     assert (status, len(err)) == (2, 1)
@@ -340,7 +340,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_towards_0():
     assert learning_rate("cosine", 1, peak=3.0)(0) == 3
 
 
-def test_the_learning_rate_of_transformers_falls_as_the_root_of_the_step():
+def test_inverse_sqrt_falls_as_the_root_of_the_step():
     rates = np.array([learning_rate("inverse-sqrt", 1000, peak=3.0)(step) for step in range(1000)])
     assert rates[99] == pytest.approx(3)
     assert rates.argmax() == 99

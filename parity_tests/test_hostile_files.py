@@ -77,7 +77,7 @@ KEPT = [name for name in RUNS if "optimiser" in name]
 
 
 @pytest.mark.parametrize("change", [RUNS[name] for name in KEPT], ids=KEPT)
-def test_what_an_optimiser_keeps_is_checked_for_pytorch_too(change, copy, capsys):
+def test_hostile_optimiser_arrays_are_refused_by_pytorch_too(change, copy, capsys):
     directory = copy("names")
     change(directory)
     status, out, err = run_example(capsys, name_generation, "--resume", directory, "--steps", 4, "--backend", "torch")
@@ -123,7 +123,7 @@ def test_a_file_that_may_not_be_read_is_refused(file, copy, capsys, monkeypatch)
 ENORMOUS = [name for name in SAVED_MODELS if "enormous" in name or "terabyte" in name or "1000000000000" in name]
 
 
-def test_what_is_enormous_takes_no_memory(made, tmp_path, capsys):
+def test_enormous_models_take_no_memory(made, tmp_path, capsys):
     parity(["check", "--weights", str(made / "MLP")])  # fills caches first
     tracemalloc.start()
     try:
@@ -148,7 +148,7 @@ def test_hostile_files_are_refused_in_a_shell(made, tmp_path):
         is_refused(done.returncode, done.stdout, done.stderr)
 
 
-def test_what_is_not_hostile_is_accepted(made, capsys):
+def test_valid_files_are_accepted(made, capsys):
     """Otherwise the refusals of this file would prove nothing."""
     assert parity(["check", "--weights", str(made / "MLP"), "--dtype", "float32"]) == 0
     assert run_example(capsys, name_generation, "--resume", made / "names")[0] == 0

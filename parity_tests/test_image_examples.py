@@ -61,7 +61,7 @@ def same(ours, theirs, rtol=0.0):
 
 
 @quick_scripts
-def test_both_backends_train_alike_and_say_so(script, run, tmp_path):
+def test_both_backends_have_the_same_losses(script, run, tmp_path):
     lines = {}
     more = EVERY_CHANGE if script in ("resnet", "vit") else []
     for backend in BACKENDS:
@@ -140,7 +140,7 @@ def test_a_trained_model_is_verified_and_drawn(script, run, tmp_path, capsys):
     assert "1 case verified" in capsys.readouterr().out
 
 
-def test_a_run_is_as_long_as_so_many_passes_over_the_data(run):
+def test_the_length_of_a_run_can_be_passes(run):
     status, out, _ = run("cnn", "--epochs", 1)
     assert (status, result(out)["steps"]) == (0, str(1437 // 8))
     assert sum(line.startswith("step") for line in out) == 1
@@ -173,7 +173,7 @@ def test_mnist_is_trained_in_the_same_way(run, monkeypatch):
         assert (status, result(out)["data"]) == (0, "mnist")
 
 
-def test_images_are_enlarged_as_far_as_a_model_needs():
+def test_small_images_are_enlarged():
     options = image_classification.Options.parse(["--model", "vgg", "--batch", "5"])
     task = Images(digits(), options, smallest=32)
     x, y = task.batch(3)
@@ -181,7 +181,7 @@ def test_images_are_enlarged_as_far_as_a_model_needs():
     assert Images(digits(), options).batch(3)[0].shape == (5, 1, 8, 8)
 
 
-def test_every_batch_has_other_changes_and_a_step_the_same():
+def test_augmentation_depends_on_the_step_alone():
     task = Images(digits(), image_classification.Options.parse(["--batch", "5"]), ("rotation", "mixup"))
     (x, y), (again, same_y), (other, _) = task.batch(3), task.batch(3), task.batch(4)
     np.testing.assert_array_equal(x, again)
@@ -221,7 +221,7 @@ class TestScenes:
         assert images[:, 0][pixels > 0].mean() > 0.6
         assert images[:, 0][pixels == 0].mean() < 0.1
 
-    def test_they_depend_on_their_generator_alone_and_others_are_held_out(self):
+    def test_scenes_depend_on_their_generator_alone(self):
         again, other = (scenes(np.random.default_rng(seed), self.digits, 40, 48) for seed in (0, 1))
         for one, same_one, another in zip(self.batch, again, other, strict=True):
             np.testing.assert_array_equal(one, same_one)
@@ -252,14 +252,14 @@ def test_the_first_run_cannot_be_longer_once_others_have_started(run, tmp_path):
     assert "0 to 4 cannot be trained longer, 5 to 9 have started (frozen, tuned, scratch)" in err[0]
 
 
-def test_passes_make_a_run_longer_too(run, tmp_path):
+def test_epochs_make_a_run_longer(run, tmp_path):
     run("cnn", "--steps", 1, "--save", tmp_path)
     status, out, _ = run("cnn", "--resume", tmp_path, "--epochs", 1, "--backend", "torch")
     assert (status, result(out)["steps"]) == (0, str(1437 // 8))
 
 
 @pytest.mark.slow
-def test_a_frozen_backbone_serves_digits_that_it_has_not_seen(run):
+def test_a_frozen_backbone_classifies_new_digits(run):
     _, out, _ = run("transfer", "--transfer-steps", 60, "--goal", 0.9, "--backend", "torch")
     assert all(float(result(out)[f"{way}_accuracy"]) > 0.9 for way in WAYS)
     assert all(int(result(out)[f"{way}_steps"]) <= 60 for way in WAYS)
@@ -267,10 +267,10 @@ def test_a_frozen_backbone_serves_digits_that_it_has_not_seen(run):
 
 WRONG_OPTIONS = {
     "an unknown model": ("cnn", ["--model", "lenet"], "--model: invalid choice: 'lenet'"),
-    "an unknown change": ("cnn", ["--augment", "shift,blur"], "--augment: expected none or some of shift,crop,flip,rotation"),
-    "a change twice": ("cnn", ["--augment", "flip,flip"], "each once, got 'flip,flip'"),
+    "an unknown augmentation": ("cnn", ["--augment", "shift,blur"], "--augment: expected none or some of shift,crop,flip,rotation"),
+    "an augmentation twice": ("cnn", ["--augment", "flip,flip"], "each once, got 'flip,flip'"),
     "passes and steps": ("cnn", ["--epochs", 1, "--steps", 1], "not allowed with argument"),
-    "no dropout to be had": ("resnet", ["--dropout", 0.5], "--dropout 0.5: a ResNet has none; leave it out"),
+    "dropout of a ResNet": ("resnet", ["--dropout", 0.5], "--dropout 0.5: a ResNet has none; leave it out"),
     "dropout of a U-Net": ("segmentation", ["--dropout", 0.5], "--dropout 0.5: a UNet has none; leave it out"),
     "a small scene": ("segmentation", ["--size", 8], "--size: expected a whole number of at least 24, got '8'"),
     "a negative weight": ("segmentation", ["--dice", -1], "--dice: expected a number of at least 0, got '-1'"),
@@ -280,8 +280,12 @@ WRONG_OPTIONS = {
         ["--label-smoothing", 0.1],
         "--label-smoothing 0.1: detectors are trained without it",
     ),
-    "a goal beyond all": ("transfer", ["--goal", 1.5], "--goal: expected a number of at least 0 and below 1, got '1.5'"),
-    "nothing to draw": ("transfer", ["--compare", "--plots", "x"], "--plots draws scores and --compare has none: leave out either"),
+    "a goal above 100%": ("transfer", ["--goal", 1.5], "--goal: expected a number of at least 0 and below 1, got '1.5'"),
+    "plots of a comparison": (
+        "transfer",
+        ["--compare", "--plots", "x"],
+        "--plots draws scores and --compare has none: leave out either",
+    ),
     "NumPy on a GPU": ("cnn", ["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
 }
 
@@ -302,7 +306,7 @@ def a_run(path, script="cnn"):
 BAD_INPUT = {
     "a large batch": ("cnn", lambda p: ["--batch", 5000], "--batch 5000: there are only 1437 images to train on"),
     "no run": ("segmentation", lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
-    "a run in the way": ("cnn", lambda p: ["--save", a_run(p)], "{} has a run already: resume it with --resume {}"),
+    "a directory that has a run": ("cnn", lambda p: ["--save", a_run(p)], "{} has a run already: resume it with --resume {}"),
     "another run": (
         "segmentation",
         lambda p: ["--resume", a_run(p)],
@@ -314,7 +318,7 @@ BAD_INPUT = {
         lambda p: ["--depth", 5, "--steps", 1],
         "--size 24: a network of --depth 5 halves it to nothing; expected at least 32",
     ),
-    "scenes that cells do not fit": (
+    "a size that is no multiple of a cell": (
         "yolo",
         lambda p: ["--size", 40, "--steps", 1],
         "YOLO: cells of 16x16 do not cut images of 40x40 evenly",

@@ -75,7 +75,7 @@ def losses(directory):
 
 
 @every_script
-def test_both_backends_train_alike_and_say_so(script, run, tmp_path):
+def test_both_backends_have_the_same_losses(script, run, tmp_path):
     lines = {}
     for backend in BACKENDS:
         options = ["--steps", 6, "--every", 3, "--dtype", "float64", "--dropout", 0.2, "--backend", backend]
@@ -146,7 +146,7 @@ def test_the_other_backend_resumes_with_the_same_losses(script, first, run, tmp_
 
 
 @pytest.mark.parametrize("script", ["name_generation", "char_language_model"])
-def test_a_longer_run_is_the_same_every_time_and_in_both_backends(script, run, tmp_path, monkeypatch):
+def test_a_longer_run_has_the_same_losses_every_time(script, run, tmp_path, monkeypatch):
     run(script, "--steps", 4, "--every", 2, "--dropout", 0.2, "--dtype", "float64", "--save", tmp_path / "begun")
     begun, found = losses(tmp_path / "begun"), {}
     for name, backend in (("numpy", "numpy"), ("again", "numpy"), ("torch", "torch"), ("cut", "numpy")):
@@ -166,7 +166,7 @@ def test_a_longer_run_is_the_same_every_time_and_in_both_backends(script, run, t
     np.testing.assert_allclose(found["numpy"], found["torch"], rtol=1e-9)
 
 
-def test_the_learning_rate_of_a_longer_run_is_that_of_its_new_length(run, tmp_path, monkeypatch):
+def test_a_longer_run_has_the_learning_rate_of_its_length(run, tmp_path, monkeypatch):
     run("name_generation", "--steps", 4, "--save", tmp_path)
     rates, original = [], NumPyBackend.step
     monkeypatch.setattr(
@@ -179,7 +179,7 @@ def test_the_learning_rate_of_a_longer_run_is_that_of_its_new_length(run, tmp_pa
     assert rates == [whole(step) for step in range(4, 8)]
 
 
-def test_a_run_that_another_process_trains_is_not_resumed(run, tmp_path):
+def test_a_directory_in_use_is_refused(run, tmp_path):
     run("name_generation", "--steps", 1, "--save", tmp_path / "run")
     for words in (["--resume", tmp_path / "run"], ["--save", tmp_path / "new"]):
         (tmp_path / "new").mkdir(exist_ok=True)
@@ -407,7 +407,7 @@ LM, NAMES = "char_language_model", "name_generation"
 BAD_INPUT = {
     "an empty text": (LM, lambda p: ["--data", a_file(p)], "the file is empty; expected a text to learn"),
     "no text": (LM, lambda p: ["--data", p], "there is no such file"),
-    "a text that is none": (LM, lambda p: ["--data", a_file(p, b"\xff\xfe\x00")], "expected a text file in UTF-8"),
+    "a text that is not UTF-8": (LM, lambda p: ["--data", a_file(p, b"\xff\xfe\x00")], "expected a text file in UTF-8"),
     "a short text": (LM, lambda p: ["--data", a_file(p, "abc" * 50)], "135 characters to train on are too few for 8 strands"),
     "an unknown letter": (LM, lambda p: ["--data", a_file(p, TEXT), "--prompt", "Zoë", "--sample", 5], "lacks 'Z', 'ë'"),
     "no prompt": (LM, lambda p: ["--data", a_file(p, TEXT), "--prompt", ""], "--prompt is empty"),
@@ -421,7 +421,7 @@ BAD_INPUT = {
     "no run": (NAMES, lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
     "a truncated run": (NAMES, lambda p: ["--resume", truncated(p)], "expected a safetensors file, but it is truncated"),
     "another file": (NAMES, lambda p: ["--resume", other_arrays(p)], "expected a checkpoint, found a safetensors file of another"),
-    "another example's": (
+    "a run of another example": (
         NAMES,
         lambda p: ["--resume", a_run(p, "seq2seq")],
         "found the run of a Seq2Seq with options that it does not have: attention",
@@ -441,13 +441,17 @@ BAD_INPUT = {
         lambda p: ["--resume", a_run(p, LM), "--model", "gru"],
         "the run in {} was started with lstm",
     ),
-    "too short a length": (NAMES, lambda p: ["--resume", a_run(p), "--steps", 0], "--steps 0: the run in {} is already at step 1"),
+    "fewer steps than are done": (
+        NAMES,
+        lambda p: ["--resume", a_run(p), "--steps", 0],
+        "--steps 0: the run in {} is already at step 1",
+    ),
     "another vocabulary": (
         LM,
         lambda p: ["--resume", moved_vocabulary(p), "--data", p.with_name("text")],
         "{}: the data has another vocabulary than the run was trained on, {{'characters': 29}} instead of {{'characters': 29}}",
     ),
-    "a run in the way": (NAMES, lambda p: ["--save", a_run(p)], "{} has a run already: resume it with --resume {}"),
+    "a directory that has a run": (NAMES, lambda p: ["--save", a_run(p)], "{} has a run already: resume it with --resume {}"),
     "nowhere to save": (NAMES, lambda p: ["--save", a_file(p)], "cannot write there (File exists)"),
     "a high learning rate": (NAMES, lambda p: ["--lr", 1e30, "--steps", 9], "--lr 1e+30 is too high"),
     "no word": ("sentiment", lambda p: ["--steps", 0, "--judge", " "], "--judge ' ' has no word in it"),
@@ -458,13 +462,21 @@ BAD_INPUT = {
     ),
     "heads that do not divide": ("gpt", lambda p: ["--heads", 3], "heads 3 does not divide width 16"),
     "nothing to translate": ("simple_translation", lambda p: ["--steps", 0, "--translate", " "], "expected 1 to 6 symbols"),
-    "a digit that is none": ("simple_translation", lambda p: ["--steps", 0, "--translate", "1" * 40], "expected 1 to 6 symbols"),
+    "a number that is too long": (
+        "simple_translation",
+        lambda p: ["--steps", 0, "--translate", "1" * 40],
+        "expected 1 to 6 symbols",
+    ),
     "nothing to fill in": (
         "masked_language_model",
         lambda p: ["--steps", 0, "--fill", "a word"],
         "expected [mask] in place",
     ),
-    "much to fill in": ("masked_language_model", lambda p: ["--steps", 0, "--fill", "[mask] " * 40], "expected at most 11 words"),
+    "a long text to fill in": (
+        "masked_language_model",
+        lambda p: ["--steps", 0, "--fill", "[mask] " * 40],
+        "expected at most 11 words",
+    ),
     "few words": (
         "masked_language_model",
         lambda p: ["--data", a_file(p, "a b c")],
@@ -487,7 +499,7 @@ WRONG_OPTIONS = {
     "all dropped": (["--dropout", 1], "--dropout: expected a number of at least 0 and below 1, got '1'"),
     "a negative temperature": (["--temperature", -1], "--temperature: expected a number of at least 0, got '-1'"),
     "an unknown model": (["--model", "transformer"], "--model: invalid choice: 'transformer'"),
-    "two places": (["--save", "a", "--resume", "b"], "--resume DIR continues to save in DIR: leave --save out"),
+    "two directories": (["--save", "a", "--resume", "b"], "--resume DIR continues to save in DIR: leave --save out"),
     "two models to save": (["--compare", "--save", "a"], "--compare trains two models and a run that is saved has one"),
     "NumPy on a GPU": (["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
 }
@@ -550,7 +562,7 @@ def test_every_example_is_in_one_batch_of_a_pass():
     assert len(drawn(2, 5, 12, 7)) == 5
 
 
-def test_strands_are_the_text_and_labels_what_follows():
+def test_labels_of_strands_are_the_next_characters():
     task = Strands(TEXT, char_language_model.Options.parse(["--batch", "3"]), 5, Sampling())
     last = np.empty(0)
     for step in range(task.windows + 2):
