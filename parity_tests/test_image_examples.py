@@ -284,7 +284,7 @@ WRONG_OPTIONS = {
     "plots of a comparison": (
         "transfer",
         ["--compare", "--plots", "x"],
-        "--plots draws scores and --compare has none: leave out either",
+        "--compare has none: leave out either",
     ),
     "NumPy on a GPU": ("cnn", ["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
 }

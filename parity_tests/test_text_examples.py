@@ -441,7 +441,7 @@ BAD_INPUT = {
         lambda p: ["--resume", a_run(p, LM), "--model", "gru"],
         "the run in {} was started with lstm",
     ),
-    "fewer steps than are done": (
+    "too few steps": (
         NAMES,
         lambda p: ["--resume", a_run(p), "--steps", 0],
         "--steps 0: the run in {} is already at step 1",
@@ -462,7 +462,7 @@ BAD_INPUT = {
     ),
     "heads that do not divide": ("gpt", lambda p: ["--heads", 3], "heads 3 does not divide width 16"),
     "nothing to translate": ("simple_translation", lambda p: ["--steps", 0, "--translate", " "], "expected 1 to 6 symbols"),
-    "a number that is too long": (
+    "too long a number": (
         "simple_translation",
         lambda p: ["--steps", 0, "--translate", "1" * 40],
         "expected 1 to 6 symbols",
@@ -472,7 +472,7 @@ BAD_INPUT = {
         lambda p: ["--steps", 0, "--fill", "a word"],
         "expected [mask] in place",
     ),
-    "a long text to fill in": (
+    "too much to fill in": (
         "masked_language_model",
         lambda p: ["--steps", 0, "--fill", "[mask] " * 40],
         "expected at most 11 words",
