@@ -1,6 +1,6 @@
-"""Damaged or forged files: everything that can be wrong with a saved model or with a checkpoint of a run.
+"""Files that are hostile or damaged: all that can be wrong with a saved model and with a saved run.
 
-Each entry changes a directory of valid files. Each result must be refused with an error of one line.
+Each entry changes a directory of valid files so that one is invalid. Each must be refused in one line.
 """
 
 import json
@@ -16,13 +16,13 @@ TENSOR = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 
 
 def safetensors_file(header, data=b"", length=None):
-    """Return the bytes of a safetensors file with any header, valid or not."""
+    """Return the bytes of a safetensors file with any header, right or wrong."""
     header = header if isinstance(header, bytes) else json.dumps(header).encode()
     return (len(header) if length is None else length).to_bytes(8, "little") + header + data
 
 
 def content(file, made):
-    """Replace the bytes of a file, or transform them with a function."""
+    """Replace the bytes of a file by others, or by a function of them."""
 
     def change(directory):
         path = directory / file
@@ -60,7 +60,7 @@ def missing(file):
 
 
 def sparse(file):
-    """Make a file of a terabyte that takes no space on disk, with a header that fits it."""
+    """Replace a file by a terabyte that takes no space on the disk, with a header that fits it."""
     count = 10**12 - 10**12 % 4
 
     def change(directory):
@@ -72,7 +72,7 @@ def sparse(file):
 
 
 def arrays(file, change_arrays):
-    """Change the arrays of a file and write a matching checksum."""
+    """Change the arrays of a file; its checksum stays right."""
 
     def change(directory):
         found, metadata = load_stored(directory / file)
@@ -83,7 +83,7 @@ def arrays(file, change_arrays):
 
 
 def description(change_description):
-    """Change the description in a checkpoint and write a matching checksum."""
+    """Change the description of a checkpoint; its checksum stays right."""
 
     def change(directory):
         found, metadata = load_stored(directory / RUN)
@@ -95,7 +95,7 @@ def description(change_description):
 
 
 def bits(file, seed, high=False):
-    """Flip one bit at a random place; the highest bit of a byte where the JSON must stop being UTF-8."""
+    """Flip one random bit; with `high` the highest bit of a byte, after which JSON is not UTF-8."""
 
     def turned(before):
         rng, after = np.random.default_rng(seed), bytearray(before)
@@ -106,7 +106,7 @@ def bits(file, seed, high=False):
 
 
 def damaged(file):
-    """Return the damages that can happen to any file."""
+    """Return damages of any file, by name."""
     cuts = {"empty": 0, "of 1 byte": 1, "of 7 bytes": 7, "of 9 bytes": 9, "cut in half": 0.5, "without its end": -3}
 
     def cut(at):
@@ -129,7 +129,7 @@ def damaged(file):
 
 
 def damaged_arrays(file):
-    """Return the damages that can happen to a safetensors file."""
+    """Return damages of a safetensors file, by name."""
 
     def header(text, data=b"\0\0"):
         return content(file, safetensors_file(text, data))
@@ -270,7 +270,7 @@ CONFIGS = (
         f"config.json: {name} {value!r}"[:70]: config_with(**{name: value})
         for name in ("in_features", "hidden", "out_features", "activation", "dropout", "batch_norm")
         for value in ("../x", -1, 1.5, None, [], {}, [[]], 10**12, 10**30, [10**12], 2**31 - 1)
-        if not (name == "batch_norm" and value in (None, [], {}))  # all of these count as False
+        if not (name == "batch_norm" and value in (None, [], {}))  # all count as False
         and not (name == "dropout" and value in (None, [], {}))
     }
     | {"config.json: an unknown option": config_with(depth=3), "config.json: an option of no name": config_with(**{"": 3})}
@@ -297,7 +297,7 @@ def drop(name):
     return lambda found: found.pop(name)
 
 
-def changed(name, function):
+def but(name, function):
     return lambda found: found.update({name: function(found[name])})
 
 
@@ -313,13 +313,13 @@ def first_is(value):
 ODD_WEIGHTS = {
     f"model.safetensors: {name}": arrays(WEIGHTS, change)
     for name, change in {
-        "a weight is NaN": changed("layers.0.weight", first_is(np.nan)),
-        "a weight is infinite": changed("layers.0.weight", first_is(-np.inf)),
-        "a weight beyond float32": changed("layers.0.weight", lambda a: first_is(1e300)(a.astype(np.float64))),
+        "a weight is NaN": but("layers.0.weight", first_is(np.nan)),
+        "a weight is infinite": but("layers.0.weight", first_is(-np.inf)),
+        "a weight beyond float32": but("layers.0.weight", lambda a: first_is(1e300)(a.astype(np.float64))),
         "one more": put("layers.9.weight", np.zeros(3)),
         "one less": drop("layers.0.bias"),
-        "transposed": changed("layers.0.weight", np.transpose),
-        "flat": changed("layers.0.weight", np.ravel),
+        "transposed": but("layers.0.weight", np.transpose),
+        "flat": but("layers.0.weight", np.ravel),
         "a name that clears the screen": put("\x1b[2J\n\n\0", np.zeros(3)),
         "100,000 more": lambda found: found.update({f"more.{n}": np.zeros(0) for n in range(100_000)}),
     }.items()
@@ -327,15 +327,15 @@ ODD_WEIGHTS = {
 ODD_SAMPLES = {
     f"samples.safetensors: {name}": arrays(SAMPLES, change)
     for name, change in {
-        "NaN": changed("x", first_is(np.nan)),
-        "infinite": changed("x", first_is(np.inf)),
-        "beyond float32": changed("x", lambda a: first_is(1e39)(a.astype(np.float64))),
-        "whole numbers": changed("x", lambda a: a.astype(np.int64)),
-        "bytes": changed("x", lambda a: a.astype(np.uint8)),
-        "truths": changed("x", lambda a: a > 0),
-        "narrower": changed("x", lambda a: a[:, :-1]),
+        "NaN": but("x", first_is(np.nan)),
+        "infinite": but("x", first_is(np.inf)),
+        "beyond float32": but("x", lambda a: first_is(1e39)(a.astype(np.float64))),
+        "whole numbers": but("x", lambda a: a.astype(np.int64)),
+        "bytes": but("x", lambda a: a.astype(np.uint8)),
+        "truths": but("x", lambda a: a > 0),
+        "narrower": but("x", lambda a: a[:, :-1]),
         "one number": put("x", np.float32(1)),
-        "no examples": changed("x", lambda a: a[:0]),
+        "no examples": but("x", lambda a: a[:0]),
         "an unknown input": put("labels", np.zeros(3)),
         "an input of a strange name": put("\x1b[2J\n", np.zeros(3)),
         "nothing": lambda found: found.clear(),
@@ -369,7 +369,7 @@ DESCRIPTIONS = (
         f"a checkpoint's {name}: {value!r}"[:70]: described(**{name: value})
         for name in ("step", "options", "model", "config", "vocabulary", "environment")
         for value in (None, "2", -1, 1.5, True, [], {}, "x", 99, 10**30)
-        if not (value == {} and name in ("config", "environment"))  # these two are only reported, not used
+        if not (value == {} and name in ("config", "environment"))  # both may be empty
     }
     | {"a checkpoint with another key": described(arrays={}), "a checkpoint with a key of no name": described(**{"": 1})}
     | {"an environment of numbers": described(environment={"numpy": 2})}
@@ -383,7 +383,7 @@ OPTIONS = (
         f"a checkpoint's option {name}: {value!r}"[:70]: option(name, value)
         for name in ("hidden", "layers", "embedding", "batch", "steps", "every", "seed")
         for value in ODD
-        if value is not None and not (name in ("seed", "every", "steps") and value in (10**12, 10**30))  # a run may have these
+        if value is not None and not (name in ("seed", "every", "steps") and value in (10**12, 10**30))  # valid values
     }
     | {
         f"a checkpoint's option {name}: {value!r}"[:70]: option(name, value)
@@ -408,14 +408,14 @@ OPTIONS = (
 ODD_RUNS = {
     f"a checkpoint: {name}": arrays(RUN, change)
     for name, change in {
-        "a weight is NaN": changed("model.head.weight", first_is(np.nan)),
+        "a weight is NaN": but("model.head.weight", first_is(np.nan)),
         "a weight is missing": drop("model.head.weight"),
         "one weight more": put("model.more", np.zeros(3)),
-        "a transposed weight": changed("model.head.weight", np.transpose),
-        "an optimiser's moment is infinite": changed("optimizer.0.exp_avg", first_is(np.inf)),
+        "a transposed weight": but("model.head.weight", np.transpose),
+        "an optimiser's moment is infinite": but("optimizer.0.exp_avg", first_is(np.inf)),
         "an optimiser's moment is missing": drop("optimizer.0.exp_avg"),
-        "an optimiser's moment is flat": changed("optimizer.0.exp_avg", np.ravel),
-        "an optimiser's moment is whole": changed("optimizer.0.exp_avg", lambda a: a.astype(np.int64)),
+        "an optimiser's moment is flat": but("optimizer.0.exp_avg", np.ravel),
+        "an optimiser's moment is whole": but("optimizer.0.exp_avg", lambda a: a.astype(np.int64)),
         "an optimiser of one parameter more": put("optimizer.99.step", np.float32(1)),
         "an optimiser of a parameter of no number": put("optimizer.x.step", np.float32(1)),
         "an optimiser of a parameter -1": put("optimizer.-1.step", np.float32(1)),
@@ -426,11 +426,11 @@ ODD_RUNS = {
         "a state of no number": put("state.x", np.zeros((1, 2, 3), np.float32)),
         "no losses": drop("history.losses"),
         "no scores": drop("history.scores"),
-        "too few losses": changed("history.losses", lambda a: a[:-1]),
-        "losses of two": changed("history.losses", lambda a: np.repeat(a, 2, axis=1)),
-        "losses that are whole": changed("history.losses", lambda a: a.astype(np.int64)),
-        "a loss is NaN": changed("history.losses", first_is(np.nan)),
-        "scores in a row": changed("history.scores", np.ravel),
+        "too few losses": but("history.losses", lambda a: a[:-1]),
+        "losses of two": but("history.losses", lambda a: np.repeat(a, 2, axis=1)),
+        "losses that are whole": but("history.losses", lambda a: a.astype(np.int64)),
+        "a loss is NaN": but("history.losses", first_is(np.nan)),
+        "scores in a row": but("history.scores", np.ravel),
     }.items()
 }
 RUNS = damaged(RUN) | damaged_arrays(RUN) | DESCRIPTIONS | OPTIONS | ODD_RUNS

@@ -1,4 +1,4 @@
-"""Hostile files are refused in one line with status 2, before they use memory or name another file."""
+"""Every invalid file is refused in one line with status 2, before it takes memory or makes us open another file."""
 
 import shutil
 import subprocess
@@ -11,17 +11,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import scratch.models
+from examples import mnist_cnn, name_generation
+from examples.data import texts
 from parity.__main__ import main as parity
 from parity.checkpoints.arrays import save_arrays
 from parity.weights import save_model
 from parity_tests.example_runs import main as run_example
 from parity_tests.hostile_files import CONFIG, RUN, RUNS, SAMPLES, SAVED_MODELS, WEIGHTS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import corpora
-import mnist_cnn
-import name_generation
 
 MLP = dict(in_features=6, hidden=[5], out_features=4)
 CNN = dict(in_channels=1, image_size=[8, 8], classes=10)
@@ -30,7 +26,7 @@ TINY = ["--steps", "2", "--every", "1", "--hidden", "4", "--embedding", "3", "--
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Save an MLP, a CNN and a run of names, each in its own directory."""
+    """Save an MLP, a CNN and a run of names, each in a directory of its own."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     for name, config, shape in (("MLP", MLP, (3, 6)), ("CNN", CNN, (3, 1, 8, 8))):
@@ -46,8 +42,8 @@ def copy(made, tmp_path):
     return lambda name: Path(shutil.copytree(made / name, tmp_path / name))
 
 
-def assert_refused(status, out, err):
-    """Assert a refusal in one line of printable characters."""
+def is_refused(status, out, err):
+    """Assert that the message is one line, without control characters."""
     assert (status, out) == (2, "")
     assert err.endswith("\n")
     assert err[:-1].isprintable()
@@ -61,31 +57,31 @@ def test_a_hostile_model_is_refused_in_one_line(change, copy, capsys):
     change(directory)
     capsys.readouterr()
     status = parity(["check", "--weights", str(directory), "--dtype", "float32"])
-    assert_refused(status, *capsys.readouterr())
+    is_refused(status, *capsys.readouterr())
 
 
 @pytest.mark.parametrize("change", RUNS.values(), ids=RUNS)
-def test_a_hostile_run_is_refused_and_opens_no_file(change, copy, capsys, monkeypatch):
+def test_a_hostile_run_is_refused_in_one_line_and_names_no_file(change, copy, capsys, monkeypatch):
     directory = copy("names")
     change(directory)
     before = set(directory.parent.rglob("*"))
     opened = []
-    monkeypatch.setattr(corpora, "_own_file", opened.append)
+    monkeypatch.setattr(texts, "_read_own_file", opened.append)
     status, out, err = run_example(capsys, name_generation, "--resume", directory)
-    assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
     assert set(directory.parent.rglob("*")) == before
     assert not opened
 
 
-OPTIMISER_STATES = [name for name in RUNS if "optimiser" in name]
+KEPT = [name for name in RUNS if "optimiser" in name]
 
 
-@pytest.mark.parametrize("change", [RUNS[name] for name in OPTIMISER_STATES], ids=OPTIMISER_STATES)
-def test_a_hostile_optimiser_state_is_refused_in_pytorch_too(change, copy, capsys):
+@pytest.mark.parametrize("change", [RUNS[name] for name in KEPT], ids=KEPT)
+def test_hostile_optimiser_arrays_are_refused_by_pytorch_too(change, copy, capsys):
     directory = copy("names")
     change(directory)
     status, out, err = run_example(capsys, name_generation, "--resume", directory, "--steps", 4, "--backend", "torch")
-    assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
 
 
 NAMED = [name for name in SAVED_MODELS if name.startswith(("config.json is", f"{WEIGHTS} is", f"{WEIGHTS} cut", "config.json cut"))]
@@ -96,11 +92,11 @@ def test_an_example_refuses_a_hostile_model(change, copy, capsys):
     directory = copy("CNN")
     change(directory)
     status, out, err = run_example(capsys, mnist_cnn, "--load", directory, "--epochs", 0)
-    assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+    is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
 
 
 @pytest.mark.parametrize("file", [CONFIG, WEIGHTS, SAMPLES, RUN])
-def test_an_unreadable_file_is_refused_in_one_line(file, copy, capsys, monkeypatch):
+def test_a_file_that_may_not_be_read_is_refused(file, copy, capsys, monkeypatch):
     directory = copy("names" if file == RUN else "MLP")
 
     def forbidden(path, *_, original=Path.open, **options):
@@ -116,19 +112,19 @@ def test_an_unreadable_file_is_refused_in_one_line(file, copy, capsys, monkeypat
     monkeypatch.setattr(Path, "read_bytes", forbidden_bytes)
     if file == RUN:
         status, out, err = run_example(capsys, name_generation, "--resume", directory)
-        assert_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
+        is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
     else:
         status = parity(["check", "--weights", str(directory)])
         printed = capsys.readouterr()
-        assert_refused(status, *printed)
+        is_refused(status, *printed)
         assert "Permission denied" in printed.err
 
 
 ENORMOUS = [name for name in SAVED_MODELS if "enormous" in name or "terabyte" in name or "1000000000000" in name]
 
 
-def test_enormous_files_use_no_memory(made, tmp_path, capsys):
-    parity(["check", "--weights", str(made / "MLP")])  # allocates what stays allocated
+def test_enormous_models_take_no_memory(made, tmp_path, capsys):
+    parity(["check", "--weights", str(made / "MLP")])  # fills caches first
     tracemalloc.start()
     try:
         for number, name in enumerate(ENORMOUS):
@@ -149,11 +145,11 @@ def test_hostile_files_are_refused_in_a_shell(made, tmp_path):
         SAVED_MODELS[name](directory)
         command = [sys.executable, "-m", "parity", "check", "--weights", str(directory)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert_refused(done.returncode, done.stdout, done.stderr)
+        is_refused(done.returncode, done.stdout, done.stderr)
 
 
 def test_valid_files_are_accepted(made, capsys):
-    """Accept the files that the collection changes; otherwise their refusal would prove nothing."""
+    """Otherwise the refusals of this file would prove nothing."""
     assert parity(["check", "--weights", str(made / "MLP"), "--dtype", "float32"]) == 0
     assert run_example(capsys, name_generation, "--resume", made / "names")[0] == 0
     assert run_example(capsys, mnist_cnn, "--load", made / "CNN", "--epochs", 0)[0] == 0

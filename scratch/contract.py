@@ -82,7 +82,9 @@ def checked_backward(name: str, y: Any, backward: Any) -> Any:
 
 
 def _backward_of_one(name: str, shape: tuple[int, ...], dtype: np.dtype, backward: Backward) -> Backward:
-    def checked(dy: Any, *needs: Any, **options: Any) -> Any:
+    """Check the upstream gradient of a backward; the default is 1, for a loss."""
+
+    def checked(dy: Any = 1, *needs: Any, **options: Any) -> Any:
         if len(needs) > 1 or not all(map(_are_needs, needs)):
             raise ValueError(f"{name}: the backward takes 1 upstream gradient, got {1 + len(needs)}")
         return backward(_like(name, "y", shape, dtype, dy), *needs, **options)
