@@ -12,10 +12,12 @@ from benchmarks.work import STEP, UPDATE, Work
 from parity.case import ParityCase
 from parity.check import describe
 from parity.inputs import EPS32, jittered
-from parity.tolerance import PROBES, Calibration, K, calibrate, deviation, largest
-from parity.trace import Trace
-from parity.twins import Problem, Run, Tensors, builders, pose_case
-from parity.verdict import compare
+from parity.judging.tolerance import PROBES, Calibration, K, calibrate, deviation, largest
+from parity.judging.verdict import compare
+from parity.running.builders import builders
+from parity.running.pose import pose_case
+from parity.running.problem import Problem, Run, Tensors
+from parity.running.trace import Trace
 
 LUCK = 4  # how much further from the truth the kinks that a run meets may take it than those that the probes met
 

@@ -18,7 +18,7 @@ from benchmarks.cases import MODELS
 from benchmarks.work import labels_for, logits_of
 from parity.case import ParityCase
 from parity.inputs import Draw
-from parity.twins import builders
+from parity.running.builders import builders
 from scratch.ops.threads import num_threads
 from scratch.optim import AdamW
 

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.work import FORWARD, STEP, UPDATE, Work, for_labels, gradients_for, labels_for, logits_of
-from parity import tree
 from parity.case import ParityCase
-from parity.twins import Problem, builders
+from parity.running import nested
+from parity.running.builders import builders
+from parity.running.problem import Problem
 from parity.weights import set_state
 from scratch.module import Array, Module, constant
 from scratch.ops.cross_entropy import cross_entropy
@@ -26,7 +27,7 @@ def numpy_work(case: ParityCase, problem: Problem, phase: str, channels_last: bo
     subject = builders(case)[0]()
 
     def fresh() -> tuple[Any, ...]:
-        return tuple(tree.map_leaves(_copy, value) for value in problem.inputs.values())
+        return tuple(nested.map_leaves(_copy, value) for value in problem.inputs.values())
 
     def forward(*inputs: Any) -> dict[str, Any]:
         y, _ = subject(*inputs)

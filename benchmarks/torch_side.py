@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.work import FORWARD, STEP, UPDATE, Work, for_labels, gradients_for, labels_for, logits_of
-from parity import tree
 from parity.case import ParityCase
-from parity.twins import Problem, builders
+from parity.running import nested
+from parity.running.builders import builders
+from parity.running.problem import Problem
 from parity.weights import set_state
 
 
@@ -32,7 +33,7 @@ def torch_work(
         tensor = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
         return tensor.contiguous(memory_format=torch.channels_last) if channels_last and tensor.ndim == 4 else tensor
 
-    inputs = {name: tree.map_leaves(cast, value) for name, value in problem.inputs.items()}
+    inputs = {name: nested.map_leaves(cast, value) for name, value in problem.inputs.items()}
     cotangents = [cast(dy) for dy in problem.cotangents]
     subject = builders(case)[1]()
     parameters: dict[str, torch.Tensor] = {}
@@ -48,7 +49,7 @@ def torch_work(
         return isinstance(value, torch.Tensor) and value.is_floating_point() and name not in problem.constants
 
     def fresh() -> tuple[Any, ...]:
-        return tuple(tree.map_leaves(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, v) for v in inputs.values())
+        return tuple(nested.map_leaves(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, v) for v in inputs.values())
 
     def fresh_leaves() -> tuple[Any, ...]:
         return tuple(v.requires_grad_(differentiable(name, v)) for name, v in zip(inputs, fresh(), strict=True))
@@ -59,7 +60,7 @@ def torch_work(
 
     def forward_backward(*leaves: Any) -> dict[str, Any]:
         y = call(*leaves)
-        outputs = [leaf for _, leaf in tree.leaves("y", y) if leaf.requires_grad]
+        outputs = [leaf for _, leaf in nested.leaves("y", y) if leaf.requires_grad]
         wanted = {name: leaf for name, leaf in zip(inputs, leaves, strict=True) if leaf.requires_grad}
         gradients = torch.autograd.grad(outputs, list(wanted.values()), cotangents)
         return {"y": y, "grad": dict(zip(wanted, gradients, strict=True))}

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parity import tree
 from parity.inputs import Draw
-from parity.trace import to_numpy
-from parity.twins import Tensors
+from parity.running import nested
+from parity.running.problem import Tensors
+from parity.running.trace import to_numpy
 from scratch.module import Array
 
 FORWARD = "forward"  # the value alone, as inference wants it: PyTorch records nothing for a backward
@@ -35,7 +35,9 @@ class Work:
         for i in range(self.rounds):
             nest = self.run(*self.fresh())
             prefix = f"round {i + 1}: " if self.rounds > 1 else ""
-            results |= {f"{prefix}{name}": to_numpy(leaf) for key, value in nest.items() for name, leaf in tree.leaves(key, value)}
+            results |= {
+                f"{prefix}{name}": to_numpy(leaf) for key, value in nest.items() for name, leaf in nested.leaves(key, value)
+            }
         return results
 
 

@@ -22,20 +22,20 @@ from rich.text import Text
 
 from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase
-from parity.cases import CASES, matching
+from parity.cases import matching, tables
 from parity.check import DTYPES, check
 from parity.command import exit_status
-from parity.confinement import WAITING
-from parity.device import checked_device, environment, newer_than_verified
-from parity.foreign import printable
-from parity.new import write_package
-from parity.own import check_own, keep_checking
-from parity.progress import print_progress
+from parity.judging.verdict import Verdict
+from parity.own_package.check import check_own, keep_checking
+from parity.own_package.confinement import WAITING
+from parity.own_package.progress import print_progress
+from parity.own_package.stubs import write_package
+from parity.own_package.worker import TIME_LIMIT, Outcome
 from parity.report import as_json, print_table, summary, worst_of
+from parity.running.builders import builders
+from parity.running.device import checked_device, environment, newer_than_verified
+from parity.running.safe_text import printable
 from parity.saved import saved_model
-from parity.twins import builders
-from parity.verdict import Verdict
-from parity.worker import TIME_LIMIT, Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +111,7 @@ def list_cases(options: argparse.Namespace) -> int:
         ]
         print(json.dumps({"cases": rows}, indent=2))
         return 0
-    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(CASES)} cases", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(tables().cases)} cases", title_justify="left")
     for heading in ("case", "NumPy twin", "PyTorch twin"):
         table.add_column(heading, overflow="fold")
     table.add_column("parameters", justify="right")

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity import siblings, tree
+from parity import siblings
 from parity.adapters import Weights, adapted
 from parity.check import DTYPES, judge
-from parity.device import reproducible
 from parity.inputs import float32_representable
+from parity.judging.reference_run import ReferenceRun
+from parity.judging.verdict import Verdict, describe
 from parity.report import explain
-from parity.standard import Standard
-from parity.twins import Build, pose
-from parity.verdict import Verdict, describe
+from parity.running import nested
+from parity.running.device import reproducible
+from parity.running.pose import pose
+from parity.running.problem import Build
 from parity.weights import get_state
 from scratch.module import Module
 
@@ -58,7 +60,7 @@ def assert_parity(
         assert_parity(my_conv2d, torch.nn.functional.conv2d, inputs=dict(x=x, weight=w, bias=b), stride=2)
         assert_parity(MyDense(7, 3), torch.nn.Linear(7, 3), inputs=dict(x=x), weights={"W": ("weight", "T"), "b": "bias"})
     """
-    arrays = {name: tree.map_leaves(_as_input, value) for name, value in inputs.items()}
+    arrays = {name: nested.map_leaves(_as_input, value) for name, value in inputs.items()}
     unknown = [name for name in constants if name not in arrays]
     if unknown:
         raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
@@ -68,8 +70,8 @@ def assert_parity(
     with reproducible():
         try:
             state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
-            problem = pose(build_theirs, arrays, tree.map_leaves(_as_input, state), constants, seed)
-            standard = Standard(build_theirs, problem)
+            problem = pose(build_theirs, arrays, nested.map_leaves(_as_input, state), constants, seed)
+            standard = ReferenceRun(build_theirs, problem)
         except Exception as error:
             raise ValueError(f"{reference} does not run on these inputs: {describe(error)}") from None
         for dtype in dtypes:

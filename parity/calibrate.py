@@ -13,9 +13,9 @@ import numpy as np
 
 from parity.case import ParityCase
 from parity.check import DTYPES, check, posed
-from parity.device import reproducible
-from parity.tolerance import BY_NATURE_ZERO, Calibration, deviation, largest
-from parity.verdict import Verdict
+from parity.judging.tolerance import BY_NATURE_ZERO, Calibration, deviation, largest
+from parity.judging.verdict import Verdict
+from parity.running.device import reproducible
 from scratch.module import Array
 
 SCALE = 1.01
@@ -27,7 +27,7 @@ class Record:
     """What one case showed over all its seeds."""
 
     name: str
-    headrooms: dict[str, list[float]] = field(default_factory=lambda: {dtype: [] for dtype in DTYPES})
+    worst_ratios: dict[str, list[float]] = field(default_factory=lambda: {dtype: [] for dtype in DTYPES})
     tensors: int = 0
     alarms: list[Verdict] = field(default_factory=list)
     vacuous: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ def _calibrate_case(name: str, seeds: int) -> Record:
     for seed, dtype in itertools.product(range(seeds), DTYPES):
         verdict = check(case, dtype, "cpu", seed)
         record.tensors += verdict.tensors
-        record.headrooms[dtype].append(verdict.headroom)
+        record.worst_ratios[dtype].append(verdict.worst_ratio)
         if not verdict.ok:
             record.alarms.append(verdict)
     with reproducible():
@@ -94,13 +94,13 @@ def describe_records(records: Sequence[Record]) -> str:
     alarms = [alarm for record in records for alarm in record.alarms]
     lines = [f"{len(records)} cases, {tensors:,} tensor verdicts"]
     for dtype in DTYPES:
-        worst = sorted(((max(record.headrooms[dtype]), record.name) for record in records), reverse=True)
-        every = np.array([headroom for record in records for headroom in record.headrooms[dtype]])
+        worst = sorted(((max(record.worst_ratios[dtype]), record.name) for record in records), reverse=True)
+        every = np.array([worst_ratio for record in records for worst_ratio in record.worst_ratios[dtype]])
         quantiles = ", ".join(
             f"{label} {np.quantile(every, q):.3g}" for label, q in (("median", 0.5), ("99%", 0.99), ("99.9%", 0.999))
         )
         lines.append(f"{dtype}: error / tolerance {quantiles}, largest {worst[0][0]:.3g} ({worst[0][1]})")
-        lines.append("         next " + ", ".join(f"{headroom:.3g} ({name})" for headroom, name in worst[1:5]))
+        lines.append("         next " + ", ".join(f"{worst_ratio:.3g} ({name})" for worst_ratio, name in worst[1:5]))
     lines.append(f"{len(alarms)} false alarms")
     lines += [f"  {alarm.name} {alarm.dtype} seed {alarm.seed}: {alarm.verdict} {alarm.message}" for alarm in alarms[:50]]
     hollow = [(record.name, text) for record in records for text in record.vacuous]

@@ -8,24 +8,21 @@ from functools import lru_cache
 from typing import Any
 
 from parity.case import ParityCase
-from parity.device import reproducible
-from parity.explain import explain
-from parity.foreign import message_of
+from parity.explaining.cause import explain
+from parity.explaining.locate import Evidence, can_be_located, examine, locate, source_of
 from parity.inputs import Draw
-from parity.kinks import explained_by_kinks
-from parity.locate import Evidence, can_be_located, examine, locate, source_of
-from parity.standard import Standard
-from parity.subject import SubjectError, find
-from parity.twins import (
-    Build,
-    parameters_amiss,
-    pose_case,
-    reference_builder,
-    run_reference,
-    run_scratch,
-    scratch_builder,
-)
-from parity.verdict import Culprit, Finding, Verdict, compare, describe
+from parity.judging.kinks import explained_by_kinks
+from parity.judging.reference_run import ReferenceRun
+from parity.judging.verdict import Culprit, Finding, Verdict, compare, describe
+from parity.running.builders import reference_builder, scratch_builder
+from parity.running.contract import parameters_amiss
+from parity.running.device import reproducible
+from parity.running.importing import SubjectError, find
+from parity.running.pose import pose_case
+from parity.running.problem import Build
+from parity.running.run_reference import run_reference
+from parity.running.run_scratch import run_scratch
+from parity.running.safe_text import message_of
 
 DTYPES = ("float64", "float32")
 
@@ -59,7 +56,7 @@ def check(
         return judge(verdict, build_scratch, standard, why)
 
 
-def judge(verdict: Verdict, build_scratch: Build, standard: Standard, why: bool = True) -> Verdict:
+def judge(verdict: Verdict, build_scratch: Build, standard: ReferenceRun, why: bool = True) -> Verdict:
     """Fill a verdict in: run the side under judgement, compare, and where it differs look for the culprit."""
     dtype, device, problem, calibration = verdict.dtype, verdict.device, standard.problem, standard.calibration
     unfit = calibration.ill_conditioned()
@@ -74,9 +71,9 @@ def judge(verdict: Verdict, build_scratch: Build, standard: Standard, why: bool 
     try:
         on_cpu = device == "cpu"
         run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(standard.build, problem, dtype, device)
-        verdict.findings, verdict.headroom = compare(run, calibration, dtype)
+        verdict.findings, verdict.worst_ratio = compare(run, calibration, dtype)
         if verdict.findings and (explained := explained_by_kinks(run, standard, dtype, verdict.findings)):
-            verdict.findings, (verdict.note, verdict.headroom) = [], explained
+            verdict.findings, (verdict.note, verdict.worst_ratio) = [], explained
         verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
         verdict.verdict = "mismatch" if verdict.findings else "ok"
     except NotImplementedError as error:
@@ -95,7 +92,7 @@ def judge(verdict: Verdict, build_scratch: Build, standard: Standard, why: bool 
     return verdict
 
 
-def _name_culprits(verdict: Verdict, build_scratch: Build, standard: Standard) -> None:
+def _name_culprits(verdict: Verdict, build_scratch: Build, standard: ReferenceRun) -> None:
     """Add the submodules that are wrong on their own to the verdict, or the subject itself, each with its cause."""
     dtype, problem = verdict.dtype, standard.problem
     if can_be_located(build_scratch, standard.build):
@@ -108,7 +105,7 @@ def _name_culprits(verdict: Verdict, build_scratch: Build, standard: Standard) -
     verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
 
 
-def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, lacking: str) -> Verdict:
+def _judge_forward(verdict: Verdict, build_scratch: Build, standard: ReferenceRun, lacking: str) -> Verdict:
     """Where the backward is not written, what can be said of the forward pass: it is wrong, or nothing but the rest is missing."""
     problem, forward = standard.problem, standard.calibration.of_forward()
     try:
@@ -116,7 +113,7 @@ def _judge_forward(verdict: Verdict, build_scratch: Build, standard: Standard, l
     except NotImplementedError as error:
         verdict.verdict, verdict.findings = "missing", [Finding("", message_of(error))]
         return verdict
-    verdict.findings, verdict.headroom = compare(run, forward, verdict.dtype)
+    verdict.findings, verdict.worst_ratio = compare(run, forward, verdict.dtype)
     verdict.tensors = len(forward.truth.keys() | run.tensors.keys())
     if verdict.findings:
         verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
@@ -149,7 +146,7 @@ def _try_forward(build_scratch: Build, case: ParityCase, seed: int) -> None:
 
 
 @lru_cache(maxsize=4)
-def posed(case: ParityCase, seed: int) -> Standard:
+def posed(case: ParityCase, seed: int) -> ReferenceRun:
     """What a case asks on a seed, of every dtype and device."""
     build_reference = reference_builder(case)
-    return Standard(build_reference, pose_case(case, build_reference, seed))
+    return ReferenceRun(build_reference, pose_case(case, build_reference, seed))

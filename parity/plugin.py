@@ -23,8 +23,8 @@ import pytest
 
 if TYPE_CHECKING:
     from parity.case import ParityCase
-    from parity.verdict import Verdict
-    from parity.worker import Outcome, Worker
+    from parity.judging.verdict import Verdict
+    from parity.own_package.worker import Outcome, Worker
 
 Leg = tuple[str, str, int]
 
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if device != "cpu":
             raise pytest.UsageError(f"--parity-scratch judges NumPy code, on the CPU; leave --parity-device {device} out")
         try:
-            from parity import worker
+            from parity.own_package import worker
 
             limit = config.getoption("--parity-time-limit")
             config.stash[worker_key] = worker.Worker(directory, worker.TIME_LIMIT if limit is None else limit)
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from None
         config.stash[outcomes_key] = []
     if device != "cpu":
-        from parity.device import checked_device
+        from parity.running.device import checked_device
 
         try:
             checked_device(device)
@@ -127,14 +127,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     verdicts = config.stash[verdicts_key]
     outcomes = config.stash.get(outcomes_key, [])
     if outcomes:
-        from parity.progress import Progress
+        from parity.own_package.progress import Progress
 
         directory = config.getoption("--parity-scratch")
         terminalreporter.section("parity")
         terminalreporter.line(f"{directory}: {Progress(directory, outcomes)}")
     if verdicts:
-        from parity.device import environment
         from parity.report import summary
+        from parity.running.device import environment
 
         versions = ", ".join(f"{name} {version}" for name, version in environment().items())
         terminalreporter.section("parity")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from parity.verdict import Culprit, Verdict
+from parity.judging.verdict import Culprit, Verdict
 
 MARKS = {"ok": "green", "mismatch": "bold red", "invalid": "yellow", "error": "bold magenta"}
 SHOWN = 6  # findings in an explanation, culprits in a line
@@ -53,9 +53,9 @@ def _describe(culprits: Sequence[Culprit]) -> str:
 
 def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for several seeds of the same case, dtype and device: the worst, with the tensors of all."""
-    worst = max(verdicts, key=lambda v: (not v.ok, v.headroom))
+    worst = max(verdicts, key=lambda v: (not v.ok, v.worst_ratio))
     worst.tensors = sum(verdict.tensors for verdict in verdicts)
-    worst.headroom = max(verdict.headroom for verdict in verdicts)
+    worst.worst_ratio = max(verdict.worst_ratio for verdict in verdicts)
     worst.note = worst.note or next((f"on seed {v.seed}, {v.note}" for v in verdicts if v.note), "")
     return worst
 
@@ -89,7 +89,7 @@ def print_table(verdicts: Iterable[Verdict], console: Console) -> None:
 
 
 def _cell(verdict: Verdict) -> Text:
-    return Text(f"{verdict.headroom:.4f}" if verdict.ok else verdict.verdict, style=MARKS[verdict.verdict])
+    return Text(f"{verdict.worst_ratio:.4f}" if verdict.ok else verdict.verdict, style=MARKS[verdict.verdict])
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -101,12 +101,12 @@ def summary(verdicts: Sequence[Verdict]) -> str:
             f"{sum(v.verdict == kind for v in failed)} {kind}" for kind in MARKS if any(v.verdict == kind for v in failed)
         )
         return f"{len(failed)} of {len(verdicts)} comparisons failed: {kinds}"
-    worst = max(verdicts, key=lambda verdict: verdict.headroom)
+    worst = max(verdicts, key=lambda verdict: verdict.worst_ratio)
     cases = len({verdict.name for verdict in verdicts})
     noted = sum(bool(verdict.note) for verdict in verdicts)
     return (
         f"{cases} {'case' if cases == 1 else 'cases'} verified in {len(verdicts)} comparisons of {tensors} tensors; "
-        f"the largest error is {worst.headroom:.2g} of its tolerance ({worst.name}, {worst.dtype}, {worst.device})"
+        f"the largest error is {worst.worst_ratio:.2g} of its tolerance ({worst.name}, {worst.dtype}, {worst.device})"
         + (f"; {noted} with a note" if noted else "")
     )
 

@@ -15,37 +15,32 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn.modules import module as torch_hooks
 
 import parity.siblings  # noqa: F401  first
 import reference.models
-from parity.arrays import load_arrays, refuse_not_finite, save_arrays, stored_shapes
-from parity.disk import parse_json, read_file, replace_file
-from scratch.module import Array, Module, state_mismatch
+from parity.checkpoints.arrays import load_arrays, refuse_not_finite, save_arrays, stored_shapes
+from parity.checkpoints.disk import parse_json, read_file, replace_file
+from parity.running.state import AnyModule, get_state, set_state
+from scratch.module import state_mismatch
 
-AnyModule = Module | torch.nn.Module
+__all__ = [
+    "CONFIG",
+    "SAMPLES",
+    "WEIGHTS",
+    "AnyModule",
+    "get_state",
+    "load_config",
+    "load_model",
+    "refuse_huge",
+    "refuse_unfit",
+    "save_model",
+    "set_state",
+]
 CONFIG, WEIGHTS, SAMPLES = "config.json", "model.safetensors", "samples.safetensors"
 LONGEST_CONFIG = 10_000_000  # bytes
 LARGEST = 2**31 - 1  # of the numbers in a config
-
-
-def get_state(module: AnyModule) -> dict[str, Array]:
-    """A copy of the module's state dict, from either backend."""
-    arrays = {name: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for name, v in module.state_dict().items()}
-    return {name: array.copy() for name, array in arrays.items()}
-
-
-def set_state(module: AnyModule, state: Mapping[str, Array]) -> None:
-    """Copy a state in by name, in either backend; ValueError, before anything is changed, unless every name and shape fits."""
-    if isinstance(module, Module):
-        module.load_state_dict(state)
-        return
-    unfit = state_mismatch({name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}, state)
-    if unfit:
-        raise ValueError(f"the state does not fit {type(module).__name__}: {unfit}")
-    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
 
 
 def save_model(directory: str | Path, module: AnyModule, config: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from parity.arrays import CHECKSUM, load_stored, save_arrays
+from parity.checkpoints.arrays import CHECKSUM, load_stored, save_arrays
 
 CONFIG, WEIGHTS, SAMPLES, RUN = "config.json", "model.safetensors", "samples.safetensors", "checkpoint.safetensors"
 DEEP = "[" * 100_000

@@ -10,9 +10,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from parity import check, explain, locate, mistaken, standard, twins
-from parity.tolerance import largest
-from parity.twins import Run, Tensors
+from parity import check
+from parity.explaining import cause, counterfactual_runs, locate
+from parity.judging import reference_run
+from parity.judging.tolerance import largest
+from parity.running import run_reference as reference_side
+from parity.running import run_scratch as scratch_side
+from parity.running.problem import Run, Tensors
 
 ROUNDINGS = 2  # of the largest number of a row, by which its numbers are moved
 
@@ -26,19 +30,19 @@ def moved_last_digits(seed: int) -> Iterator[None]:
     rng = np.random.default_rng(seed)
 
     def run_scratch(*arguments: Any, **options: Any) -> Run:
-        run = twins.run_scratch(*arguments, **options)
+        run = scratch_side.run_scratch(*arguments, **options)
         noise = max((largest(array) for array in run.tensors.values() if array.dtype.kind == "f"), default=0.0)
         return replace(run, tensors=_moved(run.tensors, rng, noise))
 
     def run_reference(*arguments: Any, **options: Any) -> Run:
-        run = twins.run_reference(*arguments, **options)
+        run = reference_side.run_reference(*arguments, **options)
         return replace(run, tensors=_moved(run.tensors, rng, 0.0))
 
     check.posed.cache_clear()
     with ExitStack() as stack:
-        for module in (check, explain, locate):
+        for module in (check, cause, locate):
             stack.enter_context(patch.object(module, "run_scratch", run_scratch))
-        for module in (standard, mistaken):
+        for module in (reference_run, counterfactual_runs):
             stack.enter_context(patch.object(module, "run_reference", run_reference))
         yield
     check.posed.cache_clear()

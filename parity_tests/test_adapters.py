@@ -11,7 +11,7 @@ import torch
 from parity import ParityError, assert_parity
 from parity.adapters import renamed, stateful, with_cache, with_dicts
 from parity.cases import CASES
-from parity.own import check_own
+from parity.own_package.check import check_own
 from scratch.layers import Linear
 from scratch.module import Module, Parameter
 

@@ -13,7 +13,7 @@ from scratch.ops.threads import in_blocks
 from scratch.ops.workers import BUFFER
 
 SMALL = {
-    "parity.device": {"SHARED": 3},
+    "parity.running.device": {"SHARED": 3},
     "scratch.ops.blockwise_attention": {"BLOCK": 4},
     "scratch.ops.im2col": {"BLOCK": 600},
     "scratch.ops.recurrence": {"WORTH": 1},

@@ -5,7 +5,7 @@ import pytest
 
 from parity.calibrate import calibrate_cases, describe_records, vacuous
 from parity.cases import CASES, matching
-from parity.tolerance import Calibration
+from parity.judging.tolerance import Calibration
 
 
 def test_a_tolerance_that_anything_passes_is_vacuous():
@@ -25,7 +25,7 @@ def test_a_gradient_that_is_zero_by_nature_is_not_vacuous():
 def test_records_tell_of_alarms():
     (record,) = calibrate_cases(matching("linear-no-bias")[:1], 2)
     assert record.tensors == 2 * 2 * 3
-    assert all(len(record.headrooms[dtype]) == 2 for dtype in ("float64", "float32"))
+    assert all(len(record.worst_ratios[dtype]) == 2 for dtype in ("float64", "float32"))
     text = describe_records([record])
     assert "1 cases, 12 tensor verdicts" in text
     assert "0 false alarms" in text

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import scratch.ops
-from parity import tree
 from parity.cases import CASES
 from parity.check import posed
-from parity.twins import builders, copied
+from parity.running import nested
+from parity.running.builders import builders
+from parity.running.problem import copied
 from parity_tests.shared import assert_said_in_one_line
 from scratch.contract import op
 from scratch.layers import LSTM, Linear
@@ -40,7 +41,7 @@ def test_a_backward_refuses_gradients_unlike_its_value(target):
     subject = builders(case)[0]()
     if isinstance(subject, Module):
         subject.astype(np.float64).load_state_dict(problem.state)
-    inputs = tree.map_leaves(copied, dict(problem.inputs)).values()
+    inputs = nested.map_leaves(copied, dict(problem.inputs)).values()
     y, backward = subject(*inputs)
     for place, dy in enumerate(problem.cotangents):
         for wrong in wrong_versions(dy):
@@ -52,7 +53,7 @@ def test_a_backward_refuses_gradients_unlike_its_value(target):
         assert all(parameter.grad is None for parameter in subject.parameters())
     if problem.cotangents:
         with pytest.raises(ValueError, match="upstream gradient"):
-            backward(*problem.cotangents, *(np.ones(1) for leaf in tree.leaves("y", y)))
+            backward(*problem.cotangents, *(np.ones(1) for leaf in nested.leaves("y", y)))
         backward(*problem.cotangents)  # a refused call does not use the backward up
 
 

@@ -21,7 +21,7 @@ from examples.training.numpy_backend import NumPyBackend
 from examples.training.progress import sparkline
 from examples.training.schedule import learning_rate
 from parity.__main__ import main as parity
-from parity.arrays import load_arrays
+from parity.checkpoints.arrays import load_arrays
 from parity.weights import save_model
 from parity_tests.example_runs import BACKENDS, result
 from parity_tests.example_runs import main as run_example
@@ -58,6 +58,7 @@ def in_a_shell(*command):
 def test_the_first_network_is_short_and_passes_88_percent():
     source = (ROOT / "examples" / "first_network.py").read_text()
     assert len(source.splitlines()) < 30
+    assert source in (ROOT / "README.md").read_text()
     last = in_a_shell("examples/first_network.py")[-1]
     assert float(re.search(r"held-out digits ([\d.]+)%", last)[1]) > 88
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from parity.explain import explain
-from parity.hints import hint
+from parity.explaining.cause import explain
+from parity.explaining.hints import hint
+from parity.explaining.locate import examine
 from parity.inputs import Draw
-from parity.locate import examine
-from parity.standard import Standard
-from parity.twins import Problem, run_reference, run_scratch
+from parity.judging.reference_run import ReferenceRun
+from parity.running.problem import Problem
+from parity.running.run_reference import run_reference
+from parity.running.run_scratch import run_scratch
 from scratch.layers import BatchNorm2d, Dropout, Linear
 from scratch.module import Module
 from scratch.ops import batch_norm, conv2d, leaky_relu, linear, max_pool2d, relu, softmax
@@ -27,7 +29,7 @@ def evidence_of(ours, torchs, inputs, dtype="float64", state=None):
     problem = Problem(inputs, state or {}, ())
     outputs = run_reference(torchs, problem, "float64", backward=False).tensors
     problem = replace(problem, cotangents=tuple(Draw(1).normal(*y.shape) for y in outputs.values()))
-    return examine("", ours(), Standard(torchs, problem), dtype)
+    return examine("", ours(), ReferenceRun(torchs, problem), dtype)
 
 
 def cause(ours, torchs, inputs, dtype="float64", state=None):

@@ -12,11 +12,14 @@ from parity.case import ParityCase
 from parity.cases import CASES
 from parity.check import check, describe, judge, posed
 from parity.inputs import EPS32, Draw, jittered
+from parity.judging.reference_run import ReferenceRun
+from parity.judging.tolerance import K, calibrate, deviation
+from parity.judging.verdict import Verdict
 from parity.report import as_json, explain, summary, worst_of
-from parity.standard import Standard
-from parity.tolerance import K, calibrate, deviation
-from parity.twins import Problem, builders, pose_case, run_scratch, scratch_builder
-from parity.verdict import Verdict
+from parity.running.builders import builders, scratch_builder
+from parity.running.pose import pose_case
+from parity.running.problem import Problem
+from parity.running.run_scratch import run_scratch
 from scratch.layers import Linear
 from scratch.module import Module, Parameter
 
@@ -75,7 +78,7 @@ def test_nothing_planted_nothing_found():
     verdict = judged("mlp-deep", lambda model: None)
     assert verdict.ok
     assert verdict.culprits == []
-    assert 0 < verdict.headroom < 1
+    assert 0 < verdict.worst_ratio < 1
     assert verdict.tensors == 16  # y, the gradient of x, and those of seven weights and seven biases
 
 
@@ -195,8 +198,8 @@ def test_nan():
     verdict = judged("mlp-deep", submodule("layers.4", changed_value(poison)))
     assert verdict.culprits[0].path == "layers.4"
     assert any("NaN or infinite" in finding.message for finding in verdict.findings)
-    assert verdict.headroom == float("inf")
-    assert json.loads(as_json([verdict], {}))["cases"][0]["headroom"] is None  # JSON has no infinity
+    assert verdict.worst_ratio == float("inf")
+    assert json.loads(as_json([verdict], {}))["cases"][0]["worst_ratio"] is None  # JSON has no infinity
 
 
 def test_swapped_axis():
@@ -302,17 +305,17 @@ def cancelling(x):
 
 
 def test_an_ill_conditioned_case_is_invalid_and_no_pass(monkeypatch):
-    import reference.functional
+    import reference.ops
 
-    monkeypatch.setattr(reference.functional, "cancelling", cancelling, raising=False)
-    case = ParityCase("cancelling", "ops.relu", "functional.cancelling", lambda draw: {"x": draw.normal(5, 7, scale=1e-3)})
+    monkeypatch.setattr(reference.ops, "cancelling", cancelling, raising=False)
+    case = ParityCase("cancelling", "ops.relu", lambda draw: {"x": draw.normal(5, 7, scale=1e-3)}, reference="ops.cancelling")
     verdict = check(case)
     assert verdict.verdict == "invalid"
     assert "choose inputs of better condition" in verdict.message
 
 
 def test_a_reference_that_does_not_run_is_an_error():
-    case = ParityCase("broken", "ops.relu", "torch.relu", lambda draw: {"x": draw.integers(0, 2, 3).astype(object)})
+    case = ParityCase("broken", "ops.relu", lambda draw: {"x": draw.integers(0, 2, 3).astype(object)}, reference="torch.relu")
     verdict = check(case)
     assert (verdict.verdict, verdict.ok) == ("error", False)
     assert "the reference did not run" in explain(verdict)
@@ -384,11 +387,11 @@ def test_a_run_leaves_both_sides_as_they_were():
 
 def test_the_worst_seed_speaks_for_all():
     verdicts = [
-        Verdict("a", "", "float64", "cpu", 0, tensors=3, headroom=0.1),
-        Verdict("a", "", "float64", "cpu", 1, tensors=3, headroom=0.4),
+        Verdict("a", "", "float64", "cpu", 0, tensors=3, worst_ratio=0.1),
+        Verdict("a", "", "float64", "cpu", 1, tensors=3, worst_ratio=0.4),
     ]
     worst = worst_of(verdicts)
-    assert (worst.seed, worst.tensors, worst.headroom) == (1, 6, 0.4)
+    assert (worst.seed, worst.tensors, worst.worst_ratio) == (1, 6, 0.4)
     failed = Verdict("b", "", "float64", "cpu", 0, verdict="mismatch")
     assert summary([*verdicts, failed]) == "1 of 3 comparisons failed: 1 mismatch"
 
@@ -422,7 +425,7 @@ def test_shared_layer_is_compared_call_by_call():
     draw = Draw(0)
     state = {"inner.weight": draw.normal(7, 7), "inner.bias": draw.normal(7)}
     problem = Problem({"x": draw.normal(5, 7)}, state, (draw.normal(5, 7),))
-    standard = Standard(TorchTwice, problem)
+    standard = ReferenceRun(TorchTwice, problem)
     assert judge(Verdict("twice", "", "float64", "cpu", 0), Twice, standard).ok
 
     class Overwriting(Parameter):

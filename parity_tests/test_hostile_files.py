@@ -14,7 +14,7 @@ import scratch.models
 from examples import mnist_cnn, name_generation
 from examples.data import texts
 from parity.__main__ import main as parity
-from parity.arrays import save_arrays
+from parity.checkpoints.arrays import save_arrays
 from parity.weights import save_model
 from parity_tests.example_runs import main as run_example
 from parity_tests.hostile_files import CONFIG, RUN, RUNS, SAMPLES, SAVED_MODELS, WEIGHTS

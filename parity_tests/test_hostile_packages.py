@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-import parity.process
+import parity.own_package.process
 from parity.__main__ import main
 from parity.cases import CASES, FULL_SIZE
-from parity.channel import LARGEST_MESSAGE, Channel
-from parity.confinement import MEMORY
-from parity.definitions import Definitions
-from parity.foreign import in_one_line, printable
-from parity.own import check_own
-from parity.process import MOST_ON_DISK, MOST_PRINTED
-from parity.surroundings import Surroundings
-from parity.verdict import Culprit, Finding, Verdict
-from parity.watch import files_behind, saves
-from parity.worker import Worker
+from parity.judging.verdict import Culprit, Finding, Verdict
+from parity.own_package.channel import LARGEST_MESSAGE, Channel
+from parity.own_package.check import check_own
+from parity.own_package.confinement import MEMORY
+from parity.own_package.process import MOST_ON_DISK, MOST_PRINTED
+from parity.own_package.surroundings import Surroundings
+from parity.own_package.watch import files_behind, saves
+from parity.own_package.worker import Worker
+from parity.running.definitions import Definitions
+from parity.running.safe_text import in_one_line, printable
 from parity_tests.hostile_packages import AT_CALL, CPU, FILES, HOSTILE, RELU, RIGHT, WAITING, at_call
 
 JUDGED = [case for case in CASES if case.name in ("linear", "relu")]
@@ -226,7 +226,7 @@ def test_what_is_printed_without_end_does_not_fill_the_disk(tmp_path):
     with open(tmp_path / "printed", "w+b", buffering=0) as file:
         for size, kept in ((MOST_ON_DISK, MOST_ON_DISK), (MOST_ON_DISK + 1, MOST_PRINTED)):
             file.truncate(size)
-            parity.process._shorten(file)
+            parity.own_package.process._shorten(file)
             assert file.seek(0, 2) == kept
 
 
@@ -262,7 +262,7 @@ def test_usage_errors(tmp_path, capsys, arguments, message):
 @pytest.mark.slow
 def test_a_process_that_is_spawned_judges_as_a_fork_does(tmp_path, monkeypatch):
     """As on macOS and Windows."""
-    monkeypatch.setattr(parity.process, "_context", multiprocessing.get_context("spawn"))
+    monkeypatch.setattr(parity.own_package.process, "_context", multiprocessing.get_context("spawn"))
     content, _ = HOSTILE["a loop, when called"]
     assert CPU in judged(package(tmp_path / "mine", content), time_limit=0.5)
 

@@ -14,7 +14,7 @@ from examples.tasks.images import Images
 from examples.tasks.transfer import WAYS
 from examples.training.checkpoint import FILE
 from parity.__main__ import main as parity
-from parity.arrays import load_arrays
+from parity.checkpoints.arrays import load_arrays
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
 
 EVERY_CHANGE = ["--augment", "shift,crop,flip,rotation,cutout,mixup", "--label-smoothing", 0.1]

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from parity import kinks
 from parity.check import judge
 from parity.inputs import Draw
-from parity.kinks import MOST_TRIED, near_ties
+from parity.judging import kinks
+from parity.judging.kinks import MOST_TRIED, near_ties
+from parity.judging.reference_run import ReferenceRun
+from parity.judging.verdict import Verdict
 from parity.report import as_json, explain, summary, worst_of
-from parity.standard import Standard
-from parity.twins import pose
-from parity.verdict import Verdict
+from parity.running.pose import pose
 from scratch.layers import MaxPool2d, ReLU, Sequential
 from scratch.module import Module
 from scratch.ops import max_pool2d, relu
@@ -63,14 +63,14 @@ def less_of_the_second(x):
 
 
 def judged(ours, theirs, x, dtype="float32"):
-    standard = Standard(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0))
+    standard = ReferenceRun(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0))
     return judge(Verdict("twin", "", dtype, "cpu", 0), lambda: ours, standard)
 
 
 def test_a_relu_that_rounding_decides_otherwise_agrees_with_a_note():
     verdict = judged(off(relu), torch.relu, near_zero())
     assert (verdict.verdict, verdict.findings, verdict.culprits) == ("ok", [], [])
-    assert verdict.headroom < 1
+    assert verdict.worst_ratio < 1
     assert verdict.note == "agrees with the other choice at a tie that float32 rounding decides: relu (5.0e-08 apart)"
 
 
@@ -134,7 +134,7 @@ WRONG = {
 def test_no_wrong_formula_is_pardoned(ours, theirs, x, dtype):
     verdict = judged(ours, theirs, x, dtype)
     if dtype == "float64" and ours is WRONG["the last of equal maxima"][0]:
-        assert near_ties(Standard(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0)), "float32")
+        assert near_ties(ReferenceRun(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0)), "float32")
     assert verdict.verdict == "mismatch"
     assert verdict.note == ""
 
@@ -187,7 +187,7 @@ DECISIONS = {
 @pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS)
 def test_every_op_with_a_kink_is_seen_and_can_be_decided_otherwise(decide):
     x = near_zero()
-    standard = Standard(lambda: decide, pose(lambda: decide, {"x": x}, {}, (), 0))
+    standard = ReferenceRun(lambda: decide, pose(lambda: decide, {"x": x}, {}, (), 0))
     ties = near_ties(standard, "float32")
     assert [round(abs(tie.distance), 10) for tie in ties] == [NEAR] * len(ties) != []
     moved = [kinks._run([tie], standard, "float32")[0]["grad x"] != standard.calibration.truth["grad x"] for tie in ties]
@@ -197,7 +197,7 @@ def test_every_op_with_a_kink_is_seen_and_can_be_decided_otherwise(decide):
 def test_a_constant_of_the_reference_is_itself_again_afterwards():
     constant = torch.from_numpy(near_zero())
     decide = lambda x: x * (constant > 0)  # noqa: E731
-    standard = Standard(lambda: decide, pose(lambda: decide, {"x": Draw(3).normal(5, 7)}, {}, (), 0))
+    standard = ReferenceRun(lambda: decide, pose(lambda: decide, {"x": Draw(3).normal(5, 7)}, {}, (), 0))
     (tie,) = near_ties(standard, "float32")
     moved = kinks._run([tie], standard, "float32")[0]["y"]
     assert np.argwhere(moved != standard.calibration.truth["y"]).tolist() == [[2, 0]]
@@ -207,7 +207,7 @@ def test_a_constant_of_the_reference_is_itself_again_afterwards():
 def test_nothing_is_near_a_tie_where_all_are_exact():
     x = Draw(0).grid(3, 5, 9, 11)
     for theirs in (torch.relu, torch.abs, partial(F.max_pool2d, kernel_size=3, stride=2, padding=1, dilation=1)):
-        standard = Standard(lambda theirs=theirs: theirs, pose(lambda theirs=theirs: theirs, {"x": x}, {}, (), 0))
+        standard = ReferenceRun(lambda theirs=theirs: theirs, pose(lambda theirs=theirs: theirs, {"x": x}, {}, (), 0))
         assert near_ties(standard, "float32") == []
 
 
@@ -216,7 +216,7 @@ def test_the_note_is_in_every_report():
     assert f"note      {verdict.note}" in explain(verdict)
     assert json.loads(as_json([verdict], {}))["cases"][0]["note"] == verdict.note
     assert summary([verdict]).endswith("; 1 with a note")
-    plain = replace(verdict, note="", headroom=0.9)
+    plain = replace(verdict, note="", worst_ratio=0.9)
     assert worst_of([plain, replace(verdict, seed=3)]).note.startswith("on seed 3, agrees with the other choice")
     assert not summary([replace(verdict, note="")]).endswith("note")
 

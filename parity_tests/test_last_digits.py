@@ -8,10 +8,11 @@ from parity.calibrate import vacuous
 from parity.cases import CASES
 from parity.check import DTYPES, check, judge
 from parity.inputs import Draw
-from parity.standard import Standard
-from parity.tolerance import Calibration
-from parity.twins import Run, pose
-from parity.verdict import Verdict, compare
+from parity.judging.reference_run import ReferenceRun
+from parity.judging.tolerance import Calibration
+from parity.judging.verdict import Verdict, compare
+from parity.running.pose import pose
+from parity.running.problem import Run
 from parity_tests.faults import FAMILIES, FAULTS
 from parity_tests.faults import judge as judge_fault
 from parity_tests.last_digits import moved_last_digits
@@ -19,7 +20,7 @@ from parity_tests.shared import assert_found
 from scratch.layers import Linear
 from scratch.module import Module
 
-QUICK = [fault for family in ("basics", "activations", "losses", "recurrent ops", "boxes") for fault in FAMILIES[family][::8]]
+QUICK = [fault for family in ("basics", "activations", "losses", "recurrent", "boxes") for fault in FAMILIES[family][::8]]
 X, C = Draw(0).normal(5, 7), np.random.default_rng(1).normal(size=(5, 7))
 
 
@@ -42,7 +43,7 @@ def test_right_code_agrees(case):
 
 
 def judged(ours, theirs, inputs, dtype="float64", state=None):
-    standard = Standard(lambda: theirs, pose(lambda: theirs, inputs, state or {}, (), 0))
+    standard = ReferenceRun(lambda: theirs, pose(lambda: theirs, inputs, state or {}, (), 0))
     return judge(Verdict("twin", "", dtype, "cpu", 0), lambda: ours, standard)
 
 

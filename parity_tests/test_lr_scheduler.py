@@ -10,7 +10,7 @@ import torch
 
 import reference.lr_scheduler
 import scratch.optim
-from parity.trace import to_numpy
+from parity.running.trace import to_numpy
 from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
 from scratch.module import Parameter
 from scratch.optim import lr_scheduler

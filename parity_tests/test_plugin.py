@@ -150,15 +150,20 @@ def test_a_project_whose_own_folder_is_called_parity_can_leave_the_plugin_out(pr
 FIRST_LINE = f"parity.{ParityError.__name__}: my_linear differs from torch's linear: grad weight needs the factor 5"
 
 
-def run_in_process(pytester, monkeypatch, text, *arguments):
-    """Run pytest on one file in this process, where torch is loaded already; the lines that it prints."""
+def lines_of(pytester, monkeypatch, text, *arguments):
+    """Run pytest on one file and return the lines that it prints.
+
+    It runs in a process of its own: pytester forgets the modules that a run imports, and torch has some that cannot be
+    imported twice.
+    """
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(test_mine=text)
-    return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", *arguments).outlines
+    return pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", *arguments).outlines
 
 
 def test_a_failed_test_shows_itself_and_says_first_what_is_wrong(pytester, monkeypatch):
-    lines = run_in_process(pytester, monkeypatch, WRONG)
+    lines = lines_of(pytester, monkeypatch, WRONG)
     shown = [line for line in lines if line.startswith(("E", ">"))]
     assert shown[0].startswith(">       assert_parity(my_linear")
     assert shown[1].startswith(f"E       {FIRST_LINE}")
@@ -171,7 +176,7 @@ def test_a_failed_test_shows_itself_and_says_first_what_is_wrong(pytester, monke
 
 @pytest.mark.parametrize("style", ["short", "line"])
 def test_every_style_of_traceback_shows_the_line_of_the_test(pytester, monkeypatch, style):
-    said = "\n".join(run_in_process(pytester, monkeypatch, WRONG, f"--tb={style}", "-rN"))
+    said = "\n".join(lines_of(pytester, monkeypatch, WRONG, f"--tb={style}", "-rN"))
     assert "test_mine.py:16" in said
     assert FIRST_LINE in said
     assert "assertion.py" not in said
@@ -180,7 +185,7 @@ def test_every_style_of_traceback_shows_the_line_of_the_test(pytester, monkeypat
 def test_a_wrong_call_shows_the_line_of_the_test_too(pytester, monkeypatch):
     call = "stateful(my_linear, {'W': 'weight'})"
     text = WRONG.replace("assert_parity(my_linear", f"assert_parity({call}") + "\nfrom parity.adapters import stateful\n"
-    lines = run_in_process(pytester, monkeypatch, text)
+    lines = lines_of(pytester, monkeypatch, text)
     assert [line for line in lines if line.endswith("Error")] == ["test_mine.py:16: ValueError"]
     assert "adapters.py" not in "\n".join(lines)
 

@@ -2,27 +2,49 @@
 
 import ast
 import inspect
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-import reference.boxes
-import reference.functional
 import reference.layers
-import reference.matching
 import reference.models
-import reference.positions
-import reference.yolo
+import reference.ops
 import scratch.layers
 import scratch.models
 import scratch.ops
 from parity.cases import CASES, FAMILIES
-from parity.twins import builders
+from parity.running.builders import builders
 from scratch.random import manual_seed
 
 ROOT = Path(__file__).parents[1]
+# what each room and file of parity/ may import of the others: data flows from a case to its report
+ARROWS = {
+    "siblings": set(),
+    "inputs": {"siblings"},
+    "case": {"inputs"},
+    "discovery": {"case"},
+    "cases": {"discovery", "case", "inputs"},
+    "checkpoints": {"siblings"},
+    "running": {"siblings", "case", "inputs"},
+    "judging": {"siblings", "running", "inputs"},
+    "mistakes": {"siblings", "judging", "running"},
+    "explaining": {"siblings", "mistakes", "judging", "running"},
+    "check": {"explaining", "judging", "running", "case", "inputs"},
+    "report": {"judging"},
+    "own_package": {"siblings", "report", "check", "judging", "running", "cases", "case"},
+    "adapters": {"siblings"},
+    "command": set(),
+    "weights": {"siblings", "checkpoints", "running"},
+    "saved": {"siblings", "weights", "checkpoints", "judging", "running", "cases", "case"},
+    "calibrate": {"check", "judging", "running", "cases", "case"},
+    "assertion": {"siblings", "adapters", "weights", "report", "check", "judging", "running", "inputs"},
+    "plugin": {"assertion", "own_package", "report", "check", "judging", "running", "case"},
+    "__init__": {"assertion"},
+    "__main__": {"own_package", "calibrate", "saved", "command", "report", "check", "judging", "running", "cases", "case"},
+}
 OURS = {"scratch", "reference", "parity", "parity_tests", "benchmarks", "examples"}
 MAY_IMPORT = {
     "scratch": {"scratch", "numpy", "scipy"},
@@ -58,6 +80,25 @@ def test_import_walls(package):
 def test_harness_does_not_import_its_users():
     for file in (ROOT / "parity").rglob("*.py"):
         assert not set(imports(file)) & {"parity_tests", "benchmarks", "examples"}, file
+
+
+def rooms_imported(file):
+    """Return the rooms of parity/ that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            modules = [f"parity.{alias.name}" for alias in node.names] if node.module == "parity" else [node.module]
+        yield from (module.split(".")[1] for module in modules if module.startswith("parity."))
+
+
+def test_rooms_import_only_what_lies_before_them():
+    for file in (ROOT / "parity").rglob("*.py"):
+        room = file.relative_to(ROOT / "parity").parts[0].removesuffix(".py")
+        assert set(rooms_imported(file)) <= ARROWS[room] | {room}, file.relative_to(ROOT)
+
+
+def test_the_arrows_of_the_rooms_form_no_circle():
+    assert tuple(TopologicalSorter(ARROWS).static_order())
 
 
 def sibling_imported_first(module, seen):
@@ -108,11 +149,20 @@ def test_everything_public_has_a_case(kind):
 
 def test_models_are_twins_by_name():
     assert scratch.models.__all__ == reference.models.__all__
-    for folder in ("models", "layers"):
-        ours = {file.name for file in (ROOT / "scratch" / folder).glob("*.py")}
-        theirs = {file.name for file in (ROOT / "reference" / folder).glob("*.py")}
-        assert theirs <= ours
-        assert folder == "layers" or ours == theirs
+
+
+@pytest.mark.parametrize("folder", ["ops", "layers", "models"])
+def test_twins_have_one_file_name(folder):
+    ours, theirs = ({file.name for file in (ROOT / package / folder).glob("*.py")} for package in ("scratch", "reference"))
+    assert theirs <= ours
+    assert folder != "models" or ours == theirs
+
+
+@pytest.mark.parametrize("name", [*reference.ops.__all__, *reference.layers.__all__, *reference.models.__all__])
+def test_twins_are_defined_in_files_of_one_name(name):
+    package = next(package for package in ("ops", "layers", "models") if name in getattr(reference, package).__all__)
+    ours, theirs = (inspect.unwrap(getattr(getattr(root, package), name)).__module__ for root in (scratch, reference))
+    assert ours.removeprefix("scratch.") == theirs.removeprefix("reference.")
 
 
 @pytest.mark.parametrize("name", scratch.models.__all__)
@@ -137,8 +187,7 @@ def test_layers_that_torch_lacks_have_one_signature(name):
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
 def test_ops_take_torchs_arguments(name):
-    ours_in_torch = reference.boxes, reference.functional, reference.matching, reference.positions, reference.yolo
-    libraries = *ours_in_torch, torch.nn.functional, torch
+    libraries = reference.ops, torch.nn.functional, torch
     theirs = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         signature = inspect.signature(theirs).parameters

@@ -25,8 +25,8 @@ from examples.training.models import new_model
 from examples.training.numpy_backend import NumPyBackend
 from examples.training.schedule import learning_rate
 from parity.__main__ import main as parity
-from parity.arrays import load_arrays, save_arrays
-from parity.disk import held
+from parity.checkpoints.arrays import load_arrays, save_arrays
+from parity.checkpoints.disk import held
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
 from parity_tests.shared import assert_equal_but_for_rounding
 

@@ -9,7 +9,7 @@ import torch
 
 import scratch.ops
 from parity.__main__ import main
-from parity.device import NEWEST_VERIFIED, newer_than_verified
+from parity.running.device import NEWEST_VERIFIED, newer_than_verified
 from parity_tests import versions
 from parity_tests.versions import Environment
 

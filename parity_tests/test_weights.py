@@ -13,8 +13,8 @@ import torch
 
 import reference.models
 import scratch.models
-from parity.arrays import load_arrays, save_arrays
-from parity.disk import held, replace_file
+from parity.checkpoints.arrays import load_arrays, save_arrays
+from parity.checkpoints.disk import held, replace_file
 from parity.weights import get_state, load_config, load_model, save_model, set_state
 from scratch.module import Module, Parameter, state_mismatch
 

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from parity.disk import read_file, replace_file
+from parity.checkpoints.disk import read_file, replace_file
 
 LARGEST = 500_000_000  # bytes of a file, compressed or decompressed
 

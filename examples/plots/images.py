@@ -14,7 +14,7 @@ from examples.tasks.images import Images
 from examples.training.backend import Backend
 from examples.training.models import new_model
 from examples.training.run import Run
-from parity.trace import Trace, watch_scratch
+from parity.running.trace import Trace, watch_scratch
 from parity.weights import get_state, set_state
 from scratch.layers import Conv2d, ReLU
 from scratch.module import Array, Module

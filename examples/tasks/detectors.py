@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import reference.matching
-import reference.yolo
+import reference.ops
 import scratch.models
 from examples.tasks.average_precision import Found
 from examples.training.objectives import Objective
@@ -37,7 +36,7 @@ class YOLO:
     def __init__(self, side: int, width: int):
         self.config: dict[str, Any] = dict(in_channels=1, classes=10, width=width)
         self.grids = scratch.models.YOLO(**self.config).grids(side, side)
-        self.objective = Objective(partial(ops.yolo_loss, grids=self.grids), partial(reference.yolo.yolo_loss, grids=self.grids))
+        self.objective = Objective(partial(ops.yolo_loss, grids=self.grids), partial(reference.ops.yolo_loss, grids=self.grids))
 
     def inputs(self, images: Array) -> dict[str, Array]:
         return {"x": images}
@@ -66,7 +65,7 @@ class DETR:
             num_queries=12,
             dropout=dropout,
         )
-        self.objective = Objective(ops.detr_loss, reference.matching.detr_loss)
+        self.objective = Objective(ops.detr_loss, reference.ops.detr_loss)
 
     def inputs(self, images: Array) -> dict[str, Array]:
         return {"images": images, "present": np.ones((len(images), *images.shape[2:]), bool)}

@@ -15,7 +15,7 @@ import numpy as np
 
 from examples.data.batches import IGNORED, pieces
 from examples.training.objectives import Objective, cross_entropy
-from parity.noise import shared_noise
+from parity.running.dropout_masks import shared_noise
 from scratch.module import Array
 from scratch.random import use_generator
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from examples.training.backend import Backend
-from parity.arrays import load_stored, refuse_not_finite, save_arrays
-from parity.disk import parse_json
+from parity.checkpoints.arrays import load_stored, refuse_not_finite, save_arrays
+from parity.checkpoints.disk import parse_json
 from parity.weights import get_state
 from scratch.module import Array
 

@@ -14,7 +14,7 @@ import scratch.models
 from examples.training.backend import Backend
 from examples.training.numpy_backend import NumPyBackend
 from examples.training.torch_backend import TorchBackend
-from parity.arrays import load_arrays
+from parity.checkpoints.arrays import load_arrays
 from parity.weights import WEIGHTS, get_state, load_config, load_model, set_state
 from scratch.module import Module
 from scratch.random import use_generator

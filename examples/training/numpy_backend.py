@@ -12,7 +12,7 @@ import scratch.generation
 import scratch.models
 from examples.training.backend import CROSS_ENTROPY, as_state, freeze, parameter_groups, split_value, step_function
 from examples.training.objectives import Objective
-from parity import tree
+from parity.running import nested
 from scratch.module import Array, Module, constant
 from scratch.optim import AdamW, clip_grad_norm_
 
@@ -80,7 +80,7 @@ class NumPyBackend:
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": kept})
 
     def carried(self) -> list[Array]:
-        return [leaf for _, leaf in tree.leaves("state", self.state)]
+        return [leaf for _, leaf in nested.leaves("state", self.state)]
 
     def carry(self, arrays: Sequence[Array]) -> None:
         self.state = as_state(list(arrays))
@@ -99,4 +99,4 @@ class NumPyBackend:
         def array(x: Any) -> Any:
             return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
-        return [tree.map_leaves(array, x) for x in batch]
+        return [nested.map_leaves(array, x) for x in batch]

@@ -22,7 +22,7 @@ from examples.training.resuming import environment_change
 from examples.training.schedule import learning_rate
 from examples.training.storage import Storage
 from examples.training.task import MASKS, Task
-from parity.device import rounding_environment
+from parity.running.device import rounding_environment
 from parity.weights import refuse_unfit, set_state
 from scratch.module import Array, Module
 

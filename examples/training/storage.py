@@ -11,8 +11,8 @@ from typing import Any
 from examples.training.checkpoint import FILE, Checkpoint
 from examples.training.console import writable
 from examples.training.options import TrainingOptions
-from parity.arrays import save_arrays
-from parity.disk import held
+from parity.checkpoints.arrays import save_arrays
+from parity.checkpoints.disk import held
 from parity.weights import CONFIG, SAMPLES, WEIGHTS, save_model
 from scratch.module import Array
 

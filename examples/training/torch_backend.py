@@ -13,7 +13,7 @@ import reference.generation
 import reference.models
 from examples.training.backend import CROSS_ENTROPY, as_state, freeze, parameter_groups, split_value, step_function
 from examples.training.objectives import Objective
-from parity import tree
+from parity.running import nested
 from scratch.module import Array
 
 
@@ -60,7 +60,7 @@ class TorchBackend:
     @torch.no_grad()
     def predict(self, *inputs: Any) -> Any:
         self.model.eval()
-        return tree.map_leaves(lambda leaf: leaf.cpu().numpy(), self.model(*self._tensors(inputs)))
+        return nested.map_leaves(lambda leaf: leaf.cpu().numpy(), self.model(*self._tensors(inputs)))
 
     @torch.no_grad()
     def start(self, *inputs: Any) -> Any:
@@ -90,7 +90,7 @@ class TorchBackend:
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
 
     def carried(self) -> list[Array]:
-        return [leaf.cpu().numpy() for _, leaf in tree.leaves("state", self.state)]
+        return [leaf.cpu().numpy() for _, leaf in nested.leaves("state", self.state)]
 
     def carry(self, arrays: Sequence[Array]) -> None:
         self.state = as_state([torch.from_numpy(array).to(self.device) for array in arrays])
@@ -98,7 +98,7 @@ class TorchBackend:
     def _apply(self, inputs: list[Any], target: Any, carry: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return the predictions and the targets."""
         predictions, targets, state = split_value(self.model(*inputs, *((self.state,) if carry else ())), target)
-        self.state = tree.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
+        self.state = nested.map_leaves(lambda leaf: leaf.detach(), state) if carry else self.state
         return predictions, targets
 
     def _tensors(self, batch: Sequence[Any]) -> list[Any]:
@@ -111,4 +111,4 @@ class TorchBackend:
             found = torch.from_numpy(x)
             return found.to(self.device, dtype if found.is_floating_point() else None)
 
-        return [tree.map_leaves(tensor, x) for x in batch]
+        return [nested.map_leaves(tensor, x) for x in batch]

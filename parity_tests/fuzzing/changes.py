@@ -1,6 +1,6 @@
 """Changes to a call that works, as data: which case, and what was done to its inputs and options.
 
-A change is (kind, where, value). `where` names an array among the inputs and options, as in `tree.leaves`, or an option.
+A change is (kind, where, value). `where` names an array among the inputs and options, as in `nested.leaves`, or an option.
 Data can be printed by a failing test and kept as the seed of another.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from parity import tree
 from parity.case import ParityCase, resolve
 from parity.inputs import Draw
+from parity.running import nested
 
 Change = tuple[str, str, Any]
 DTYPES = ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool", "complex128")
@@ -48,7 +48,7 @@ class Call:
     @property
     def holds_more_than_numbers(self) -> bool:
         """Whether a change put NaN or infinity somewhere."""
-        given = [leaf for _, _, value in self.changes for _, leaf in tree.leaves("", value)]
+        given = [leaf for _, _, value in self.changes for _, leaf in nested.leaves("", value)]
         return any(isinstance(number, float) and not np.isfinite(number) for number in given)
 
     def __str__(self) -> str:
@@ -199,7 +199,7 @@ def _everywhere(call: Call, changes: tuple[Change, ...], function: Callable[[np.
 
 def _leaves(values: Mapping[str, Any]) -> Any:
     for name, value in values.items():
-        yield from tree.leaves(name, value)
+        yield from nested.leaves(name, value)
 
 
 def _resized(array: np.ndarray, length: int, other: int) -> np.ndarray:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity import tree
 from parity.case import resolve
-from parity.device import reproducible
 from parity.inputs import Draw
-from parity.trace import Trace, to_numpy, watch_reference, watch_scratch
+from parity.running import nested
+from parity.running.device import reproducible
+from parity.running.trace import Trace, to_numpy, watch_reference, watch_scratch
 from parity.weights import set_state
 from parity_tests.fuzzing.changes import Call
 from scratch.module import Module
@@ -111,11 +111,11 @@ def _run_reference(call: Call, jittered: bool = False) -> Outcome:
             outcome.state = _drawn_state(subject)
             set_state(subject, outcome.state)
             parameters = dict(subject.named_parameters())
-        inputs = {name: tree.map_leaves(leaf, value) for name, value in call.inputs.items()}
-        wanted = {part: t for name, v in inputs.items() if name not in call.case.constants for part, t in tree.leaves(name, v)}
+        inputs = {name: nested.map_leaves(leaf, value) for name, value in call.inputs.items()}
+        wanted = {part: t for name, v in inputs.items() if name not in call.case.constants for part, t in nested.leaves(name, v)}
         wanted = {name: t.requires_grad_() for name, t in wanted.items() if isinstance(t, torch.Tensor) and t.is_floating_point()}
         with watch_reference(subject, Trace(0), taps=False):
-            outputs = dict(tree.leaves("y", subject(*inputs.values())))
+            outputs = dict(nested.leaves("y", subject(*inputs.values())))
         differentiable = {name: y for name, y in outputs.items() if isinstance(y, torch.Tensor) and y.requires_grad}
         outcome.upstream = {name: _upstream(i, to_numpy(y)) for i, (name, y) in enumerate(differentiable.items())}
         if differentiable:
@@ -143,7 +143,7 @@ def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
             parameters = dict(subject.named_parameters())
         with watch_scratch(subject, Trace(0)):
             y, backward = subject(*call.inputs.values())
-        outcome.tensors = {name: np.array(leaf) for name, leaf in tree.leaves("y", y)}
+        outcome.tensors = {name: np.array(leaf) for name, leaf in nested.leaves("y", y)}
         if isinstance(subject, Module):
             outcome.tensors |= {f"buffer {name}": buffer.data.copy() for name, buffer in subject.named_buffers()}
         same_shapes = all(outcome.tensors[n].shape == dy.shape for n, dy in theirs.upstream.items() if n in outcome.tensors)
@@ -152,7 +152,7 @@ def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
         gradients = backward(*(dy.copy() for dy in theirs.upstream.values()))
         gradients = gradients if isinstance(gradients, tuple | list) and len(call.inputs) > 1 else (gradients,)
         for name, gradient in zip(call.inputs, gradients, strict=False):
-            outcome.tensors |= {f"grad {part}": np.asarray(g) for part, g in tree.leaves(name, gradient)}
+            outcome.tensors |= {f"grad {part}": np.asarray(g) for part, g in nested.leaves(name, gradient)}
         outcome.tensors |= {f"grad {name}": p.grad for name, p in parameters.items() if p.grad is not None}
     except Exception as error:
         outcome.error = error

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import scratch
-from parity.device import reproducible
+from parity.running.device import reproducible
 from parity_tests.mutation.equivalent import EQUIVALENT, Reasons
 from parity_tests.mutation.killers import Killer, case_killers, with_tests
 from parity_tests.mutation.reach import measure

@@ -16,8 +16,9 @@ from hypothesis import Phase, settings
 from parity.case import ParityCase
 from parity.cases import CASES
 from parity.check import DTYPES, posed
-from parity.twins import run_scratch, scratch_builder
-from parity.verdict import compare
+from parity.judging.verdict import compare
+from parity.running.builders import scratch_builder
+from parity.running.run_scratch import run_scratch
 
 NUMERIC, CRASH = "numeric", "crash"  # a wrong result; an exception
 

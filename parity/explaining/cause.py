@@ -1,0 +1,79 @@
+"""Why a culprit is wrong.
+
+Two sources of hypotheses. Counterfactual references compute a known mistake: what the culprit equals to rounding is what
+it computes. Else the arrays are asked: a factor, a permutation of axes, a shift, a missing term, half the digits. A cause
+is given only if the repair that it names makes the tensors match.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from parity.explaining.counterfactual_runs import known_mistakes
+from parity.explaining.hints import MARGIN, hint, matches
+from parity.explaining.locate import Evidence
+from parity.judging.tolerance import deviation
+from parity.running.problem import Tensors
+from parity.running.run_scratch import run_scratch
+
+ALTERNATIVES = 3  # causes that this case cannot tell apart and that are all given
+
+
+def explain(evidence: Evidence) -> str:
+    """The cause in one line, or "" where none is certain."""
+    if not evidence.worst.tensor:  # it breaks the contract, or does not run
+        return evidence.worst.message
+    cause = _as_counterfactual(evidence) or _from_arrays(evidence)
+    if evidence.dtype == "float32" and _is_inaccuracy(evidence):
+        return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
+    return cause
+
+
+def _is_inaccuracy(evidence: Evidence) -> bool:
+    """Whether in float64 the wrong numbers come out right to the digits of float32, which no wrong formula does."""
+    name, truth = evidence.worst.tensor, evidence.calibration.truth
+    if name not in truth or name not in evidence.tensors or matches(evidence, name, evidence.tensors[name], truth[name]):
+        return False
+    with suppress(Exception):
+        exact = run_scratch(lambda: evidence.subject, evidence.problem, "float64").tensors
+        return exact.keys() == truth.keys() and all(
+            deviation(exact[key], truth[key]) <= 1e-6 * evidence.calibration.scale(key) for key in truth
+        )
+    return False
+
+
+def _as_counterfactual(evidence: Evidence) -> str:
+    """The known mistakes whose results the culprit's are: in every tensor, or else in every one of the failing phase."""
+    truth, ours, phase = evidence.calibration.truth, evidence.tensors, evidence.worst.phase
+    failing = {name for name in truth.keys() | ours.keys() if _phase(name) == phase}
+
+    def equal_to(tensors: Tensors) -> set[str]:
+        return {name for name in tensors.keys() & ours.keys() if matches(evidence, name, ours[name], tensors[name])}
+
+    whole: list[str] = []
+    partly: list[str] = []
+    for text, run in known_mistakes(evidence.standard):
+        if phase == "forward" and not (first := run(False)).keys() & failing <= equal_to(first):
+            continue  # which spares the backward of most
+        wrong = run(True)
+        equal = equal_to(wrong)
+        if failing <= equal and not all(
+            name in truth and matches(evidence, name, wrong[name], truth[name], MARGIN) for name in failing
+        ):
+            whole += [text] * (equal == ours.keys())
+            partly.append(f"in the {phase} pass, {text}")
+    return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])
+
+
+def _from_arrays(evidence: Evidence) -> str:
+    """What the arrays of the failing phase say, worst first."""
+    for finding in evidence.findings:
+        if finding.phase == evidence.worst.phase:
+            text = hint(evidence, finding.tensor)
+            if text:
+                return f"{finding.tensor} {text}"
+    return ""
+
+
+def _phase(name: str) -> str:
+    return "backward" if name.startswith("grad ") else "forward"

@@ -1,0 +1,337 @@
+"""What a wrong array says about itself: hypotheses, each with the repair that would put the array right.
+
+A hypothesis becomes a hint only if its repair makes the array match the truth. Where no repair is found, the hint says
+where the wrong numbers sit, if that is a place with a name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from parity.explaining.locate import Evidence
+from parity.judging.tolerance import BY_NATURE_ZERO, deviation, largest
+from parity.running import nested
+from scratch.module import Array
+
+Repair = tuple[str, Array]
+
+FEWEST = 4  # numbers that must be wrong for a repair with a free factor to be evidence
+MARGIN = 10  # tolerances by which they must be wrong
+FLOAT32_UNITS = 4  # of error that float32 makes in a float64 computation, in units of the reference's own
+NAMES = 3  # of one number, in a hint
+
+
+def hint(evidence: Evidence, name: str) -> str:
+    """What is wrong with one tensor of a culprit, or "" where nothing is certain."""
+    if name not in evidence.tensors:
+        return "is missing: it is neither returned nor accumulated"
+    if name not in evidence.calibration.truth:
+        return "is not expected: torch has none"
+    if name not in evidence.calibration.unit:
+        return ""
+    array, truth = evidence.tensors[name], evidence.calibration.truth[name]
+    if array.dtype.kind != "f" or not np.isfinite(truth).all():
+        return ""
+    if matches(evidence, name, array, np.zeros_like(truth)) and _is_something(evidence, name, truth):
+        return "is zero everywhere"
+    if array.shape == truth.shape and not np.isfinite(array).all():
+        return f"is NaN or infinite in {int((~np.isfinite(array)).sum())} of {array.size} values"
+    if matches(evidence, name, array, truth):
+        wrong = f"is {array.dtype} in {evidence.dtype}, its numbers are right: something of that dtype enters the computation"
+        return "" if array.dtype == evidence.dtype else wrong
+    exact, error = array.astype(np.float64), deviation(array, truth) if array.shape == truth.shape else float("inf")
+    if error < MARGIN * evidence.calibration.tolerance(name, evidence.dtype):
+        return ""  # so little is repaired by much
+    sources = [_precision(evidence, name, array, truth), _reshaped(exact, truth)]
+    if array.shape == truth.shape:
+        sources += [
+            _factors(evidence, name, exact, truth),
+            _moved(exact, truth),
+            _terms(evidence, name, exact, truth),
+            _swapped(evidence, exact, truth),
+        ]
+    if text := _confirmed(evidence, name, truth, itertools.chain(*sources)):
+        return text
+    if array.shape != truth.shape:
+        return ""
+    return _where(evidence, name, array, truth) or _confirmed(evidence, name, truth, _along_axes(evidence, name, exact, truth))
+
+
+def _confirmed(evidence: Evidence, name: str, truth: Array, repairs: Iterable[Repair]) -> str:
+    """The first hypothesis whose repair makes the array match."""
+    return next((text for text, repaired in repairs if matches(evidence, name, repaired, truth)), "")
+
+
+def matches(evidence: Evidence, name: str, array: Array, target: Array, slack: float = 1.0) -> bool:
+    """Whether two arrays are equal by the tolerance of the tensor of this name; larger numbers are allowed a larger error."""
+    if array.shape != target.shape:
+        return False
+    if name not in evidence.calibration.unit:
+        return bool(np.array_equal(array, target))
+    scale, expected = largest(target), evidence.calibration.scale(name)
+    tolerance = slack * evidence.calibration.tolerance(name, evidence.dtype) * max(1.0, scale / expected if expected else 1.0)
+    return deviation(array.astype(np.float64), target.astype(np.float64)) <= tolerance
+
+
+def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
+    """Numbers that have passed through a dtype of fewer digits."""
+    if array.shape != truth.shape or not _is_something(evidence, name, truth):
+        return
+    error = deviation(array.astype(np.float64), truth)
+    rounded = array.astype(np.float16).astype(np.float64)
+    is_rounded = deviation(array, rounded) <= evidence.calibration.tolerance(name, "float64")
+    if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and is_rounded:
+        yield f"holds numbers of float16 precision in {evidence.dtype}", truth
+    if evidence.dtype == "float64" and all(_right_to_float32(evidence, finding.tensor) for finding in evidence.findings):
+        yield "is right to the precision of float32 only", truth
+
+
+def _right_to_float32(evidence: Evidence, name: str) -> bool:
+    """Whether a tensor is as near to the truth as float32 would be; where others are not, that is no matter of digits."""
+    if name not in evidence.tensors or name not in evidence.calibration.unit:
+        return False
+    array, truth = evidence.tensors[name], evidence.calibration.truth[name]
+    return array.shape == truth.shape and deviation(array, truth) <= FLOAT32_UNITS * evidence.calibration.unit[name]
+
+
+def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
+    """The same numbers in another shape or with axes in another order, or numbers not yet summed."""
+    if array.ndim == truth.ndim <= 5:
+        for axes in itertools.permutations(range(array.ndim)):
+            if axes != tuple(range(array.ndim)) and tuple(array.shape[axis] for axis in axes) == truth.shape:
+                yield f"has its axes in another order: .transpose{axes} puts them right", array.transpose(axes)
+    if array.shape == truth.shape:
+        return
+    if array.size == truth.size:
+        yield f"has shape {array.shape}; .reshape{truth.shape} puts it right", array.reshape(truth.shape)
+    for n in range(1, array.ndim + 1):
+        for axes in itertools.combinations(range(array.ndim), n):
+            total = array.sum(axis=axes)
+            if total.size == truth.size:
+                yield f"is not summed over the broadcast {'axis' if n == 1 else 'axes'} {_listed(axes)}", total.reshape(truth.shape)
+
+
+def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
+    """One factor for all numbers, called by what it equals in this case, or a known array as a factor.
+
+    Where the truth is zero, a known array of zeros would put anything right.
+    """
+    if not _is_something(evidence, name, truth):
+        return
+    scale = float(np.vdot(array, array))
+    factor = float(np.vdot(array, truth)) / scale if scale else 0.0
+    if math.isclose(factor, -1, rel_tol=_close(evidence)):
+        yield "has the wrong sign", -array
+    if named := _named(evidence, abs(factor)):
+        yield f"needs the factor {'-' if factor < 0 else ''}{named}", array * factor
+    for text, known in _known(evidence, truth.shape).items():
+        if text == name:
+            continue
+        with np.errstate(all="ignore"):
+            yield f"lacks the factor {text}", array * known
+            if np.abs(known).min() > BY_NATURE_ZERO * largest(known):
+                yield f"has the factor {text} too many", array / known
+    if _evident(evidence, name, array, truth).sum() >= FEWEST and math.isfinite(factor):
+        yield f"needs the factor {factor:.6g}", array * factor
+
+
+def _moved(array: Array, truth: Array) -> Iterator[Repair]:
+    """The same numbers turned round or shifted along axes."""
+    for axis in range(array.ndim):
+        if array.shape[axis] > 2:
+            yield f"is reversed along axis {axis}", np.flip(array, axis)
+            for step in (1, -1):
+                yield f"is shifted by {-step} along axis {axis}", np.roll(array, step, axis)
+    if array.ndim > 2:
+        yield "is reversed along both of the last axes", np.flip(array, (-2, -1))
+    if array.size >= FEWEST:
+        order = np.argsort(array, axis=None)[np.argsort(np.argsort(truth, axis=None))]
+        yield "holds the right numbers in the wrong order", array.reshape(-1)[order].reshape(array.shape)
+
+
+def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
+    """A missing term: a known array, with a factor, or with one for each index of all axes but one."""
+    missing = truth - array
+    known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
+    if _evident(evidence, name, array, truth).sum() < FEWEST:
+        return
+    for text, term in known.items():
+        scale = float(np.vdot(term, term))
+        factor = float(np.vdot(term, missing)) / scale if scale else 0.0
+        if factor:
+            number = _named(evidence, abs(factor)) or f"{abs(factor):.6g}"
+            times = "" if number == "1" else f"({number}) x " if "=" in number else f"{number} x "
+            yield f"lacks the term {'-' if factor < 0 else '+'} {times}{text}", array + factor * term
+
+
+def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
+    """A missing factor or term of which no more is known than that it is constant along an axis."""
+    known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
+    evident = _evident(evidence, name, array, truth)
+    for axis in range(array.ndim):
+        counts = evident.sum(axis)
+        if 2 * counts[counts >= FEWEST].sum() <= counts.sum():  # most of it would be fitted by a number for each
+            continue
+        with np.errstate(all="ignore"):
+            level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
+            of_one_row = _of_one_row(evidence, name, np.moveaxis(truth, axis, -1))
+            if _is_something(evidence, name, truth) and not of_one_row:
+                yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
+            for text, term in ({"": np.ones_like(truth)} | ({} if of_one_row else known)).items():
+                level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
+                constant = f"something constant along axis {axis}, such as a sum or mean over it"
+                yield f"lacks the term {f'{text} x ' if text else ''}({constant})", array + term * np.nan_to_num(level)
+
+
+def _evident(evidence: Evidence, name: str, array: Array, truth: Array) -> Array:
+    """Which numbers are wrong by so much that a repair of them is no accident."""
+    return np.abs(truth - array) > MARGIN * evidence.calibration.tolerance(name, evidence.dtype)
+
+
+def _of_one_row(evidence: Evidence, name: str, truth: Array) -> bool:
+    """Whether its rows along the last axis are multiples of one, so that numbers for each of them make up for anything."""
+    rows = truth.reshape(-1, truth.shape[-1])
+    row = rows[np.square(rows).sum(axis=1).argmax()]
+    return len(rows) > 1 and not _evident(evidence, name, np.outer(rows @ row / (row @ row), row), rows).any()
+
+
+def _is_something(evidence: Evidence, name: str, truth: Array) -> bool:
+    """Whether the truth is more than rounding errors, which a factor of 0 would make of anything."""
+    return bool(_evident(evidence, name, np.zeros_like(truth), truth).any())
+
+
+def _swapped(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
+    """The right numbers of another tensor."""
+    for other, value in evidence.calibration.truth.items():
+        if other in evidence.calibration.unit and _is_something(evidence, other, value) and matches(evidence, other, array, value):
+            yield f"is what {other} should be", truth
+
+
+def _named(evidence: Evidence, number: float) -> str:
+    """What a number equals in this case: a small number, a size, an option, or what is made of one; "" where nothing."""
+    bases: dict[float, list[str]] = {1.0: [], 2.0: [], 3.0: []}
+    arrays = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in nested.leaves(key, value))
+    arrays |= dict(evidence.problem.state) | _upstream(evidence)
+    for key, array in arrays.items():
+        if isinstance(array, np.ndarray) and array.ndim:
+            sizes = {f"{key}.shape[{axis}]": n for axis, n in enumerate(array.shape)} | {f"{key}.size": array.size}
+            if array.ndim > 1:
+                sizes |= {f"{key}.size / {key}.shape[{axis}]": array.size // array.shape[axis] for axis in range(array.ndim)}
+            for text, n in sizes.items():
+                bases.setdefault(float(n), []).append(text)
+    for key, value in _options(evidence.subject).items():
+        bases.setdefault(value, []).append(key)
+    for base, names in bases.items():
+        n = f"{base:g}"
+        made = {
+            n: base,
+            f"1/{n}": 1 / base if base else 0.0,
+            f"√{n}": math.sqrt(abs(base)),
+            f"1/√{n}": 1 / math.sqrt(abs(base)) if base else 0.0,
+            f"(1 - {n})": 1 - base,
+            f"(1 - {n})/{n}": (1 - base) / base if base else 0.0,
+            f"{n}/(1 - {n})": base / (1 - base) if base != 1 else 0.0,
+            f"1/(1 - {n})²": (1 - base) ** -2 if base != 1 else 0.0,
+            f"1/(1 - {n})": 1 / (1 - base) if base != 1 else 0.0,
+            f"{n}/({n} - 1)": base / (base - 1) if base > 1 else 0.0,
+            f"({n} - 1)/{n}": (base - 1) / base if base > 1 else 0.0,
+        }
+        for text, value in made.items():
+            if value > 0 and math.isclose(number, value, rel_tol=_close(evidence)):
+                return " = ".join([f"{text}, {n}" if names and text != n else text, *names[:NAMES]])
+    return ""
+
+
+def _upstream(evidence: Evidence) -> dict[str, Array]:
+    """The upstream gradients by the names that they have in a backward."""
+    cotangents = evidence.problem.cotangents
+    return {"dy" if len(cotangents) == 1 else f"dy[{i}]": dy for i, dy in enumerate(cotangents)}
+
+
+def _close(evidence: Evidence) -> float:
+    return 1e-6 if evidence.dtype == "float32" else 1e-11
+
+
+def _options(subject: Any) -> dict[str, float]:
+    """The numbers that a function was given or a layer was made with."""
+    found = dict(subject.keywords) if isinstance(subject, partial) else dict(getattr(subject, "__dict__", {}))
+    return {name: float(value) for name, value in found.items() if isinstance(value, float)}
+
+
+def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
+    """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs."""
+    problem = evidence.problem
+    found: dict[str, Any] = dict(leaf for key, value in problem.inputs.items() for leaf in nested.leaves(key, value))
+    found |= dict(problem.state) | _upstream(evidence) | _outputs(evidence)
+    arrays = {}
+    for key, value in found.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fb":
+            channels = value.ndim == 1 and len(shape) > 1 and value.size == shape[1]
+            with suppress(ValueError):
+                array = value.reshape(-1, *[1] * (len(shape) - 2)) if channels else value
+                arrays[key] = np.broadcast_to(array, shape).astype(np.float64)
+    return {key: array for key, array in arrays.items() if np.isfinite(array).all()}
+
+
+def _outputs(evidence: Evidence) -> dict[str, Array]:
+    """Return the outputs of the reference by name."""
+    return {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
+
+
+def _zero(evidence: Evidence, key: str) -> float:
+    """Return up to what magnitude a known number counts as zero: a number that is computed may be off by a rounding."""
+    return evidence.calibration.tolerance(key, "float64") if key in evidence.calibration.unit else 0.0
+
+
+def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
+    """Where the differences sit, if that is a place with a name."""
+    wrong = np.abs(array.astype(np.float64) - truth) > evidence.calibration.tolerance(name, evidence.dtype)
+    count = f"{int(wrong.sum())} of {wrong.size} values"
+    if wrong.all() or not wrong.any() or truth.ndim == 0:
+        return ""
+    for text, place in _places(evidence, truth.shape):
+        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.9:
+            return f"differs only where {text} ({count})"
+    for axis in range(truth.ndim):
+        hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))
+        n = truth.shape[axis]
+        if n > 2 and len(hit) == 1 and wrong.sum() > 1:  # one wrong number lies at one index by necessity
+            index = "first" if hit[0] == 0 else "last" if hit[0] == n - 1 else f"at index {hit[0]}"
+            return f"differs only {index} along axis {axis} ({count})"
+    if truth.ndim >= 3 and min(truth.shape[-2:]) > 2 and not wrong[..., 1:-1, 1:-1].any():
+        return f"differs only at the edges of the images ({count})"
+    return ""
+
+
+def _places(evidence: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """Places that the case's inputs and outputs mark in a tensor of this shape."""
+    inputs = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in nested.leaves(key, value))
+    options = evidence.subject.keywords if isinstance(evidence.subject, partial) else getattr(evidence.subject, "__dict__", {})
+    marks: list[tuple[str, Array]] = []
+    for key, value in (inputs | _outputs(evidence)).items():
+        if not isinstance(value, np.ndarray) or not value.ndim:
+            continue
+        if value.dtype.kind == "b":
+            marks += [(f"{key} is false", ~value), (f"{key} is true", value)]
+        elif value.dtype.kind == "i" and "ignore_index" in options:
+            marks.append((f"{key} is ignore_index", value == options["ignore_index"]))
+        elif value.dtype.kind == "f":
+            zero = _zero(evidence, key)
+            marks += [(f"{key} is 0", np.abs(value) <= zero)]
+            marks += [(f"{key} is negative", value < -zero), (f"{key} is positive", value > zero)]
+    for text, mark in marks:
+        if mark.shape == shape:
+            yield text, mark
+        elif mark.ndim + 1 == len(shape) and mark.shape == shape[:1] + shape[2:]:  # a label for each row of classes
+            yield text, np.broadcast_to(np.expand_dims(mark, 1), shape)
+
+
+def _listed(axes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, axes))

@@ -1,0 +1,3 @@
+"""From the runs of the reference to a verdict."""
+
+import parity.siblings  # noqa: F401  before any module of this room imports scratch or reference

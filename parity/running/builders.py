@@ -1,0 +1,34 @@
+"""The two sides of a case: functions that each make a fresh module, or the op with its options."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from parity.case import ParityCase, resolve
+from parity.running.importing import find
+from parity.running.problem import Build
+
+
+def builders(case: ParityCase, package: str = "scratch") -> tuple[Build, Build]:
+    """Return the builders of the NumPy side and of the PyTorch side."""
+    return scratch_builder(case, package), reference_builder(case)
+
+
+def scratch_builder(case: ParityCase, package: str = "scratch") -> Build:
+    """Return the builder of the side under judgement; for a layer, any callable that makes one will do."""
+    target = find(case.scratch, package)
+    if isinstance(resolve(case.reference, "reference"), type):
+        return lambda: target(**case.config).train(case.training)
+    return lambda: partial(target, **case.config)
+
+
+def reference_builder(case: ParityCase) -> Build:
+    """Return the builder of the PyTorch side."""
+    target = resolve(case.reference, "reference")
+    options = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in case.config.items()}
+    if isinstance(target, type):
+        return lambda: target(**options).train(case.training)
+    return lambda: partial(target, **options)

@@ -1,0 +1,111 @@
+"""The contract of the NumPy side: it returns `(y, backward)`, changes nothing that it is given, and adds its gradients.
+
+A subject that cannot be called as the contract says raises ContractError. Other breaches are sentences, one for each.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from parity.running import nested
+from parity.running.problem import Problem
+from scratch.module import Array, Module, Parameter, state_mismatch
+
+
+class ContractError(ValueError):
+    """An error of a subject that cannot be called as its contract says; the message says how it differs."""
+
+
+def parameters_amiss(subject: Any, state: Mapping[str, Array]) -> str:
+    """Return how a module's parameters and buffers differ from those of the reference, or an empty string."""
+    return state_mismatch({name: array.shape for name, array in state.items()}, subject.state_dict())
+
+
+def require_parameters(subject: Module, state: Mapping[str, Array]) -> None:
+    """Raise ContractError unless a module has the parameters and buffers of the reference."""
+    if problems := parameters_amiss(subject, state):
+        raise ContractError(f"the parameters of {type(inspect.unwrap(subject)).__name__} are not those of PyTorch's: {problems}")
+
+
+def value_and_backward(result: Any) -> tuple[Any, Any]:
+    """Return what a subject returned as the pair (y, backward); the backward may still be None."""
+    if not isinstance(result, tuple | list) or len(result) != 2 or not (callable(result[1]) or result[1] is None):
+        raise ContractError(f"it returned {_kind(result)}, expected the pair (y, backward)")
+    y, backward = result
+    if y is None:
+        raise ContractError("it returned None as its value, expected an array")
+    return y, backward
+
+
+def gradients_of_inputs(gradients: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a backward returned by the names of the inputs."""
+    if len(inputs) == 1:
+        ((name, only),) = inputs.items()
+        if isinstance(gradients, tuple | list) and not isinstance(only, tuple | list):
+            raise ContractError(f"its backward returned {_kind(gradients)}, expected the gradient of {name} itself")
+        return {name: gradients}
+    while isinstance(gradients, tuple | list) and len(gradients) > len(inputs) and gradients[-1] is None:
+        gradients = gradients[:-1]  # None for an optional input that was not given
+    if not isinstance(gradients, tuple | list) or len(gradients) != len(inputs):
+        raise ContractError(
+            f"its backward returned {_kind(gradients)} for {len(inputs)} inputs ({', '.join(inputs)}), "
+            "expected a gradient or None for each, and None for what is not given"
+        )
+    return dict(zip(inputs, gradients, strict=True))
+
+
+def changed_in_place(
+    during: str, problem: Problem, inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, Parameter]
+) -> list[str]:
+    """Return a sentence for each input, upstream gradient and parameter that is no longer what the problem says."""
+    expected = _given(problem.inputs, problem.cotangents, {name: problem.state[name] for name in parameters})
+    found = _given(inputs, cotangents, {name: parameter.data for name, parameter in parameters.items()})
+    return [
+        f"the {during} changes its {name.replace('.', ' ', 1)} in place"
+        for name, array in expected.items()
+        if isinstance(array, np.ndarray) and not np.array_equal(array, found[name], equal_nan=array.dtype.kind == "f")
+    ]
+
+
+def _given(inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, Array]) -> dict[str, Any]:
+    """Return everything that a subject is given, by what it is called in a message."""
+    upstream = cotangents[0] if len(cotangents) == 1 else cotangents
+    named = dict(nested.leaves("input", inputs)) | dict(nested.leaves("gradient of y", upstream))
+    return named | {f"parameter {name}": array for name, array in parameters.items()}
+
+
+def shared_gradients(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return a sentence for each two parameters whose gradients are one array."""
+    return [
+        f"the backward gives {name} and {other} one array as their gradient, expected one for each: what is done to one "
+        "in place happens to both"
+        for (name, one), (other, two) in combinations(parameters.items(), 2)
+        if one.grad is not None and two.grad is not None and np.shares_memory(one.grad, two.grad)
+    ]
+
+
+def overwritten_gradients(backward: Any, zeros: Sequence[Array], parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return a sentence for each parameter whose gradient a second backward overwrites.
+
+    An upstream gradient of zeros leaves gradients of one as they are, unless they are overwritten.
+    """
+    for parameter in parameters.values():
+        parameter.grad = None if parameter.grad is None else np.ones_like(parameter.grad)
+    backward(*zeros)
+    return [
+        f"the backward overwrites the gradient of {name}, expected it to be added"
+        for name, parameter in parameters.items()
+        if parameter.grad is not None and not parameter.grad.any()
+    ]
+
+
+def _kind(value: Any) -> str:
+    """Describe in a few words what came back."""
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} ({', '.join(type(item).__name__ for item in value)})"
+    return "None" if value is None else f"one {type(value).__name__}"

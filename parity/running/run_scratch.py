@@ -1,0 +1,94 @@
+"""Run the NumPy side of a problem, as inconveniently as its contract allows.
+
+The upstream gradients are not contiguous, and the subject is called once more, on other inputs, before the first call's
+backward runs. `Run.broken` names what breaks the contract: inputs, upstream gradients or parameters that have changed, a
+gradient that two parameters share, and gradients that a second backward overwrites.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from parity.running import nested
+from parity.running.contract import (
+    changed_in_place,
+    gradients_of_inputs,
+    overwritten_gradients,
+    require_parameters,
+    shared_gradients,
+    value_and_backward,
+)
+from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
+from parity.running.state import set_state
+from parity.running.trace import watch_scratch
+from scratch.module import Array, Module
+
+
+def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = True) -> Run:
+    """Run the NumPy side; without the backward, return only the outputs and the buffers.
+
+    Raise ContractError where the subject cannot be called as its contract says, and NotImplementedError where its backward is None.
+    """
+    problem = problem.map(lambda value: _in_dtype(value, dtype))
+    subject, parameters, buffers = build(), {}, {}
+    if isinstance(subject, Module):
+        require_parameters(subject, problem.state)
+        set_state(subject.astype(dtype), problem.state)
+        subject.zero_grad()
+        parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
+    inputs = nested.map_leaves(copied, dict(problem.inputs))
+    cotangents = tuple(_not_contiguous(dy) for dy in problem.cotangents)
+    trace = problem.new_trace()
+    with watch_scratch(subject, trace):
+        y, run_backward = value_and_backward(subject(*inputs.values()))
+    outputs = {name: np.array(leaf) for name, leaf in nested.leaves("y", y)}
+    held = {f"buffer {name}": buffer.data.copy() for name, buffer in buffers.items()}
+    broken = changed_in_place("forward", problem, inputs, cotangents, parameters)
+    later = None
+    if not broken:
+        _, later = subject(*nested.map_leaves(other_numbers, dict(problem.inputs)).values())
+    if not backward:
+        return Run(outputs | held, trace, broken)
+    if run_backward is None:
+        raise NotImplementedError("the backward is None")
+    upstream = _in_dtypes_of(cotangents, outputs)
+    nothing = None if len(inputs) == 1 else (None,) * len(inputs)
+    gradients = gradients_of_inputs(run_backward(*upstream) if upstream else nothing, inputs)
+    if not broken:
+        broken = changed_in_place("backward", problem, inputs, cotangents, parameters)
+    tensors: Tensors = outputs | {
+        f"grad {leaf_name}": np.asarray(leaf)
+        for name, gradient in gradients.items()
+        if name not in problem.ignored_gradients
+        for leaf_name, leaf in nested.leaves(name, gradient)
+    }
+    tensors |= {f"grad {name}": parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
+    broken += shared_gradients(parameters)
+    if parameters and later and not broken:
+        broken += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
+    return Run(tensors | held, trace, broken)
+
+
+def _in_dtype(value: Any, dtype: str) -> Any:
+    """Return a copy of an array, floating-point ones in the dtype; an option as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return np.array(value, dtype=dtype if np.issubdtype(value.dtype, np.floating) else None, order="C")
+
+
+def _in_dtypes_of(cotangents: tuple[Array, ...], outputs: Tensors) -> list[Array]:
+    """Return upstream gradients in the dtypes of the outputs, which may be wrong: the backward is judged all the same."""
+    floats = [y for y in outputs.values() if y.dtype.kind == "f"]
+    dtypes = [y.dtype for y in floats] if len(floats) >= len(cotangents) else [dy.dtype for dy in cotangents]
+    return [dy.astype(dtype, copy=False) for dy, dtype in zip(cotangents, dtypes, strict=False)]
+
+
+def _not_contiguous(array: Array) -> Array:
+    """Return the same numbers in memory that is not contiguous."""
+    if array.ndim == 0:
+        return array.copy()
+    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
