@@ -58,6 +58,7 @@ def in_a_shell(*command):
 def test_the_first_network_is_short_and_passes_88_percent():
     source = (ROOT / "examples" / "first_network.py").read_text()
     assert len(source.splitlines()) < 30
+    assert source in (ROOT / "README.md").read_text()
     last = in_a_shell("examples/first_network.py")[-1]
     assert float(re.search(r"held-out digits ([\d.]+)%", last)[1]) > 88
 
