@@ -14,13 +14,16 @@ from parity.cases import (
     basics,
     boxes,
     classifiers,
+    clipping,
     convolutional,
     detr,
     full_size,
     gpt,
     losses,
+    optimisers,
     recurrent,
     recurrent_models,
+    schedules,
     segmentation,
     set_prediction,
     transformer_models,
@@ -47,12 +50,15 @@ FAMILIES = {
     "vit": vit,
     "detr": detr,
     "yolo": yolo,
+    "optimisers": optimisers,
+    "clipping": clipping,
+    "schedules": schedules,
 }
 
 
 def _all() -> tuple[ParityCase, ...]:
     rows = (replace(case, family=family) for family, table in FAMILIES.items() for case in table.CASES)
-    return tuple(case for row in rows for case in ((row,) if row.scratch.startswith("ops.") else (row, row.in_eval_mode())))
+    return tuple(case for row in rows for case in ((row,) if row.scratch.startswith(("ops.", "optim.")) else (row, row.in_eval_mode())))
 
 
 CASES = _all()
