@@ -23,7 +23,8 @@ def explain(evidence: Evidence) -> str:
     """The cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
-    cause = _as_counterfactual(evidence) or _from_arrays(evidence)
+    as_known = _as_mistaken_steps if evidence.phase == "step" else _as_counterfactual
+    cause = as_known(evidence) or _from_arrays(evidence)
     if evidence.dtype == "float32" and _is_inaccuracy(evidence):
         return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
     return cause
@@ -63,6 +64,18 @@ def _as_counterfactual(evidence: Evidence) -> str:
             whole += [text] * (equal == ours.keys())
             partly.append(f"in the {phase} pass, {text}")
     return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])
+
+
+def _as_mistaken_steps(evidence: Evidence) -> str:
+    """Return the known mistakes that lead to the same results as the culprit, as far as a mistake has results."""
+    truth, ours, found = evidence.calibration.truth, evidence.tensors, []
+    for text, run in known_mistakes(evidence.standard):
+        wrong = run(True)
+        if all(name in ours and matches(evidence, name, ours[name], array) for name, array in wrong.items()) and not all(
+            matches(evidence, name, array, truth[name], MARGIN) for name, array in wrong.items()
+        ):
+            found.append(text)
+    return "; or, which is the same here: ".join(found[:ALTERNATIVES])
 
 
 def _from_arrays(evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -103,14 +103,14 @@ class ScheduleSteps(TrainingSteps):
         groups = [{"params": [_parameter(rates)], "lr": lr} for lr in rates.tolist()]
         optimizer = self.find(optimiser)(groups, **FIRST_MOMENTUM[optimiser])
         seen = []
-        with warnings.catch_warnings(), _rounded_cosines(rates):
+        with warnings.catch_warnings(), _cosines_in_dtype(rates):
             warnings.simplefilter("ignore", UserWarning)  # some of torch's schedules warn of what others of them do
             scheduler = self.schedule(optimizer)
             for _ in range(steps):
-                seen.append([(group["lr"], _momentum(group)) for group in optimizer.param_groups])
+                seen.append([(group["lr"], momentum_of(group)) for group in optimizer.param_groups])
                 optimizer.step()
                 scheduler.step()
-        return _by_group(rates, seen)
+        return by_group(rates, seen)
 
     def schedule(self, optimizer: Any) -> Any:
         """Return the schedule of this optimiser; "schedulers" among the options are pairs of a name and options."""
@@ -127,10 +127,10 @@ class FactorSteps(TrainingSteps):
     def __call__(self, rates: Any, steps: int) -> Results:
         """Return the results for groups that begin with these learning rates."""
         factor = self.target(**self.options)
-        return _by_group(rates, [[(lr * factor(step),) for lr in rates.tolist()] for step in range(steps)])
+        return by_group(rates, [[(lr * factor(step),) for lr in rates.tolist()] for step in range(steps)])
 
 
-FIRST_MOMENTUM: dict[str, dict[str, Any]] = {"SGD": {"momentum": 0.3}, "AdamW": {}, "Adam": {}}
+FIRST_MOMENTUM: dict[str, dict[str, Any]] = {"SGD": {"momentum": 0.3}, "AdamW": {"betas": (0.9, 0.999)}}
 
 
 def steps_of(reference: Any) -> Callable[..., TrainingSteps] | None:
@@ -145,18 +145,17 @@ def steps_of(reference: Any) -> Callable[..., TrainingSteps] | None:
 
 
 @contextmanager
-def _rounded_cosines(rates: Any) -> Iterator[None]:
-    """Round the cosines of PyTorch's schedules to the dtype of the learning rates.
+def _cosines_in_dtype(rates: Any) -> Iterator[None]:
+    """Let PyTorch's schedules compute their cosines in the dtype of the learning rates, if these are a tensor.
 
-    These schedules compute in Python's floats, whatever the dtype is. CosineAnnealingLR divides by numbers near 0, which
-    multiplies the rounding of its cosines; a float32 run without that rounding would show no such error.
+    The schedules compute in Python's floats, whatever the dtype is. CosineAnnealingLR divides by numbers near 0, which multiplies
+    the rounding of the angles. Only a run with float32 cosines shows by how much.
     """
-
-    def cos(x: float) -> float:
-        return float(rates.new_tensor(math.cos(x)))
-
-    rounded = SimpleNamespace(**vars(math) | {"cos": cos})
-    with patch.object(torch.optim.lr_scheduler, "math", rounded) if isinstance(rates, torch.Tensor) else nullcontext():
+    if not isinstance(rates, torch.Tensor):
+        yield
+        return
+    in_dtype = SimpleNamespace(**vars(math) | {"cos": lambda angle: float(rates.new_tensor(angle).cos())})
+    with patch.object(torch.optim.lr_scheduler, "math", in_dtype):
         yield
 
 
@@ -188,12 +187,12 @@ def _state(optimizer: Any, steps: int) -> Results:
     return results
 
 
-def _momentum(group: Mapping[str, Any]) -> float:
+def momentum_of(group: Mapping[str, Any]) -> float:
     """Return the momentum of a group of SGD, or the first of Adam's betas."""
     return float(group["momentum"] if "momentum" in group else group["betas"][0])
 
 
-def _by_group(rates: Any, seen: Sequence[Sequence[Sequence[float]]]) -> Results:
+def by_group(rates: Any, seen: Sequence[Sequence[Sequence[float]]]) -> Results:
     """Return the numbers of each group over all steps, in the dtype of the rates, from those of each step."""
     names = ("learning rate", "momentum")
     return {
