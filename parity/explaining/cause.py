@@ -23,8 +23,10 @@ def explain(evidence: Evidence) -> str:
     """The cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
-    as_known = _as_mistaken_steps if evidence.phase == "step" else _as_counterfactual
-    cause = as_known(evidence) or _from_arrays(evidence)
+    if evidence.phase == "step":
+        cause = _as_mistaken_steps(evidence) or _from_first_step(evidence)
+    else:
+        cause = _as_counterfactual(evidence) or _from_arrays(evidence)
     if evidence.dtype == "float32" and _is_inaccuracy(evidence):
         return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
     return cause
@@ -86,6 +88,14 @@ def _from_arrays(evidence: Evidence) -> str:
             if text:
                 return f"{finding.tensor} {text}"
     return ""
+
+
+def _from_first_step(evidence: Evidence) -> str:
+    """Return what the first wrong result says: each later one inherits its error."""
+    wrong = {finding.tensor for finding in evidence.findings}
+    first = next((name for name in evidence.calibration.truth if name in wrong), "")
+    text = hint(evidence, first) if first else ""
+    return f"{first} {text}" if text else ""
 
 
 def _phase(name: str) -> str:

@@ -6,7 +6,6 @@ import importlib
 import re
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from parity.cases import CASES
 from parity.check import check
 from parity.report import explain
 from parity.running.builders import builders
-from parity_tests.faults import replay, schedules_replay
 from parity_tests.planting import planted
 from scratch.module import Module
 
@@ -30,7 +28,7 @@ class Fault:
     phase       the pass that is wrong: "forward" or "backward", or the "step" of an optimiser or schedule
     cause       what the harness must name as the cause, a regular expression; None where no cause can be certain
     function    dotted path inside scratch
-    cases       the cases, or settings of an optimiser or schedule, that show the mistake, each of them on every seed
+    cases       the cases that show the mistake, each of them on every seed
     culprit     the op, and the classes of the layers that are made of it, between bars: all of them in a case are culprits;
                 or the paths of those that are, where others of their class are not
     dtype       "float32" where the mistake is one of accuracy
@@ -79,23 +77,11 @@ BY_NAME = {case.name: case for case in CASES}
 def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
     """Plant the fault, ask the harness, and compare its answer with what is expected."""
     with planted(function_at(fault.function), fault.old, fault.new), np.errstate(all="ignore"):
-        for replayed in (replay, schedules_replay):
-            if case in replayed.SETTINGS:
-                return _judge_replay(replayed, fault, case, seed)
         verdict = check(BY_NAME[case], fault.dtype, seed=seed)
     found = {(culprit.path, culprit.phase) for culprit in verdict.culprits}
     expected = {(path, fault.phase) for path in culprits_of(BY_NAME[case], fault.culprit)}
     causes = tuple(culprit.cause for culprit in verdict.culprits)
     return Judgement(fault, case, seed, verdict.verdict in ("mismatch", "error"), found == expected, causes, explain(verdict))
-
-
-def _judge_replay(replayed: ModuleType, fault: Fault, case: str, seed: int) -> Judgement:
-    """The fault is caught in its own setting, and in those of the optimisers or schedules that are made of the function alone."""
-    ratios = {setting: replayed.largest_ratio(setting, seed) for setting in replayed.SETTINGS}
-    wrong = {replayed.SETTINGS[setting][0] for setting, ratio in ratios.items() if ratio > 1}
-    exact = bool(wrong) and wrong <= set(fault.culprit.split("|"))
-    said = replayed.cause(case, seed)
-    return Judgement(fault, case, seed, ratios[case] > 1, exact, (said,), f"{case}: {ratios[case]:.2g} x tolerance; cause: {said}")
 
 
 @cache
