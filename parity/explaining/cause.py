@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
+
 from parity.explaining.counterfactual_runs import known_mistakes
 from parity.explaining.hints import MARGIN, hint, matches
 from parity.explaining.locate import Evidence
-from parity.judging.tolerance import deviation
+from parity.judging.tolerance import deviation, largest
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
 
@@ -70,14 +72,27 @@ def _as_counterfactual(evidence: Evidence) -> str:
 
 def _as_mistaken_steps(evidence: Evidence) -> str:
     """Return the known mistakes that lead to the same results as the culprit, as far as a mistake has results."""
-    truth, ours, found = evidence.calibration.truth, evidence.tensors, []
+    truth, found = evidence.calibration.truth, []
     for text, run in known_mistakes(evidence.standard):
         wrong = run(True)
-        if all(name in ours and matches(evidence, name, ours[name], array) for name, array in wrong.items()) and not all(
-            matches(evidence, name, array, truth[name], MARGIN) for name, array in wrong.items()
-        ):
+        if _same_steps(evidence, wrong, evidence.tensors) and not _same_steps(evidence, wrong, truth, MARGIN):
             found.append(text)
     return "; or, which is the same here: ".join(found[:ALTERNATIVES])
+
+
+def _same_steps(evidence: Evidence, wrong: Tensors, others: Tensors, slack: float = 1.0) -> bool:
+    """Return whether a mistake has these results; the error of a large step stays in the smaller numbers after it."""
+    allowed: dict[str, float] = {}
+    for name, array in wrong.items():
+        if name not in others or others[name].shape != array.shape:
+            return False
+        of_all_steps = name.split(" after step ")[0]
+        scale, tolerance = evidence.calibration.scale(name), evidence.calibration.tolerance(name, evidence.dtype)
+        grown = tolerance * max(1.0, largest(array) / scale if scale else 1.0)
+        allowed[of_all_steps] = max(allowed.get(of_all_steps, 0.0), grown)
+        if deviation(others[name].astype(np.float64), array) > slack * allowed[of_all_steps]:
+            return False
+    return True
 
 
 def _from_arrays(evidence: Evidence) -> str:
