@@ -10,6 +10,8 @@ from parity.case import ParityCase
 from parity.inputs import Draw, float32_representable
 from scratch.ops.threads import BLOCK
 
+AFTER = ("optimisers",)
+
 SHARES = (0.1, 0.999, 1.001, 50.0, 0.0, math.inf)  # of the norm: limits below it and above it
 SCALES = (1e-10, 1e-7, 1e-3, 1.0, 1e5)  # of the gradients: far below and far above the 1e-6 that is added to the norm
 SHAPES = (((), 3.0), ((4, 5), 1.0), ((7,), 0.1))

@@ -10,6 +10,8 @@ from parity.inputs import Draw, float32_representable
 from scratch.module import Array
 from scratch.ops.threads import BLOCK
 
+AFTER = ("yolo",)
+
 STEPS = 60
 SHAPES = ((), (5, 3), (7,), (2, 3, 4), (1,), (3, 1, 2), (4, 4), (2, 5), (), (6, 2))
 SCALES = (1e-10, 1e-8, 1e-3, 1.0, 1e5)  # of the gradients, from far below to far above every eps

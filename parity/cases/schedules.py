@@ -8,6 +8,8 @@ import numpy as np
 from parity.case import ParityCase
 from parity.inputs import Draw, float32_representable
 
+AFTER = ("optimisers",)
+
 STEPS = 300
 
 
@@ -43,7 +45,7 @@ def case(name: str, schedule: str, steps: int = STEPS, **options: Any) -> list[P
         ParityCase(
             f"{name}{suffix}", path, reference=f"torch.{path}", inputs=three_groups(steps, optimiser=optimiser), config=options
         )
-        for suffix, optimiser in (("", "SGD"), ("-adamw", "AdamW"))
+        for suffix, optimiser in (("", "SGD"), ("-betas", "AdamW"))
     ]
 
 
