@@ -55,7 +55,5 @@ CASES = [
     norm_case("clip_grad_norm-3.5", limits_of_norm(3.5), norm_type=3.5),
     norm_case("clip_grad_norm-inf", limits_of_norm(math.inf), norm_type=math.inf),
     norm_case("clip_grad_norm-long", long_arrays),
-    ParityCase(
-        "clip_grad_value", "optim.clip_grad_value_", reference="torch.nn.utils.clip_grad_value_", inputs=limits_of_values
-    ),
+    ParityCase("clip_grad_value", "optim.clip_grad_value_", reference="torch.nn.utils.clip_grad_value_", inputs=limits_of_values),
 ]

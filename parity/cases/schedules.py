@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from parity.case import ParityCase
 from parity.inputs import Draw, float32_representable
 

@@ -41,6 +41,10 @@ class TrainingSteps:
         """Return the target, which `inspect.unwrap` then finds."""
         return self.target
 
+    def __call__(self, *inputs: Any, **options: Any) -> Results:
+        """Return the results of all steps by name."""
+        raise NotImplementedError(f"{type(self).__name__} runs no steps")
+
 
 class OptimiserSteps(TrainingSteps):
     """An optimiser: each parameter after every step, and its state after the last."""

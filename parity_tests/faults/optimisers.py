@@ -54,7 +54,11 @@ FAULTS = [
         cause="looks ahead from the buffer",
     ),
     sgd(
-        "SGD: decay left out", "if weight_decay:", "if False:", cases=("sgd-decay", "sgd-dampening"), cause="leaves weight_decay out"
+        "SGD: decay left out",
+        "if weight_decay:",
+        "if False:",
+        cases=("sgd-decay", "sgd-dampening"),
+        cause="leaves weight_decay out",
     ),
     sgd(
         "SGD: decay before and after the momentum",
@@ -153,7 +157,14 @@ FAULTS = [
         culprit="Adam",
         cause="lowest second mean",
     ),
-    adam("Adam: maximize ignored", 'group["maximize"]', "False", cases=("adam-amsgrad-maximize",), culprit="Adam", cause="ignores maximize"),
+    adam(
+        "Adam: maximize ignored",
+        'group["maximize"]',
+        "False",
+        cases=("adam-amsgrad-maximize",),
+        culprit="Adam",
+        cause="ignores maximize",
+    ),
     clip(
         "clip_grad_norm_: each tensor by its own norm",
         "grad * grad.dtype.type(scale)",
