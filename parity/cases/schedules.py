@@ -60,7 +60,7 @@ def warm_up(name: str, factor: str, **options: Any) -> ParityCase:
 
 CASES = [
     *case("lambda-lr", "LambdaLR", lr_lambda=lambda step: 0.97**step),
-    *case("lambda-lr-each", "LambdaLR", lr_lambda=[lambda step: 1 / (1 + step), Halving(40), math.sin]),
+    *case("lambda-lr-each", "LambdaLR", lr_lambda=[lambda step: 1 / (1 + step), Halving(40), lambda step: math.sin(step)]),
     *case("step-lr", "StepLR", step_size=7, gamma=0.6),
     *case("step-lr-default", "StepLR", step_size=30),
     *case("step-lr-each", "StepLR", step_size=1, gamma=0.99),
