@@ -102,7 +102,7 @@ def _name_culprits(verdict: Verdict, build_scratch: Build, standard: ReferenceRu
     else:
         whole = examine("", build_scratch(), standard, dtype)
         suspects = [whole] if whole.findings else []
-    verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
+    verdict.culprits = [Culprit(e.path, e.kind, e.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
 
 
 def _judge_forward(verdict: Verdict, build_scratch: Build, standard: ReferenceRun, lacking: str) -> Verdict:
@@ -118,7 +118,7 @@ def _judge_forward(verdict: Verdict, build_scratch: Build, standard: ReferenceRu
     if verdict.findings:
         verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
         e = Evidence("", build_scratch(), standard, forward, run.tensors, verdict.findings, verdict.dtype)
-        verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e))]
+        verdict.culprits = [Culprit(e.path, e.kind, e.phase, e.worst.ratio, source_of(e), explain(e))]
     else:
         verdict.verdict, verdict.findings = "missing", [Finding("grad y", lacking)]
     return verdict

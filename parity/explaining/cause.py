@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
+
 from parity.explaining.counterfactual_runs import known_mistakes
 from parity.explaining.hints import MARGIN, hint, matches
 from parity.explaining.locate import Evidence
-from parity.judging.tolerance import deviation
+from parity.judging.tolerance import deviation, largest
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
 
@@ -23,7 +25,10 @@ def explain(evidence: Evidence) -> str:
     """The cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
-    cause = _as_counterfactual(evidence) or _from_arrays(evidence)
+    if evidence.phase == "step":
+        cause = _as_mistaken_steps(evidence) or _from_first_step(evidence)
+    else:
+        cause = _as_counterfactual(evidence) or _from_arrays(evidence)
     if evidence.dtype == "float32" and _is_inaccuracy(evidence):
         return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
     return cause
@@ -65,6 +70,31 @@ def _as_counterfactual(evidence: Evidence) -> str:
     return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])
 
 
+def _as_mistaken_steps(evidence: Evidence) -> str:
+    """Return the known mistakes that lead to the same results as the culprit, as far as a mistake has results."""
+    truth, found = evidence.calibration.truth, []
+    for text, run in known_mistakes(evidence.standard):
+        wrong = run(True)
+        if _same_steps(evidence, wrong, evidence.tensors) and not _same_steps(evidence, wrong, truth, MARGIN):
+            found.append(text)
+    return "; or, which is the same here: ".join(found[:ALTERNATIVES])
+
+
+def _same_steps(evidence: Evidence, wrong: Tensors, others: Tensors, slack: float = 1.0) -> bool:
+    """Return whether a mistake has these results; the error of a large step stays in the smaller numbers after it."""
+    allowed: dict[str, float] = {}
+    for name, array in wrong.items():
+        if name not in others or others[name].shape != array.shape:
+            return False
+        of_all_steps = name.split(" after step ")[0]
+        scale, tolerance = evidence.calibration.scale(name), evidence.calibration.tolerance(name, evidence.dtype)
+        grown = tolerance * max(1.0, largest(array) / scale if scale else 1.0)
+        allowed[of_all_steps] = max(allowed.get(of_all_steps, 0.0), grown)
+        if deviation(others[name].astype(np.float64), array) > slack * allowed[of_all_steps]:
+            return False
+    return True
+
+
 def _from_arrays(evidence: Evidence) -> str:
     """What the arrays of the failing phase say, worst first."""
     for finding in evidence.findings:
@@ -73,6 +103,14 @@ def _from_arrays(evidence: Evidence) -> str:
             if text:
                 return f"{finding.tensor} {text}"
     return ""
+
+
+def _from_first_step(evidence: Evidence) -> str:
+    """Return what the first wrong result says: each later one inherits its error."""
+    wrong = {finding.tensor for finding in evidence.findings}
+    first = next((name for name in evidence.calibration.truth if name in wrong), "")
+    text = hint(evidence, first) if first else ""
+    return f"{first} {text}" if text else ""
 
 
 def _phase(name: str) -> str:

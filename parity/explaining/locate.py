@@ -28,6 +28,7 @@ from parity.running.contract import ContractError
 from parity.running.problem import Build, Problem, Run, Tensors, copied
 from parity.running.run_scratch import run_scratch
 from parity.running.trace import Call
+from parity.running.training_steps import TrainingSteps
 from scratch.module import Module
 
 
@@ -57,6 +58,11 @@ class Evidence:
     def worst(self) -> Finding:
         """The worst finding of the forward pass, or of the backward where the forward is right."""
         return next((finding for finding in self.findings if finding.phase == "forward"), self.findings[0])
+
+    @property
+    def phase(self) -> str:
+        """Return the pass that is wrong: "forward" or "backward", or "step" where the subject is a part of a training step."""
+        return "step" if isinstance(self.subject, TrainingSteps) else self.worst.phase
 
 
 def locate(build_scratch: Build, standard: ReferenceRun, dtype: str) -> tuple[list[Evidence], int]:

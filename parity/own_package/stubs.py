@@ -63,6 +63,7 @@ __all__ = ["generator", "manual_seed", "use_generator"]
 '''
 
 ROOT = Path(scratch.__file__).parent
+GIVEN = ("check", "state_names")  # methods of optimisers that their stubs keep: the range of each option, the names of the state
 
 
 def write_package(directory: Path) -> int:
@@ -88,7 +89,8 @@ def stubs() -> dict[Path, str]:
     """The files of every folder that cases judge, by their paths inside the package."""
     definitions = Definitions(ROOT)
     judged = {definitions.find(case.scratch) for case in tables().cases}
-    exports = [ROOT / folder / "__init__.py" for folder in dict.fromkeys(case.scratch.split(".")[0] for case in tables().cases)]
+    folders = dict.fromkeys(ROOT.joinpath(*case.scratch.split(".")[:-1]) for case in tables().cases)
+    exports = [folder / "__init__.py" for folder in folders]
     kept: dict[tuple[Path, str], str] = {}
     pending = [place for file in exports for place in _needs(file, _names(_tree(file)))]
     while pending:
@@ -110,7 +112,7 @@ def _kept(file: Path, statement: ast.stmt, judged: bool) -> str:
     methods = {part.name: part for part in getattr(statement, "body", []) if isinstance(part, ast.FunctionDef)}
     if not isinstance(statement, ast.ClassDef) or not (judged or "forward" in methods):
         return _lines(file, statement)
-    built_with = {name for name in methods if name.startswith("__")}  # constructors, and what they call
+    built_with = {name for name in methods if name.startswith("__") or name in GIVEN}  # constructors, and what they call
     for name in sorted(built_with):
         built_with |= {node.attr for node in ast.walk(methods[name]) if isinstance(node, ast.Attribute)} & methods.keys()
     parts = [_lines(file, statement, end=statement.body[0].lineno - 1)]
