@@ -28,7 +28,7 @@ from parity.__main__ import main as parity
 from parity.checkpoints.arrays import load_arrays, save_arrays
 from parity.checkpoints.disk import held
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
-from parity_tests.shared import assert_equal_but_for_rounding
+from parity_tests.shared import assert_equal_up_to_rounding
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
@@ -326,7 +326,7 @@ def test_drawn_gates_are_those_of_the_layer(cell):
         for i, f, g, o in zip(*gates.values(), strict=True):
             c = f * c + i * g
             expected.append(o * np.tanh(c))
-    assert_equal_but_for_rounding(states, expected, 1e-12)
+    assert_equal_up_to_rounding(states, expected, 1e-12)
     norms = recurrent.gradient_norms(model, np.arange(9))
     assert norms[0] == 1
     assert 0 < norms[-1] < 1
