@@ -8,7 +8,7 @@ from scratch.ops import cross_entropy
 from scratch.optim import AdamW
 from scratch.random import manual_seed
 
-manual_seed(0)  # of the initial weights
+manual_seed(0)  # for the initial weights
 rng = np.random.default_rng(0)
 images, labels = load_digits(return_X_y=True)  # 1,797 images of 8x8 pixels, from 0 to 16
 images = (images / 16).astype(np.float32)
@@ -20,7 +20,8 @@ for _ in range(500):
     logits, backward = model(images[batch])
     loss, loss_backward = cross_entropy(logits, labels[batch])
     optimizer.zero_grad()
-    backward(loss_backward()[0])  # the gradient of the logits goes back through the model
+    dlogits = loss_backward()[0]  # the gradient of the loss with respect to the logits
+    backward(dlogits)  # adds to the gradient of every parameter
     optimizer.step()
 
 logits, backward = model(images[1400:])

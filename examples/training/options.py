@@ -151,11 +151,13 @@ class TrainingOptions:
     @classmethod
     def _declared(cls) -> dict[str, Mapping[str, Any]]:
         """Return how each option is declared, by name. A subclass that only changes a default has no declaration."""
-        kinds = [{each.name: each for each in fields(kind)} for kind in cls.__mro__ if is_dataclass(kind)]
-        return {
-            each.name: next(kind[each.name].metadata for kind in kinds if each.name in kind and kind[each.name].metadata)
-            for each in fields(cls)
-        }
+        found: dict[str, Mapping[str, Any]] = {each.name: {} for each in fields(cls)}
+        for kind in filter(is_dataclass, reversed(cls.__mro__)):
+            found |= {each.name: each.metadata for each in fields(kind) if each.metadata}
+        undeclared = [name for name, metadata in found.items() if not metadata]
+        if undeclared:
+            raise TypeError(f"{cls.__qualname__}: expected {', '.join(undeclared)} to be declared with option(...)")
+        return found
 
     @classmethod
     def _add_arguments(cls, parser: Parser) -> None:
