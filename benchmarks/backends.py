@@ -12,7 +12,7 @@ from benchmarks.work import STEP, UPDATE, Work
 from parity.case import ParityCase
 from parity.check import describe
 from parity.inputs import EPS32, jittered
-from parity.judging.tolerance import PROBES, Calibration, K, calibrate, deviation, largest
+from parity.judging.tolerance import PROBES, UNITS_ALLOWED, Calibration, deviation, largest, measure
 from parity.judging.verdict import compare
 from parity.running.builders import builders
 from parity.running.pose import pose_case
@@ -75,7 +75,7 @@ def calibration(case: ParityCase, phase: str) -> Calibration:
     """What the phase should give, by PyTorch in float64, and how far float32 may be from it.
 
     Among the millions of activations of a training step some lie so near a kink that rounding carries them over it. One
-    probe may meet none of them and the next meets one, so there the unit comes from probes of K roundings, not of one, and from
+    probe may meet none of them and the next meets one, so there the unit comes from probes of 64 roundings, not of one, and from
     PyTorch's own float32: a gradient that is 0 but for rounding, as of the bias of keys, no probe of the inputs moves.
     """
 
@@ -84,19 +84,19 @@ def calibration(case: ParityCase, phase: str) -> Calibration:
 
     problem = posed(case)
     if phase != STEP:
-        return calibrate(run, problem)
+        return measure(run, problem)
     truth = run(problem)
     others = [run(problem, "float32"), *(run(problem.map(partial(_shaken, probe=probe))) for probe in range(1, PROBES + 1))]
     unit = {
-        name: max(EPS32 * largest(array), *(LUCK * deviation(other[name], array) / K for other in others))
+        name: max(EPS32 * largest(array), *(LUCK * deviation(other[name], array) / UNITS_ALLOWED for other in others))
         for name, array in truth.items()
     }
     return Calibration(truth, unit)
 
 
 def _shaken(array: Any, probe: int) -> Any:
-    """K roundings at once."""
-    return array + K * (jittered(array, probe) - array)
+    """Move an array by as many roundings at once as units are allowed."""
+    return array + UNITS_ALLOWED * (jittered(array, probe) - array)
 
 
 @cache

@@ -43,10 +43,25 @@ class ParityCase:
         return replace(self, name=f"{self.name}-eval", training=False)
 
 
+class NotWrittenError(ValueError, NotImplementedError):
+    """An error of a path at which a package has nothing yet; the message names the package and what it lacks."""
+
+
 def resolve(path: str, package: str) -> Any:
-    """The object at a dotted path inside a package, or at an absolute one that starts with "torch."."""
-    names = path.split(".")
-    found: Any = importlib.import_module(names[0] if names[0] == "torch" else f"{package}.{names[0]}")
-    for name in names[1:]:
-        found = getattr(found, name)
+    """Return the object at a dotted path inside a package; a path that starts with "torch." is an absolute one.
+
+    Raise NotWrittenError where there is no such object.
+    """
+    first, *names = path.split(".")
+    place = first if first == "torch" else f"{package}.{first}"
+    try:
+        found: Any = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name != place:
+            raise
+        raise NotWrittenError(f"{package} has no {first}") from None
+    for name in names:
+        if not hasattr(found, name):
+            raise NotWrittenError(f"{place} has no {name}")
+        found, place = getattr(found, name), f"{place}.{name}"
     return found

@@ -15,7 +15,7 @@ import torch
 
 import scratch.optim
 from parity.inputs import EPS32
-from parity.judging.tolerance import K
+from parity.judging.tolerance import UNITS_ALLOWED
 from parity.mistakes.optimiser import TABLE
 from parity.running.trace import to_numpy
 from scratch.module import Array, Parameter
@@ -65,7 +65,7 @@ def _ratio(ours: Array, target: Array, ref64: Array, ref32: Array) -> float:
         np.abs(a).reshape(len(a), -1).max(axis=1) for a in (ref32 - ref64, ref64, target, ours - target)
     )
     unit = np.maximum.accumulate(np.maximum(EPS32 * np.maximum(size, scale), noise))
-    tolerance = K * unit * np.finfo(np.float64).eps / EPS32 + np.finfo(np.float64).tiny
+    tolerance = UNITS_ALLOWED * unit * np.finfo(np.float64).eps / EPS32 + np.finfo(np.float64).tiny
     return float(np.max(np.where(np.isfinite(distance), distance, np.inf) / tolerance))
 
 
