@@ -23,7 +23,7 @@ from rich.text import Text
 
 from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase
-from parity.cases import CASES, matching
+from parity.cases import matching, tables
 from parity.check import DTYPES, check, missing_twins
 from parity.command import exit_status
 from parity.judging.status import MARKS, Status
@@ -82,9 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="verify your own implementation, a package with the API that `parity new` writes",
     )
-    checking.add_argument(
-        "--watch", action="store_true", help="with --scratch: after each save, check again what uses the file"
-    )
+    checking.add_argument("--watch", action="store_true", help="with --scratch: after each save, check again what uses the file")
     checking.add_argument(
         "--time-limit",
         type=float,
@@ -116,7 +114,7 @@ def list_cases(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"cases": [_row(case) for case in cases]}, indent=2))
         return 0
-    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(CASES)} cases", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(tables().cases)} cases", title_justify="left")
     for heading in ("case", "NumPy twin", "PyTorch twin"):
         table.add_column(heading, overflow="fold")
     table.add_column("parameters", justify="right")

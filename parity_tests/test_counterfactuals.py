@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 
 from parity.cases import attention as attention_cases
-from parity.cases import basics, recurrent, segmentation, transformers, vit
+from parity.cases import (
+    basics,
+    feed_forward,
+    recurrent,
+    recurrent_layers,
+    recurrent_models,
+    row_norms,
+    segmentation,
+    vit,
+)
 from parity.cases import boxes as box_cases
 from parity.cases import detr as detr_cases
+from parity.cases import positions as position_cases
 from parity.cases import set_prediction as set_cases
 from parity.cases import yolo as yolo_cases
 from parity.check import reference_run_of
@@ -45,10 +55,18 @@ RIGHT |= {
     "group_norm": group_normalisation.group_norm,
     "interpolate": resizing.interpolate,
 }
-CASES = [*recurrent.CASES, *(case for case in basics.CASES if "ropout" in case.name)]
+CASES = [
+    *recurrent.CASES,
+    *recurrent_layers.CASES,
+    *recurrent_models.POOLING,
+    *recurrent_models.ALIGNMENT,
+    *(case for case in basics.CASES if "ropout" in case.name),
+]
 CASES += [
     *attention_cases.CASES,
-    *transformers.CASES,
+    *row_norms.CASES,
+    *position_cases.CASES,
+    *feed_forward.CASES,
     *segmentation.CASES,
     *box_cases.CASES,
     *set_cases.CASES,

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from parity.case import ParityCase
-from parity.cases import attention, convolutional, recurrent, recurrent_models, segmentation
+from parity.cases import attention, recurrent, recurrent_layers, recurrent_models, segmentation
+from parity.cases.draws import normal
 from parity.explaining.counterfactual_runs import Instead
 from parity.mistakes import TABLE, padding, sequences
 from parity.mistakes.parts import watch_parts, wrong_uses
@@ -22,14 +23,14 @@ from reference.layers import DETRDecoderLayer, TransformerDecoderLayer
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
 TOKENS = np.arange(15).reshape(3, 5) % 11
 PARTS = [  # that models have to themselves
-    ParityCase(path, f"models.{path}", f"models.{path}", inputs, config)
+    ParityCase(path, f"models.{path}", inputs, config)
     for path, inputs, config in (
         ("seq2seq.Encoder", lambda draw: {"tokens": TOKENS, "lengths": np.array([2, 5, 1])}, ENCODER),
         ("transformer.InputEmbedding", lambda draw: {"tokens": TOKENS}, {"vocab_size": 11, "width": 7, "dropout": 0.0}),
         ("bert.Pooler", lambda draw: {"x": draw.normal(3, 5, 7)}, {"width": 7}),
     )
 ]
-CASES = [*attention.CASES, *recurrent.CASES, *recurrent_models.CASES, *PARTS]
+CASES = [*attention.CASES, *recurrent.CASES, *recurrent_layers.CASES, *recurrent_models.CASES, *PARTS]
 CASES += [case for case in segmentation.CASES if "dice" in case.name]
 
 
@@ -418,8 +419,7 @@ def test_what_stands_in_for_the_maximum_has_its_value(case):
 PADDED = ParityCase(
     "padded",
     "models.resnet.PaddedShortcut",
-    "models.resnet.PaddedShortcut",
-    convolutional.images(3, 4, 5, 6),
+    normal(3, 4, 5, 6),
     {"in_channels": 4, "out_channels": 7, "stride": 2},
 )
 

@@ -65,9 +65,7 @@ def measure(run: Callable[[Problem, str], Tensors], problem: Problem) -> Calibra
     truth = run(problem, "float64")
     unit = {name: EPS32 * largest(array) for name, array in truth.items() if np.issubdtype(array.dtype, np.floating)}
 
-    def compare_with(
-        other_problem: Problem, dtype: str
-    ) -> None:  # one run after the other, to save memory
+    def compare_with(other_problem: Problem, dtype: str) -> None:  # one run after the other, to save memory
         other = run(other_problem, dtype)
         unit.update({name: max(least, deviation(other[name], truth[name])) for name, least in unit.items()})
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import reference.boxes as right
+import reference.ops as right
 from parity.mistakes.graft import graft
 
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import reference.matching as right
+import reference.ops as right
 from parity.mistakes.boxes import box_iou
 from parity.mistakes.graft import graft
-from reference.boxes import box_convert, generalized_box_iou_loss
+from reference.ops import box_convert, generalized_box_iou_loss
 
 
 def matching_cost(

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from parity.mistakes.boxes import box_iou
 from parity.mistakes.graft import graft
-from reference.boxes import box_convert, nms
-from reference.yolo import LARGEST, Grid
+from reference.ops import box_convert, nms
+from reference.ops.yolo_boxes import LARGEST, Grid
 
 
 def yolo_boxes(predictions: Tensor, grids: Sequence[Grid], *, change: str = "") -> Tensor:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 import scratch
-from parity.cases import CASES
+from parity.cases import tables
 from parity.judging.status import MARKS, Status
 from parity.own_package.worker import Outcome
 from parity.report import explain
@@ -124,7 +124,7 @@ class Progress:
 @cache
 def curriculum() -> list[str]:
     """Return all targets in learning order: that of the tables, but each after the targets that `scratch` makes it from."""
-    return learning_order(Definitions(Path(scratch.__file__).parent), dict.fromkeys(case.scratch for case in CASES))
+    return learning_order(Definitions(Path(scratch.__file__).parent), dict.fromkeys(case.scratch for case in tables().cases))
 
 
 def print_progress(progress: Progress, console: Console) -> None:

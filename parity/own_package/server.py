@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from parity.case import ParityCase
-from parity.cases import CASES, FULL_SIZE
+from parity.cases import tables
 from parity.check import check
 from parity.judging.status import Status
 from parity.judging.verdict import Verdict, describe
@@ -40,6 +40,8 @@ def serve(
 
     `refused` has the files whose import would end the process; their import fails with the message given there.
     """
+    full_size = tables().full_size  # the tables are read before the process is confined
+    cases = {case.name: case for case in (*tables().cases, *full_size)}
     memory = confine(printed, last_words, end.fileno())
     warnings.simplefilter("default")  # a fork inherits the filters of its parent
     channel, owner = Channel(end, token), getpid()
@@ -63,13 +65,12 @@ def serve(
 
     torch.set_num_threads(1)  # as in every comparison; a package's own setting is undone after each one
     package = mount(directory, on_import)
-    cases = {case.name: case for case in (*CASES, *FULL_SIZE)}
     surroundings = Surroundings()
     tell({"ready": True})
     try:
         while True:
             name, dtype, seed, diagnose = channel.receive()
-            limit_memory(None if cases[name] in FULL_SIZE else memory)
+            limit_memory(None if cases[name] in full_size else memory)
             with time_limit(limit):
                 verdict = _verdict_on(cases[name], dtype, seed, package, diagnose)
                 _flush()

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from parity.case import ParityCase
-from parity.cases import CASES
+from parity.cases import tables
 from parity.judging.status import Status
 from parity.judging.verdict import Verdict
 from parity.own_package.process import EndedError, JudgingProcess
@@ -144,4 +144,4 @@ class Worker:
         return next((message for place, message in self._endless.items() if place in used), "")
 
     def _is_a_target(self, place: Place) -> bool:
-        return any(self._definitions.place_of(path) == place for path in {case.scratch for case in CASES})
+        return any(self._definitions.place_of(path) == place for path in {case.scratch for case in tables().cases})
