@@ -89,6 +89,11 @@ def _same(array: Array, truth: Array) -> bool:
     return deviation(array, truth) <= EQUAL_BUT_FOR_ROUNDING * largest(truth)
 
 
+def _first_message(verdict: Verdict) -> str:
+    """Return the message of a verdict, or that of its worst finding."""
+    return verdict.message or next((finding.message for finding in verdict.findings), "")
+
+
 def describe_records(records: Sequence[Record]) -> str:
     """Return the distribution of error / tolerance, every false alarm and every vacuous comparison, as text."""
     tensors = sum(record.tensors for record in records)
@@ -103,7 +108,7 @@ def describe_records(records: Sequence[Record]) -> str:
         lines.append(f"{dtype}: error / tolerance {quantiles}, largest {worst[0][0]:.3g} ({worst[0][1]})")
         lines.append("         next " + ", ".join(f"{worst_ratio:.3g} ({name})" for worst_ratio, name in worst[1:5]))
     lines.append(f"{len(alarms)} false alarms")
-    lines += [f"  {alarm.name} {alarm.dtype} seed {alarm.seed}: {alarm.status} {alarm.message}" for alarm in alarms[:50]]
+    lines += [f"  {alarm.name} {alarm.dtype} seed {alarm.seed}: {alarm.status} {_first_message(alarm)}" for alarm in alarms[:50]]
     hollow = [(record.name, text) for record in records for text in record.vacuous]
     lines.append(f"{len(hollow)} vacuous comparisons")
     lines += [f"  {name}: {text}" for name, text in hollow[:50]]

@@ -27,9 +27,9 @@ def judge(layers, net):
     weights = {"layers.0.W": "0.weight", "layers.0.b": "0.bias"}
     for i in (4, 6):
         weights |= {f"layers.{i}.W": (f"{i}.weight", "T"), f"layers.{i}.b": (f"{i}.bias", "row")}
-    parts = {f"layers.{i}": str(i) for i in (1, 2, 3, 5)}
+    submodules = {f"layers.{i}": str(i) for i in (1, 2, 3, 5)}
     assert_parity(layers.SoftmaxCrossEntropy(), torch.nn.CrossEntropyLoss(), {"x": LOGITS, "labels": LABELS})
-    assert_parity(with_dicts(net.ConvNet(), weights, parts), theirs, {"x": IMAGES})
+    assert_parity(with_dicts(net.ConvNet(), weights, submodules), theirs, {"x": IMAGES})
 """
 
 BUGS = {
