@@ -19,7 +19,7 @@ from parity.running.pose import pose_case
 from parity.running.problem import Problem, Run, Tensors
 from parity.running.trace import Trace
 
-LUCK = 4  # how much further from the truth the kinks that a run meets may take it than those that the probes met
+KINK_ALLOWANCE = 4  # times the error of the probes: a run may meet more kinks than they did
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def calibration(case: ParityCase, phase: str) -> Calibration:
     truth = run(problem)
     others = [run(problem, "float32"), *(run(problem.map(partial(_shaken, probe=probe))) for probe in range(1, PROBES + 1))]
     unit = {
-        name: max(EPS32 * largest(array), *(LUCK * deviation(other[name], array) / UNITS_ALLOWED for other in others))
+        name: max(EPS32 * largest(array), *(KINK_ALLOWANCE * deviation(other[name], array) / UNITS_ALLOWED for other in others))
         for name, array in truth.items()
     }
     return Calibration(truth, unit)

@@ -120,7 +120,7 @@ class Adapted(Module):
 
     @property
     def __wrapped__(self) -> Any:
-        """The object itself, whose name appears in messages."""
+        """Return the object itself, whose name appears in messages."""
         return self._layer[0]
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:

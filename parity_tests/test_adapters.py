@@ -122,7 +122,7 @@ def test_a_learners_layers_under_the_api_of_scratch(tmp_path):
     (tmp_path / "glued" / "layers.py").write_text(glue)
     cases = [case for case in CASES if case.scratch in ("layers.ReLU", "layers.Flatten", "layers.Linear", "layers.Tanh")]
     progress = check_own(tmp_path / "glued", cases, ("float64", "float32"), (0,))
-    assert {target.name: target.state for target in progress.targets} == {
+    assert {target.name: target.status for target in progress.targets} == {
         "ReLU": "verified",
         "Flatten": "verified",
         "Linear": "wrong",  # Dense takes no more than two axes

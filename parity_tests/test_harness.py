@@ -13,7 +13,7 @@ from parity.cases import CASES
 from parity.check import check, describe, judge, reference_run_of
 from parity.inputs import EPS32, Draw, jittered
 from parity.judging.reference_run import ReferenceRun
-from parity.judging.status import Status
+from parity.judging.status import MARKS, Status
 from parity.judging.tolerance import UNITS_ALLOWED, deviation, measure
 from parity.judging.verdict import Verdict
 from parity.report import as_json, explain, summary, worst_of
@@ -21,6 +21,7 @@ from parity.running.builders import builders, scratch_builder
 from parity.running.pose import pose_case
 from parity.running.problem import Problem
 from parity.running.run_scratch import run_scratch
+from parity.running.tensor_name import Kind, TensorName
 from scratch.layers import Linear
 from scratch.module import Module, Parameter
 
@@ -401,6 +402,29 @@ def test_describe_is_one_line_with_a_place():
     with pytest.raises(ValueError, match="first") as caught:
         raise ValueError("first\n  second")
     assert describe(caught.value).startswith("ValueError: first second (test_harness.py:")
+
+
+NAMES = {
+    "y": TensorName(Kind.OUTPUT, "y"),
+    "y.1": TensorName(Kind.OUTPUT, "y.1"),
+    "grad x": TensorName(Kind.GRADIENT, "x"),
+    "grad input 0": TensorName(Kind.GRADIENT, "input 0"),
+    "buffer layers.1.running_mean": TensorName(Kind.BUFFER, "layers.1.running_mean"),
+    "submodule layers.0 y": TensorName(Kind.SUBMODULE_OUTPUT, "layers.0", 0, "y"),
+    "grad submodule layers.0#2 y.1": TensorName(Kind.SUBMODULE_GRADIENT, "layers.0", 2, "y.1"),
+}
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_a_tensors_name_is_printed_and_parsed(text):
+    assert TensorName.parse(text) == NAMES[text]
+    assert str(NAMES[text]) == text
+    assert NAMES[text].phase == ("backward" if text.startswith("grad ") else "forward")
+
+
+def test_every_status_has_a_mark():
+    assert set(MARKS) == set(Status)
+    assert {status for status in Status if MARKS[status].fails} == {"mismatch", "invalid", "error", "not tried", "wrong"}
 
 
 def test_shared_layer_is_compared_call_by_call():

@@ -53,17 +53,17 @@ class Evidence:
 
     @property
     def problem(self) -> Problem:
-        """The problem that the subject was given."""
+        """Return the problem that the subject was given."""
         return self.reference_run.problem
 
     @property
     def kind(self) -> str:
-        """The name of the function or class."""
+        """Return the name of the function or class."""
         return str(target_of(self.subject).__name__)
 
     @property
     def worst(self) -> Finding:
-        """The worst finding of the forward pass, or of the backward where the forward is right."""
+        """Return the worst finding of the forward pass, or of the backward where the forward is right."""
         return next((finding for finding in self.findings if finding.phase is Phase.FORWARD), self.findings[0])
 
 

@@ -1,4 +1,4 @@
-"""The reference's run of a problem, with its tolerances: measured once for everyone who is judged by it."""
+"""The reference's run of a problem with its tolerances, measured once for all dtypes and devices."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class ReferenceRun:
 
     @cached_property
     def calls(self) -> list[Call]:
-        """The calls of all submodules, in the order of the forward pass."""
+        """Return the calls of all submodules, in the order of the forward pass."""
         return run_reference(self.build, self.problem, "float64").trace.calls
 
     @cached_property
     def between(self) -> Calibration:
-        """The outputs of all submodules and the gradients that come back to them, named as in `submodule_tensors`."""
+        """Return the calibration of all tensors between submodules: their outputs and the upstream gradients of these."""
         return measure(lambda other, dtype: submodule_tensors(run_reference(self.build, other, dtype)), self.problem)
 
     def of_submodule(self, call: Call, input_names: tuple[str, ...]) -> ReferenceRun:
@@ -69,12 +69,12 @@ class ReferenceRun:
 
     @property
     def is_small(self) -> bool:
-        """Whether there is memory for hundreds of such results."""
+        """Return whether there is memory for hundreds of such results."""
         return self._numbers <= MOST_NUMBERS_OF_SMALL
 
     @cached_property
     def _numbers(self) -> int:
-        """The count of numbers in the weights and results."""
+        """Return the count of numbers in the weights and results."""
         return sum(array.size for array in (*self.problem.state.values(), *self.calibration.truth.values()))
 
     @cached_property
@@ -83,7 +83,7 @@ class ReferenceRun:
 
 
 def submodule_tensors(run: Run) -> Tensors:
-    """Return the outputs of all submodules in one run, and the gradients that came back to them."""
+    """Return the outputs of all submodules in one run, and the upstream gradients of these."""
     found: Tensors = {}
     for call in run.trace.calls:
         for kind, arrays in ((Kind.SUBMODULE_OUTPUT, call.outputs), (Kind.SUBMODULE_GRADIENT, call.cotangents)):

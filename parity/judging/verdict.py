@@ -73,17 +73,17 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether every tensor agrees."""
+        """Return whether every tensor agrees."""
         return self.status is Status.OK
 
     @property
     def missing(self) -> bool:
-        """Whether a side is not written yet, and what there is of it is right."""
+        """Return whether a side is incomplete and nothing of it is wrong."""
         return self.status is Status.MISSING
 
     @property
     def fails(self) -> bool:
-        """Whether the comparison has found something wrong; a missing side is not wrong."""
+        """Return whether the comparison has found a mistake; a missing side is none."""
         return MARKS[self.status].fails
 
     @classmethod

@@ -34,24 +34,24 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The last name of the path."""
+        """Return the last name of the path."""
         return self.path.split(".")[-1]
 
     @property
     def status(self) -> Status:
-        """WRONG where any case fails, else MISSING where any is missing, else VERIFIED."""
+        """Return WRONG if any case fails, else MISSING if any is missing, else VERIFIED."""
         if self.failed:
             return Status.WRONG
         return Status.MISSING if any(outcome.verdict.missing for outcome in self.outcomes) else Status.VERIFIED
 
     @property
     def failed(self) -> list[Outcome]:
-        """The outcomes that have found something wrong."""
+        """Return the outcomes that have found a mistake."""
         return [outcome for outcome in self.outcomes if outcome.verdict.fails]
 
     @property
     def missing(self) -> list[str]:
-        """The missing pieces: "conv2d", or "conv2d backward", and "conv2d in 2 of 12 cases (groups are not implemented)"."""
+        """Return the missing pieces: "conv2d", or "conv2d backward", and "conv2d in 2 of 12 cases (groups are not implemented)"."""
         cases = {outcome.verdict.name for outcome in self.outcomes}
         lacking = {outcome.verdict.name: outcome.verdict.findings[0] for outcome in self.outcomes if outcome.verdict.missing}
         forward = [finding for finding in lacking.values() if finding.phase is Phase.FORWARD]
@@ -105,7 +105,7 @@ class Progress:
 
     @property
     def next(self) -> str:
-        """The next step: first fix a wrong target, then write a missing one."""
+        """Return the next step: first fix a wrong target, then write a missing one."""
         wrong = [target for target in self.having(Status.WRONG) if not self.blamed_on(target)] or self.having(Status.WRONG)
         missing = self.having(Status.MISSING)
         return f"fix {wrong[0].name}" if wrong else missing[0].missing[0] if missing else ""

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
     @property
     def phase(self) -> Phase:
-        """The pass that computes tensors of this kind."""
+        """Return the pass that computes tensors of this kind."""
         return Phase.BACKWARD if self in (Kind.GRADIENT, Kind.SUBMODULE_GRADIENT) else Phase.FORWARD
 
 
@@ -53,7 +53,7 @@ class TensorName:
 
     @property
     def phase(self) -> Phase:
-        """The pass that computes the tensor."""
+        """Return the pass that computes the tensor."""
         return self.kind.phase
 
     @classmethod
