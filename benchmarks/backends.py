@@ -12,7 +12,7 @@ from benchmarks.work import STEP, UPDATE, Work
 from parity.case import ParityCase
 from parity.check import describe
 from parity.inputs import EPS32, jittered
-from parity.judging.tolerance import PROBES, Calibration, K, calibrate, deviation, largest
+from parity.judging.tolerance import PROBES, UNITS_ALLOWED, Calibration, deviation, largest, measure
 from parity.judging.verdict import compare
 from parity.running.builders import builders
 from parity.running.pose import pose_case
@@ -75,7 +75,7 @@ def calibration(case: ParityCase, phase: str) -> Calibration:
     """Compute a phase in float64 with PyTorch, and the error that float32 may have.
 
     A training step has millions of activations, and some lie so near a kink that rounding moves them across it. One probe may meet
-    no such activation, and the next may. Therefore the unit of a step comes from probes of K roundings rather than one. It also
+    no such activation, and the next may. Therefore the unit of a step comes from probes of 64 roundings, not of one. It also
     comes from PyTorch's own float32 run: some gradients, such as that of the keys' bias, are 0 except for rounding, and no probe
     changes them.
     """
@@ -85,22 +85,22 @@ def calibration(case: ParityCase, phase: str) -> Calibration:
 
     problem = problem_of(case)
     if phase != STEP:
-        return calibrate(run, problem)
+        return measure(run, problem)
     truth = run(problem)
     others = [
         run(problem, "float32"),
-        *(run(problem.map(partial(_moved_by_k_roundings, probe=probe))) for probe in range(1, PROBES + 1)),
+        *(run(problem.map(partial(_moved_by_many_roundings, probe=probe))) for probe in range(1, PROBES + 1)),
     ]
     unit = {
-        name: max(EPS32 * largest(array), *(KINK_ALLOWANCE * deviation(other[name], array) / K for other in others))
+        name: max(EPS32 * largest(array), *(KINK_ALLOWANCE * deviation(other[name], array) / UNITS_ALLOWED for other in others))
         for name, array in truth.items()
     }
     return Calibration(truth, unit)
 
 
-def _moved_by_k_roundings(array: Any, probe: int) -> Any:
-    """Move the numbers of an array by K roundings."""
-    return array + K * (jittered(array, probe) - array)
+def _moved_by_many_roundings(array: Any, probe: int) -> Any:
+    """Move the numbers of an array by as many roundings as units are allowed."""
+    return array + UNITS_ALLOWED * (jittered(array, probe) - array)
 
 
 @cache

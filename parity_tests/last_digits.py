@@ -38,14 +38,14 @@ def moved_last_digits(seed: int) -> Iterator[None]:
         run = reference_side.run_reference(*arguments, **options)
         return replace(run, tensors=_with_other_last_digits(run.tensors, rng, 0.0))
 
-    check.posed.cache_clear()
+    check.reference_run_of.cache_clear()
     with ExitStack() as stack:
         for module in (check, cause, locate):
             stack.enter_context(patch.object(module, "run_scratch", run_scratch))
         for module in (reference_run, counterfactual_runs):
             stack.enter_context(patch.object(module, "run_reference", run_reference))
         yield
-    check.posed.cache_clear()
+    check.reference_run_of.cache_clear()
 
 
 def _with_other_last_digits(tensors: Tensors, rng: np.random.Generator, noise: float) -> Tensors:

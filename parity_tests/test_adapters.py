@@ -27,9 +27,9 @@ def judge(layers, net):
     weights = {"layers.0.W": "0.weight", "layers.0.b": "0.bias"}
     for i in (4, 6):
         weights |= {f"layers.{i}.W": (f"{i}.weight", "T"), f"layers.{i}.b": (f"{i}.bias", "row")}
-    parts = {f"layers.{i}": str(i) for i in (1, 2, 3, 5)}
+    submodules = {f"layers.{i}": str(i) for i in (1, 2, 3, 5)}
     assert_parity(layers.SoftmaxCrossEntropy(), torch.nn.CrossEntropyLoss(), {"x": LOGITS, "labels": LABELS})
-    assert_parity(with_dicts(net.ConvNet(), weights, parts), theirs, {"x": IMAGES})
+    assert_parity(with_dicts(net.ConvNet(), weights, submodules), theirs, {"x": IMAGES})
 """
 
 BUGS = {
@@ -122,7 +122,7 @@ def test_adapted_layers_are_checked_like_layers_of_scratch(tmp_path):
     (tmp_path / "glued" / "layers.py").write_text(glue)
     cases = [case for case in CASES if case.scratch in ("layers.ReLU", "layers.Flatten", "layers.Linear", "layers.Tanh")]
     progress = check_own(tmp_path / "glued", cases, ("float64", "float32"), (0,))
-    assert {target.name: target.state for target in progress.targets} == {
+    assert {target.name: target.status for target in progress.targets} == {
         "ReLU": "verified",
         "Flatten": "verified",
         "Linear": "wrong",  # Dense takes at most two axes

@@ -9,7 +9,7 @@ import torch
 
 import scratch.ops
 from parity.cases import CASES
-from parity.check import posed
+from parity.check import reference_run_of
 from parity.running import nested
 from parity.running.builders import builders
 from parity.running.problem import copied
@@ -37,7 +37,7 @@ def wrong_versions(dy):
 @pytest.mark.parametrize("target", FIRST_CASES)
 def test_a_backward_refuses_upstream_gradients_unlike_its_value(target):
     case = FIRST_CASES[target]
-    problem = posed(case, 0).problem
+    problem = reference_run_of(case, 0).problem
     subject = builders(case)[0]()
     if isinstance(subject, Module):
         subject.astype(np.float64).load_state_dict(problem.state)

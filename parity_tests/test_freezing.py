@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from parity.cases import CASES
-from parity.check import judge, posed
+from parity.check import judge, reference_run_of
 from parity.judging.reference_run import ReferenceRun
 from parity.judging.verdict import Verdict
 from parity.running.builders import builders
@@ -49,17 +49,17 @@ def test_only_frozen_parameters_have_no_gradient_in_both_backends(name, dtype):
     case, parts = BY_NAME[name], PARTS[name]
     ours, theirs = (freezing(build, parts) for build in builders(case))
     assert any(not parameter.requires_grad for parameter in ours().parameters())
-    standard = ReferenceRun(theirs, posed(case, 0).problem)
-    assert judge(Verdict(name, case.family, dtype, "cpu", 0), ours, standard).verdict == "ok"
+    reference_run = ReferenceRun(theirs, reference_run_of(case, 0).problem)
+    assert judge(Verdict(name, case.family, dtype, "cpu", 0), ours, reference_run).status == "ok"
 
 
 def test_a_gradient_of_a_frozen_parameter_is_a_mismatch():
     case = BY_NAME["resnet-10"]
     ours, theirs = (freezing(build, PARTS[case.name]) for build in builders(case))
-    standard = ReferenceRun(theirs, posed(case, 0).problem)
+    reference_run = ReferenceRun(theirs, reference_run_of(case, 0).problem)
     with planted(Parameter.accumulate, "if self.requires_grad:", "if True:"):
-        verdict = judge(Verdict(case.name, case.family, "float64", "cpu", 0), ours, standard, why=False)
-    assert verdict.verdict == "mismatch"
+        verdict = judge(Verdict(case.name, case.family, "float64", "cpu", 0), ours, reference_run, diagnose=False)
+    assert verdict.status == "mismatch"
     assert "bn1.weight" in "".join(finding.tensor for finding in verdict.findings)
 
 

@@ -15,16 +15,18 @@ import torch
 import parity.own_package.process
 from parity.__main__ import main
 from parity.cases import CASES, FULL_SIZE
+from parity.judging.status import Status
 from parity.judging.verdict import Culprit, Finding, Verdict
 from parity.own_package.channel import LARGEST_MESSAGE, Channel
 from parity.own_package.check import check_own
 from parity.own_package.confinement import MEMORY
 from parity.own_package.process import MOST_ON_DISK, MOST_PRINTED
+from parity.own_package.saves import files_behind, saves
 from parity.own_package.surroundings import Surroundings
-from parity.own_package.watch import files_behind, saves
 from parity.own_package.worker import Worker
 from parity.running.definitions import Definitions
 from parity.running.safe_text import in_one_line, printable
+from parity.running.tensor_name import Phase
 from parity_tests.hostile_packages import AT_CALL, CPU, FILES, HOSTILE, RELU, RIGHT, WAITING, at_call
 
 JUDGED = [case for case in CASES if case.name in ("linear", "relu")]
@@ -50,7 +52,7 @@ def judged(root, time_limit):
     told = {}
     for case in printed["cases"]:
         texts = [case["message"], *(finding["message"] for finding in case["findings"])]
-        told[case["name"]] = "ok" if case["verdict"] == "ok" else f"{case['verdict']}: {'; '.join(filter(None, texts))}"
+        told[case["name"]] = "ok" if case["status"] == "ok" else f"{case['status']}: {'; '.join(filter(None, texts))}"
         assert len(json.dumps(case)) < 500_000
         assert all(character.isprintable() or character in "\n\t" for character in case["printed"] + told[case["name"]])
     assert told["relu"] == "ok"
@@ -84,12 +86,13 @@ class Linear(Module):
 
 
 def judge_all(root, *targets, time_limit=0.3):
-    """Return the messages about each target, and the worker."""
+    """Return the messages of each target, behind the status where it was not tried, and the worker."""
     with Worker(root, time_limit) as worker:
-        outcomes = list(worker.judge_all([case for case in CASES if case.scratch in targets], ("float64", "float32"), (0,)))
+        outcomes = list(worker.outcomes([case for case in CASES if case.scratch in targets], ("float64", "float32"), (0,)))
     told = {outcome.target: set() for outcome in outcomes}
     for outcome in outcomes:
-        told[outcome.target].add(outcome.verdict.message)
+        tried = outcome.verdict.status is not Status.NOT_TRIED
+        told[outcome.target].add(f"{'' if tried else 'not tried: '}{outcome.verdict.message}")
     return told, worker
 
 
@@ -105,7 +108,7 @@ def test_a_loop_at_import_costs_its_time_limit_once(tmp_path):
     told, worker = judge_all(root, "ops.relu", "ops.linear", "layers.Linear")
     message = "it did not end within 0.3 s of CPU time (linear.py:1); --time-limit allows more"
     assert worker.refused == {"ops/linear.py": message}
-    assert worker.crashed == {}  # no target spends the time again
+    assert worker.given_up == {}  # no target took the time once more
     assert told == {path: {f"it does not import: {message}"} for path in ("ops.linear", "layers.Linear")} | {"ops.relu": {""}}
 
 
@@ -144,26 +147,26 @@ def test_a_running_thread_is_ended_before_the_next_target(tmp_path):
     root = package(tmp_path / "mine", HOSTILE["a thread that works on, when called"][0])
     relu, linear = JUDGED
     with Worker(root) as worker:
-        worker.judge(linear, "float64", 0)
+        worker.outcome(linear, "float64", 0)
         process = worker._process
-        worker.judge(linear, "float64", 0)
+        worker.outcome(linear, "float64", 0)
         assert worker._process is process
-        assert worker.judge(relu, "float64", 0).verdict.ok
+        assert worker.outcome(relu, "float64", 0).verdict.ok
         assert worker._process is not process
 
 
 def test_a_fork_of_an_op_sends_no_answer(tmp_path):
     relu, linear = JUDGED
     with Worker(package(tmp_path / "mine", at_call("os.fork()"))) as worker:
-        verdicts = [worker.judge(case, "float64", 0).verdict for case in (linear, relu, linear, relu)]
-    assert [(verdict.name, verdict.verdict) for verdict in verdicts] == 2 * [("linear", "ok"), ("relu", "ok")]
+        verdicts = [worker.outcome(case, "float64", 0).verdict for case in (linear, relu, linear, relu)]
+    assert [(verdict.name, verdict.status) for verdict in verdicts] == 2 * [("linear", "ok"), ("relu", "ok")]
 
 
 def test_an_op_cannot_write_to_the_parents_descriptors(tmp_path):
     read, write = os.pipe()
     os.set_blocking(read, False)
     with Worker(package(tmp_path / "mine", at_call(AT_CALL["garbage in every descriptor"][0]))) as worker:
-        assert worker.judge(JUDGED[1], "float64", 0).verdict.ok
+        assert worker.outcome(JUDGED[1], "float64", 0).verdict.ok
     with pytest.raises(BlockingIOError):
         os.read(read, 1)
     os.close(read)
@@ -175,7 +178,7 @@ def test_processes_that_an_op_started_end_with_it(tmp_path):
     note = tmp_path / "pid"
     root = package(tmp_path / "mine", at_call(f"open({str(note)!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))"))
     with Worker(root) as worker:
-        assert worker.judge(JUDGED[1], "float64", 0).verdict.ok
+        assert worker.outcome(JUDGED[1], "float64", 0).verdict.ok
         stat = Path(f"/proc/{note.read_text()}/stat")
         assert "(sleep)" in stat.read_text()
     assert not stat.exists() or stat.read_text().split()[2] in "ZX"
@@ -190,7 +193,7 @@ def test_full_size_models_get_all_the_memory(tmp_path):
     write(root, {"models.py": layers})
     cases = [next(case for case in table if case.scratch == "models.GPT") for table in (CASES, FULL_SIZE)]
     with Worker(root) as worker:
-        limits = [int(worker.judge(case, "float64", 0).verdict.findings[0].message) for case in cases]
+        limits = [int(worker.outcome(case, "float64", 0).verdict.findings[0].message) for case in cases]
     assert limits[1] == resource.getrlimit(resource.RLIMIT_DATA)[0]
     assert MEMORY < limits[0] < 3 * MEMORY
 
@@ -213,7 +216,7 @@ def test_full_size_models_get_all_the_memory(tmp_path):
 def test_printed_text_is_kept_apart_and_made_printable(tmp_path, name, text):
     root = package(tmp_path / "mine", at_call(AT_CALL[name][0]))
     with Worker(root) as worker:
-        printed = [worker.judge(case, "float64", 0).printed for case in reversed(JUDGED)]
+        printed = [worker.outcome(case, "float64", 0).printed for case in reversed(JUDGED)]
     assert printed[0].startswith(text)
     assert len(printed[0]) <= 6 * MOST_PRINTED
     assert printed[1] == ""
@@ -222,7 +225,7 @@ def test_printed_text_is_kept_apart_and_made_printable(tmp_path, name, text):
 def test_endless_printing_does_not_fill_the_disk(tmp_path):
     root = package(tmp_path / "mine", at_call("while True: os.write(1, b'a' * 4096)"))
     with Worker(root, time_limit=0.3) as worker:
-        assert worker.judge(JUDGED[1], "float64", 0).printed == "a" * MOST_PRINTED
+        assert worker.outcome(JUDGED[1], "float64", 0).printed == "a" * MOST_PRINTED
     with open(tmp_path / "printed", "w+b", buffering=0) as file:
         for size, kept in ((MOST_ON_DISK, MOST_ON_DISK), (MOST_ON_DISK + 1, MOST_PRINTED)):
             file.truncate(size)
@@ -274,7 +277,7 @@ def test_a_spawned_process_judges_as_a_fork_does(tmp_path, monkeypatch):
 def test_reading_a_hostile_file_does_no_harm(tmp_path, name):
     root = package(tmp_path / "mine", FILES[name][0])
     definitions = Definitions(root)
-    definitions.find("ops.linear")
+    definitions.place_of("ops.linear")
     assert (root / "ops" / "activation.py", "relu") in definitions.used_by("ops.relu")
     files = files_behind(root, ["ops.linear", "ops.relu"])
     assert root / "ops" / "activation.py" in files["ops.relu"]
@@ -308,16 +311,18 @@ def test_a_channel_skips_bytes_that_are_no_message():
     theirs.close()
 
 
-def test_a_verdict_survives_conversion_to_json():
-    findings = [Finding("y", "y is off"), Finding("grad x", "grad x is off", 3.5)]
+def test_a_verdict_survives_as_json():
+    findings = [Finding.of_tensor("y", "is off"), Finding.of_tensor("grad x", "is off", 3.5), Finding("", "z", Phase.BACKWARD)]
     culprits = [
-        Culprit("layers.0", "Linear", "backward", 3.5, "ops/linear.py, linear"),
-        Culprit("", "f", "forward", np.inf, "", "why"),
+        Culprit("layers.0", "Linear", Phase.BACKWARD, 3.5, "ops/linear.py, linear"),
+        Culprit("", "f", Phase.FORWARD, np.inf, "", "why"),
     ]
-    verdict = Verdict("a", "b", "float32", "cpu", 3, "mismatch", 7, np.inf, findings, culprits, 2, "note")
+    verdict = Verdict("a", "b", "float32", "cpu", 3, Status.MISMATCH, 7, np.inf, findings, culprits, 2, "note")
     assert Verdict.from_json(json.loads(json.dumps(verdict.as_json()))) == verdict
     with pytest.raises(TypeError):
         Verdict.from_json(verdict.as_json() | {"other": 1})
+    with pytest.raises(ValueError, match="'fine' is not a valid Status"):
+        Verdict.from_json(verdict.as_json() | {"status": "fine"})
 
 
 @pytest.mark.parametrize(

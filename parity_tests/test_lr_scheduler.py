@@ -14,7 +14,7 @@ import reference.lr_scheduler
 import scratch.optim
 from parity.cases import matching
 from parity.cases.schedules import STEPS, Halving
-from parity.check import judge, posed
+from parity.check import judge, reference_run_of
 from parity.inputs import Draw
 from parity.judging.verdict import Verdict
 from parity.running.builders import builders
@@ -128,7 +128,7 @@ class InterruptedSteps(ScheduleSteps):
 def test_a_saved_state_continues_in_either_backend(case, before, first, second):
     ours = sides_of(case)[OURS]
     steps = InterruptedSteps(lambda optimizer: Interrupted(case, first, second, before, optimizer), {}, ours.find)
-    verdict = judge(Verdict(case.name, "", "float64", "cpu", 0), lambda: steps, posed(case, 0), why=False)
+    verdict = judge(Verdict(case.name, "", "float64", "cpu", 0), lambda: steps, reference_run_of(case, 0), diagnose=False)
     assert verdict.ok, verdict.findings
 
 

@@ -45,7 +45,7 @@ def answers_of_programs(monkeypatch, tmp_path):
         "venv": completed(),
         "pip install": completed(),
         "pip list": completed(out=json.dumps([{"name": name, "version": "1.2"} for name in versions.SHOWN])),
-        "parity": completed(out=json.dumps({"cases": [{"verdict": "ok"}, {"verdict": "ok"}]})),
+        "parity": completed(out=json.dumps({"cases": [{"status": "ok"}, {"status": "ok"}]})),
         "pytest": completed(out="....\n==== 4 passed, 1 skipped in 3.21s ====\n"),
     }
 
@@ -80,7 +80,7 @@ def test_a_missing_interpreter_is_a_row_but_no_failure(answers_of_programs, caps
     [
         ("pip install", completed(1, err="WARNING: slow\nERROR: no torch==2.7\nERROR: again\n"), "no torch==2.7"),
         ("venv", completed(1, err="no space left\n"), "no space left"),
-        ("parity", completed(1, out=json.dumps({"cases": [{"verdict": "ok"}, {"verdict": "mismatch"}]})), "1 of 2 ok"),
+        ("parity", completed(1, out=json.dumps({"cases": [{"status": "ok"}, {"status": "mismatch"}]})), "1 of 2 ok"),
         ("parity", completed(1, err="Traceback\nImportError: no scipy\n"), "ImportError: no scipy"),
         ("pytest", completed(1, out="F...\n1 failed, 3 passed in 2.00s\n"), "1 failed, 3 passed"),
         ("pytest", completed(3), "status 3"),

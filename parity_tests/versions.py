@@ -140,7 +140,7 @@ def install(environment: Environment) -> str:
 def comparisons(done: subprocess.CompletedProcess[str]) -> str:
     """Return the number of ok comparisons in the output of `parity check --json`."""
     try:
-        verdicts = [case["verdict"] for case in json.loads(done.stdout)["cases"]]
+        verdicts = [case["status"] for case in json.loads(done.stdout)["cases"]]
     except json.JSONDecodeError:
         return last_line(done)
     return f"{verdicts.count('ok')} of {len(verdicts)} ok"

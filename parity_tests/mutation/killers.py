@@ -15,7 +15,7 @@ from hypothesis import Phase, settings
 
 from parity.case import ParityCase
 from parity.cases import CASES
-from parity.check import DTYPES, posed
+from parity.check import DTYPES, reference_run_of
 from parity.judging.verdict import compare
 from parity.running.builders import scratch_builder
 from parity.running.run_scratch import run_scratch
@@ -46,7 +46,7 @@ class Killer:
     rank: int
 
 
-calibrated = cache(posed.__wrapped__)  # the reference run is the same for every mutant
+calibrated = cache(reference_run_of.__wrapped__)  # the reference run is the same for every mutant
 
 
 def case_killers() -> list[Killer]:
@@ -58,11 +58,13 @@ def case_killers() -> list[Killer]:
 
 def judge(case: ParityCase, dtype: str) -> str:
     """Return how a case fails: parity.check without the search for the culprit; warnings count as errors, as in the tests."""
-    standard = calibrated(case, 0)
+    reference_run = calibrated(case, 0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            findings, _ = compare(run_scratch(scratch_builder(case), standard.problem, dtype), standard.calibration, dtype)
+            findings, _ = compare(
+                run_scratch(scratch_builder(case), reference_run.problem, dtype), reference_run.calibration, dtype
+            )
     except Exception:
         return CRASH
     return NUMERIC if findings else ""

@@ -1,4 +1,4 @@
-"""Which targets a saved file touches, and when one has been saved."""
+"""Saved files: the files that each target is made of, and the moments at which some are saved."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from parity.running.definitions import Definitions
 
-INTERVAL = 0.2  # seconds between two looks at the files
+CHECK_INTERVAL = 0.2  # seconds between two checks of the files
 
 Stamps = dict[Path, tuple[int, int]]
 
 
 def files_behind(directory: Path, targets: Iterable[str]) -> dict[str, set[Path]]:
-    """The files that each target is made of: where it is defined, what that uses or imports, and the packages on the way."""
+    """Return the files of each target: those of its definition, of all that this uses or imports, and of their packages."""
     definitions = Definitions(directory)
     behind = {}
     for target in targets:
@@ -26,10 +26,10 @@ def files_behind(directory: Path, targets: Iterable[str]) -> dict[str, set[Path]
 
 
 def saves(directory: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[set[Path]]:
-    """The Python files in a directory that have been written, made or removed since the last time, whenever there are some."""
+    """Yield the set of Python files in a directory that have been written, made or removed, each time there are some."""
     before = _stamps(directory)
     while True:
-        pause(INTERVAL)
+        pause(CHECK_INTERVAL)
         now = _stamps(directory)
         changed = {file for file in before.keys() | now.keys() if before.get(file) != now.get(file)}
         before = now
