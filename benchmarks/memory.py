@@ -19,7 +19,7 @@ from benchmarks.work import labels_for, logits_of
 from parity.case import ParityCase
 from parity.inputs import Draw
 from parity.twins import builders
-from scratch.ops.threads import num_threads
+from scratch.fast.threads import num_threads
 from scratch.optim import AdamW
 
 STEPS = 3  # from the second on, the optimiser's state is there too

@@ -19,9 +19,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
 from parity import command
+from scratch.fast.blas import let_idle_threads_sleep
+from scratch.fast.threads import get_num_threads, set_num_threads
 from scratch.module import Array
-from scratch.ops.blas import let_idle_threads_sleep
-from scratch.ops.threads import get_num_threads, set_num_threads
 
 
 class Meter:

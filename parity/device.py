@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import parity.siblings  # noqa: F401  first
-from scratch.ops.threads import get_num_threads, num_threads
+from scratch.fast.threads import get_num_threads, num_threads
 
 SHARED = 1  # threads among which scratch shares its work
 

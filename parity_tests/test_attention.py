@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from parity_tests.shared import assert_said_in_one_line
+from scratch.fast.blockwise_attention import BLOCK
 from scratch.ops import attention_weights, scaled_dot_product_attention
-from scratch.ops.blockwise_attention import BLOCK
 
 RNG = np.random.default_rng(0)
 
@@ -136,7 +136,7 @@ def peak(T, is_causal, backward=True):
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("backward", [False, True])
 def test_memory_is_linear_in_the_length(backward, is_causal, monkeypatch):
-    monkeypatch.setattr("scratch.ops.threads._chosen", 1)  # of two, chance decides whether they hold their largest at once
+    monkeypatch.setattr("scratch.fast.threads._chosen", 1)  # of two, chance decides whether they hold their largest at once
     peak(1024, is_causal, backward)  # what is made once
     short, long = (peak(T, is_causal, backward) for T in (1024, 2048))
     assert long < 2.1 * short

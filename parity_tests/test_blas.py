@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from scratch.ops import blas
+from scratch.fast import blas
 
 
 class Library:

@@ -10,7 +10,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from parity_tests.interrupts import endings
-from scratch.ops import conv2d, threads
+from scratch.fast import threads
+from scratch.ops import conv2d
 
 LIMIT = 120  # seconds that a process may take
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -76,7 +77,8 @@ x, weight = np.ones((4, 32, 8, 8), np.float32), np.ones((32, 32, 3, 3), np.float
 for _ in range(20):
     for name in [name for name in sys.modules if name.split(".")[0] == "scratch"]:
         del sys.modules[name]
-    from scratch.ops import conv2d, threads
+    from scratch.fast import threads
+    from scratch.ops import conv2d
     threads.set_num_threads(2)
     y, backward = conv2d(x, weight, padding=1)
     backward(y)
@@ -120,8 +122,8 @@ import os, signal, threading
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from scratch.ops import conv2d
-from scratch.ops.blas import one_blas_thread
-from scratch.ops.threads import in_parallel, set_num_threads
+from scratch.fast.blas import one_blas_thread
+from scratch.fast.threads import in_parallel, set_num_threads
 
 def blas_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
@@ -182,7 +184,7 @@ def test_a_forked_child_has_the_threads_back(where):
 def test_work_is_shared_while_the_interpreter_ends():
     code = """
 import atexit, threading
-from scratch.ops.threads import in_parallel, set_num_threads
+from scratch.fast.threads import in_parallel, set_num_threads
 set_num_threads(3)
 atexit.register(lambda: print(in_parallel(lambda item: item, range(5))))
 """
@@ -201,7 +203,7 @@ def test_a_signal_handler_may_share_work():
 import signal
 import numpy as np
 from scratch.ops import conv2d
-from scratch.ops.threads import set_num_threads
+from scratch.fast.threads import set_num_threads
 
 set_num_threads(2)
 long, weight, count = np.ones((64, 8, 16, 16), np.float32), np.ones((8, 8, 3, 3), np.float32), 0

@@ -5,7 +5,7 @@ from functools import partial
 from parity_tests.faults.fault import Fault
 
 CONV = "conv2d|Conv2d"
-by_columns = partial(Fault, function="ops.im2col.conv2d_by_columns", cases=("conv2d-padded", "Conv2d-no-bias", "cnn"), culprit=CONV)
+by_columns = partial(Fault, function="fast.im2col.conv2d_by_columns", cases=("conv2d-padded", "Conv2d-no-bias", "cnn"), culprit=CONV)
 in_groups = partial(Fault, function="ops.conv.conv2d_by_taps", cases=("conv2d-groups", "Conv2d"), culprit=CONV)
 options = partial(Fault, function="ops.conv.conv2d", culprit=CONV)
 batch_norm = partial(
@@ -191,7 +191,7 @@ FAULTS = [
         "ph - 1 : H - ph - 1, pw : W - pw",
         "forward",
         "off by one",
-        "ops.window.Window.crop",
+        "fast.window.Window.crop",
         ("conv2d-padded", "Conv2d"),
         CONV,
     ),
@@ -201,7 +201,7 @@ FAULTS = [
         "weight",
         "backward",
         "wrong way round",
-        "ops.im2col._gradients_from_dy",
+        "fast.im2col._gradients_from_dy",
         ("conv2d-narrowing", "Conv2d-narrowing"),
         CONV,
     ),
@@ -211,7 +211,7 @@ FAULTS = [
         ".transpose(2, 3, 0, 1))\n    return",
         "backward",
         "reversed along both of the last axes|gradient of the weight is flipped",
-        "ops.im2col._gradients_from_dy",
+        "fast.im2col._gradients_from_dy",
         ("conv2d-narrowing", "Conv2d-narrowing"),
         CONV,
     ),

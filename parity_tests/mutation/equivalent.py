@@ -157,21 +157,21 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             SAME_VALUE,
         ),
     ],
-    ("scratch/ops/checks.py", "one_float_dtype"): [
+    ("scratch/checks.py", "one_float_dtype"): [
         (
             "if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
             "if all(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
             "where some are no floats and some are, the second half of the line says so",
         ),
     ],
-    ("scratch/ops/blas.py", "IDLE_CYCLES"): [
+    ("scratch/fast/blas.py", "IDLE_CYCLES"): [
         (
             "IDLE_CYCLES = 16 # as a power of two: 65,536 cycles, some 25 microseconds",
             ANY,
             "how long threads wait changes no value",
         ),
     ],
-    ("scratch/ops/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
+    ("scratch/fast/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
     ("scratch/ops/conv.py", "convolve"): [
         ("if groups > 1:", "if groups >= 1:", SAME_VALUE),
         ("if groups > 1:", "if groups > 0:", SAME_VALUE),
@@ -180,7 +180,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("if needs[0]:", ANY, "what is summed in vain is not returned"),
         ("if needs[1]:", ANY, "what is summed in vain is not returned"),
     ],
-    ("scratch/ops/blockwise_attention.py", "SCORES"): [
+    ("scratch/fast/blockwise_attention.py", "SCORES"): [
         (
             "SCORES = 1 << 17 # at a time: of short sequences a block has several heads, for every call of NumPy has its price",
             ANY,
@@ -201,10 +201,10 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/im2col.py", "_shares"): [
+    ("scratch/fast/im2col.py", "_shares"): [
         ("return shares(len(x), len(x) * x.shape[1] * prod(win.out) * prod(win.kernel))", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/im2col.py", "conv2d_by_columns"): [
+    ("scratch/fast/im2col.py", "conv2d_by_columns"): [
         (
             "narrow = O <= C or win.kernel == (1, 1) # the columns of a wider dy would take longer than dx tap by tap",
             ANY,
@@ -212,21 +212,21 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
         ("if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:", ANY, SAME_VALUE),
     ],
-    ("scratch/ops/im2col.py", "_gradients_from_dy"): [("if need_weight:", ANY, "what is summed in vain is not returned")],
-    ("scratch/ops/im2col.py", "columns"): [
+    ("scratch/fast/im2col.py", "_gradients_from_dy"): [("if need_weight:", ANY, "what is summed in vain is not returned")],
+    ("scratch/fast/im2col.py", "columns"): [
         ("if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):", ANY, SAME_VALUE),
         ("pixels = BLOCK // (KH * KW * C)", ANY, AT_A_TIME),
         ("step = max(min(pixels // OW, OH), 1) # rows of the output", ANY, AT_A_TIME),
         ("if C < FEW:", ANY, "the two layouts hold the same numbers"),
     ],
-    ("scratch/ops/im2col.py", "BLOCK"): [
+    ("scratch/fast/im2col.py", "BLOCK"): [
         (
             "BLOCK = 1 << 18 # elements gathered at a time: more falls out of the cache, fewer starve the matrix product",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/im2col.py", "FEW"): [
+    ("scratch/fast/im2col.py", "FEW"): [
         (
             "FEW = 8 # channels; below that, windows are copied along the rows of the images rather than along the channels",
             ANY,
@@ -257,7 +257,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "where a row has ended, the tanh of c that it is multiplied by is 0",
         ),
     ],
-    ("scratch/ops/memory.py", "LARGEST"): [
+    ("scratch/fast/memory.py", "LARGEST"): [
         (
             "LARGEST = 32 << 20 # bytes",
             ANY,
@@ -309,7 +309,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/reduce.py", "ROWS"): [
+    ("scratch/fast/reduce.py", "ROWS"): [
         (
             "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
             ANY,
@@ -324,30 +324,30 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
-    ("scratch/ops/threads.py", "in_blocks"): [
+    ("scratch/fast/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
+    ("scratch/fast/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
-    ("scratch/ops/window.py", "Window.overlaps"): [
+    ("scratch/fast/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
+    ("scratch/fast/window.py", "Window.overlaps"): [
         (
             "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
             ANY,
             "adding to zeros is right where windows do not overlap, too",
         ),
     ],
-    ("scratch/ops/window.py", "Window.pad"): [
+    ("scratch/fast/window.py", "Window.pad"): [
         ("if self.padding == (0, 0):", ANY, "no padding is negative, and a copy without padding is as good as the array itself"),
     ],
-    ("scratch/ops/window.py", "Window.view"): [
+    ("scratch/fast/window.py", "Window.view"): [
         (
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))",
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, -1))",
             "of four axes, the third is the last but one",
         ),
     ],
-    ("scratch/ops/winograd.py", "conv2d_by_winograd"): [
+    ("scratch/fast/winograd.py", "conv2d_by_winograd"): [
         ("if needs[0]:", ANY, "what is summed in vain is not returned"),
         ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles beyond the image are cropped"),
         (
@@ -372,32 +372,32 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "zeros beyond the last tile are not looked at",
         ),
     ],
-    ("scratch/ops/winograd.py", "_lots"): [
+    ("scratch/fast/winograd.py", "_lots"): [
         ("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/winograd.py", "_groups"): [
+    ("scratch/fast/winograd.py", "_groups"): [
         ("return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "KEPT"): [
+    ("scratch/fast/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
+    ("scratch/fast/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
+    ("scratch/fast/winograd.py", "KEPT"): [
         (
             "KEPT = 1 << 22 # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/winograd.py", "WORTH"): [
+    ("scratch/fast/winograd.py", "WORTH"): [
         (
             "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
             ANY,
             SAME_VALUE,
         ),
     ],
-    ("scratch/ops/workers.py", "Team._help"): [
+    ("scratch/fast/workers.py", "Team._help"): [
         ("ticket.release()", ANY, "it runs in other threads, of which it is not measured which test reaches them"),
     ],
-    ("scratch/ops/workers.py", "BUFFER"): [
+    ("scratch/fast/workers.py", "BUFFER"): [
         (
             "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
             ANY,

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import has_shape, is_probability
 from scratch.layers.linear import Linear
 from scratch.module import Array, Backward, Module, apply
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
-from scratch.ops.checks import has_shape, is_probability
 from scratch.random import generator
 
 Past = tuple[Array, Array]

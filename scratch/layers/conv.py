@@ -1,11 +1,11 @@
 """Convolution layers."""
 
+from scratch.checks import pair
+from scratch.fast.window import Size
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
-from scratch.ops.checks import pair
 from scratch.ops.conv import conv2d
 from scratch.ops.conv_transpose import conv_transpose2d
-from scratch.ops.window import Size
 
 
 class Conv2d(Module):

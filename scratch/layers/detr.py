@@ -4,12 +4,12 @@ They are those of transformer.py, norm(x + part(x)), but that positions are adde
 every attention of every layer, and to the values never.
 """
 
+from scratch.checks import divides, has_shape, is_mask, is_sequence, one_float_dtype
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.dropout import Dropout
 from scratch.layers.feed_forward import FeedForward
 from scratch.layers.norm import LayerNorm
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, is_mask, is_sequence, one_float_dtype
 
 
 class DETREncoderLayer(Module):

@@ -1,7 +1,7 @@
 """Dropout as a layer."""
 
+from scratch.checks import is_probability
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import is_probability
 from scratch.ops.dropout import dropout
 from scratch.random import generator
 

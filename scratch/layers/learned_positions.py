@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import has_positions, one_float_dtype
+from scratch.fast.reduce import sum_to_shape
 from scratch.layers.embedding import Embedding
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_positions, one_float_dtype
 from scratch.ops.embedding import embedding
-from scratch.ops.reduce import sum_to_shape
 
 
 class LearnedPositions(Embedding):

@@ -1,8 +1,8 @@
 """Pooling layers over images."""
 
+from scratch.fast.window import Size
 from scratch.module import Array, Backward, Module
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
-from scratch.ops.window import Size
 
 
 class MaxPool2d(Module):

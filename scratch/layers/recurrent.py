@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import is_probability, lengths_within
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
-from scratch.ops.checks import is_probability, lengths_within
 from scratch.ops.dropout import dropout as drop
 from scratch.ops.gru import gru
 from scratch.ops.lstm import lstm

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from scratch.checks import divides, is_sequence
 from scratch.layers.init import fan_in_uniform, xavier_uniform_
 from scratch.layers.linear import Linear
 from scratch.module import Array, Backward, Module, Parameter, apply
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
-from scratch.ops.checks import divides, is_sequence
 from scratch.ops.linear import linear
 
 

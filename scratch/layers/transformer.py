@@ -1,11 +1,11 @@
 """What transformers are stacked of: self-attention, attention to a memory and a feed-forward part, each with a way past it."""
 
+from scratch.checks import divides, has_shape, is_mask, is_sequence
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.dropout import Dropout
 from scratch.layers.feed_forward import FeedForward
 from scratch.layers.norm import LayerNorm
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, is_mask, is_sequence
 
 Kept = tuple[Array, Array, Array, Array]
 

@@ -1,8 +1,8 @@
 """Images of another size as a layer."""
 
+from scratch.fast.window import Size
 from scratch.module import Array, Backward, Module
 from scratch.ops.interpolate import Scale, interpolate
-from scratch.ops.window import Size
 
 
 class Upsample(Module):

@@ -1,8 +1,8 @@
 """AlexNet (Krizhevsky, Sutskever & Hinton 2012), in the one column of Krizhevsky 2014."""
 
+from scratch.checks import are_images
 from scratch.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward
-from scratch.ops.checks import are_images
 
 
 class AlexNet(Sequential):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import divides, lengths_within, tokens_within
 from scratch.layers import GELU, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, Tanh, TransformerEncoderLayer
 from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, lengths_within, tokens_within
 from scratch.ops.masks import padding_mask
 
 EPS = 1e-12

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from scratch.checks import batch_of_tokens, one_of
 from scratch.layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import batch_of_tokens, one_of
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 

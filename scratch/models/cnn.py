@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from scratch.checks import pair
 from scratch.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import pair
 
 
 class CNN(Module):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from scratch.checks import are_images, divides, has_shape, is_bool
 from scratch.layers import Conv2d, DETRDecoderLayer, DETREncoderLayer, LayerNorm, Linear, Sigmoid, SinusoidalPositions2d
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.layers.norm import freeze_batch_norm
 from scratch.models.mlp import MLP
 from scratch.models.resnet import ResNet
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import are_images, divides, has_shape, is_bool
 from scratch.ops.interpolate import interpolate
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import divides, has_shape, one_float_dtype, tokens_within
 from scratch.layers import Dropout, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiheadAttention
 from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, one_float_dtype, tokens_within
 
 State = tuple[Array, Array]
 RESIDUAL = ("attention.out_proj.weight", "mlp.linear2.weight")

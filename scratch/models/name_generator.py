@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import batch_of_tokens
 from scratch.layers import GRU, Dropout, Embedding, Linear
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import batch_of_tokens
 
 
 class NameGenerator(Module):

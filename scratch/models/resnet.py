@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from scratch.checks import are_images
 from scratch.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.layers.init import kaiming_normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import are_images
 
 
 class BasicBlock(Module):

@@ -1,8 +1,8 @@
 """Sentiment classifier: a bidirectional LSTM, pooled over the words that are there (Graves & Schmidhuber 2005)."""
 
+from scratch.checks import batch_of_tokens, one_of
 from scratch.layers import LSTM, Dropout, Embedding, Linear, MaskedMax, MaskedMean
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import batch_of_tokens, one_of
 
 POOLINGS = {"mean": MaskedMean, "max": MaskedMax}
 

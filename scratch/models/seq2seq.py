@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import batch_of_tokens, one_of
 from scratch.layers import GRU, AdditiveAttention, DotAttention, Dropout, Embedding, Linear
 from scratch.module import Array, Backward, Module
 from scratch.ops.activation import tanh
-from scratch.ops.checks import batch_of_tokens, one_of
 
 ATTENTIONS = ("dot", "additive")
 State = tuple[Array, Array, Array]

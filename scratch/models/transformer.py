@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scratch.checks import divides, lengths_within, tokens_within
 from scratch.layers import (
     Dropout,
     Embedding,
@@ -15,7 +16,6 @@ from scratch.layers import (
 )
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, lengths_within, tokens_within
 from scratch.ops.masks import padding_mask
 
 State = tuple[Array, ...]

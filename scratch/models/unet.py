@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from scratch.checks import one_of
 from scratch.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward, Module
 from scratch.ops import interpolate
-from scratch.ops.checks import one_of
 
 DEEPEST = 30
 

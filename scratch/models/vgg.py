@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import are_images
 from scratch.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.layers.init import kaiming_normal_, normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import are_images
 
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage, by depth
 

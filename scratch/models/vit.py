@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import divides, one_of, pair
 from scratch.layers import GELU, Conv2d, Dropout, LayerNorm, Linear, SelfAttention, Sequential
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import divides, one_of, pair
 from scratch.ops.interpolate_positions import interpolate_positions
 
 EPS = 1e-6

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
+from scratch.fast.select import zero_where
+from scratch.fast.threads import Part, elementwise, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
-from scratch.ops.select import zero_where
-from scratch.ops.threads import Part, elementwise, in_blocks
 
 
 @op

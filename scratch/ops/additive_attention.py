@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from scratch.checks import broadcasts_to, has_shape, is_bool, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import broadcasts_to, has_shape, is_bool, one_float_dtype
 from scratch.ops.softmax import softmax
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import iou_and_union
-from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.yolo_boxes import Grid, are_grids
 
 

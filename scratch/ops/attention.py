@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
+from scratch.checks import has_shape, is_bool, is_mask, is_probability, one_float_dtype
 from scratch.contract import op
+from scratch.fast.blockwise_attention import blockwise_attention, suits_blocks
+from scratch.fast.reduce import sum_to_shape
 from scratch.module import Array, Backward
-from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
-from scratch.ops.checks import has_shape, is_bool, is_mask, is_probability, one_float_dtype
 from scratch.ops.dropout import dropout
-from scratch.ops.reduce import sum_to_shape
 
 
 @op

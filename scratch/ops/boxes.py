@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, one_of
 from scratch.contract import op
+from scratch.fast.reduce import sum_to_shape
+from scratch.fast.select import weighted
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, one_of
-from scratch.ops.reduce import sum_to_shape
-from scratch.ops.select import weighted
 
 FORMATS = {  # the corners as sums of what a format has
     "xyxy": np.eye(4),

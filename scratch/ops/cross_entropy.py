@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 
+from scratch.checks import are_labels, has_shape, one_float_dtype, one_of
 from scratch.contract import op
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import are_labels, has_shape, one_float_dtype, one_of
 from scratch.ops.softmax import log_softmax
-from scratch.ops.threads import Part, in_blocks
 
 
 @op

@@ -1,9 +1,9 @@
 """The objects that a set of predictions tells of."""
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert
-from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.softmax import softmax
 
 

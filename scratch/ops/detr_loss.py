@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
 from scratch.ops.set_loss import set_loss
 
 

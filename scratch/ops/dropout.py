@@ -1,8 +1,8 @@
 """Inverted dropout (Srivastava et al. 2014, section 10)."""
 
+from scratch.checks import has_shape, is_bool, is_probability, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, is_bool, is_probability, one_float_dtype
 
 
 @op

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.sparse import csr_array
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
 
 
 @op

@@ -2,9 +2,9 @@
 
 import math
 
+from scratch.checks import axis_of
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import axis_of
 
 
 @op

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, one_of
 from scratch.contract import op
+from scratch.fast.normal_cdf import normal_cdf
+from scratch.fast.threads import Part, elementwise, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, one_of
-from scratch.ops.normal_cdf import normal_cdf
-from scratch.ops.threads import Part, elementwise, in_blocks
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBE = 0.044715

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from scipy import sparse
 
+from scratch.checks import one_float_dtype, one_of, pair
 from scratch.contract import op
+from scratch.fast.threads import in_parallel
+from scratch.fast.window import Size
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, one_of, pair
-from scratch.ops.threads import in_parallel
-from scratch.ops.window import Size
 
 Scale = float | tuple[float, float]
 

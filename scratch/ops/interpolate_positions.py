@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, pair
 from scratch.contract import op
+from scratch.fast.select import weighted
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, pair
-from scratch.ops.select import weighted
 
 A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlow; Keys prefers -0.5
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from scratch.checks import ends_in, has_shape, is_eps, one_float_dtype
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import ends_in, has_shape, is_eps, one_float_dtype
-from scratch.ops.reduce import column_sums
-from scratch.ops.threads import Part, in_blocks
 
 
 @op

@@ -1,9 +1,9 @@
 """Affine map over the last axis."""
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.reduce import column_sums
 
 
 @op

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
+from scratch.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, giou
-from scratch.ops.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 
 
 @op

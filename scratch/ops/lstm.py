@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, steps_running, stopped
-from scratch.ops.reduce import column_sums
 
 States = tuple[Array, Array, Array]
 

@@ -7,10 +7,10 @@ each as a share of the image. There is no gradient.
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from scratch.checks import are_weights, has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert, giou
-from scratch.ops.checks import are_weights, has_shape, one_float_dtype
 from scratch.ops.softmax import softmax
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, iou_and_union
-from scratch.ops.checks import has_shape, one_float_dtype
 
 
 @op

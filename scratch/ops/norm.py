@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from scratch.checks import has_shape, is_eps, one_float_dtype
 from scratch.contract import op
+from scratch.fast.channels import Channels
+from scratch.fast.reduce import column_sums
+from scratch.fast.threads import Part, elementwise, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.channels import Channels
-from scratch.ops.checks import has_shape, is_eps, one_float_dtype
-from scratch.ops.reduce import column_sums
-from scratch.ops.threads import Part, elementwise, in_blocks
 
 Normalised = tuple[Array, Array | None, Array | None]
 

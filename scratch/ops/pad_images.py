@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
 
 
 @op

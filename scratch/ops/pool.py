@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, pair
 from scratch.contract import op
+from scratch.fast.select import weighted, zero_where
+from scratch.fast.threads import Part, in_blocks
+from scratch.fast.window import Size, Window, window
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, pair
-from scratch.ops.select import weighted, zero_where
-from scratch.ops.threads import Part, in_blocks
-from scratch.ops.window import Size, Window, window
 
 
 @op

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
+from scratch.fast.blas import one_blas_thread
+from scratch.fast.threads import evenly, get_num_threads, in_parallel
 from scratch.module import Array
-from scratch.ops.blas import one_blas_thread
-from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.threads import evenly, get_num_threads, in_parallel
 
 WORTH = 1 << 23  # multiplications in all steps: of fewer, one thread is done before a second has begun
 

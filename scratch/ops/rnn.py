@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from scratch.checks import one_of
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
+from scratch.fast.select import zero_where
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_of
 from scratch.ops.recurrence import added, check_recurrence, in_row_shares, rows_running, steps_running, stopped
-from scratch.ops.reduce import column_sums
-from scratch.ops.select import zero_where
 
 
 @op

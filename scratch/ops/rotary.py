@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import has_positions, one_float_dtype
 from scratch.contract import op
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_positions, one_float_dtype
-from scratch.ops.threads import Part, in_blocks
 
 
 @op

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from scratch.checks import are_weights
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert
-from scratch.ops.checks import are_weights
 from scratch.ops.cross_entropy import cross_entropy
 from scratch.ops.loss import generalized_box_iou_loss, l1_loss
 from scratch.ops.matching import bipartite_matching, check_set, matching_cost

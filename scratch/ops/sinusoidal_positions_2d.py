@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from scratch.checks import has_shape, is_bool, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, is_bool, one_float_dtype
 from scratch.ops.sinusoidal_positions import sinusoidal_table
 
 EPS = 1e-6

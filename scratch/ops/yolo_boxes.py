@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.activation import sigmoid
 from scratch.ops.boxes import box_convert
-from scratch.ops.checks import one_float_dtype
 from scratch.ops.nms import nms
 
 Grid = tuple[tuple[int, int], Sequence[tuple[float, float]]]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import are_weights, has_shape, is_probability, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.anchor_matching import anchor_matching, check_objects
 from scratch.ops.boxes import box_convert, iou_and_union
-from scratch.ops.checks import are_weights, has_shape, is_probability, one_float_dtype
 from scratch.ops.loss import binary_cross_entropy_with_logits, generalized_box_iou_loss
 from scratch.ops.yolo_boxes import Grid, check_predictions, yolo_boxes
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from scratch.fast.threads import BLOCK
 from scratch.module import Array, Parameter
-from scratch.ops.threads import BLOCK
 
 
 def clip_grad_norm_(parameters: Iterable[Parameter] | Parameter, max_norm: float, norm_type: float = 2.0) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from scratch.fast.threads import BLOCK, in_parallel
 from scratch.module import Array, Parameter
-from scratch.ops.threads import BLOCK, in_parallel
 
 Group = dict[str, Any]
 State = dict[str, Array]

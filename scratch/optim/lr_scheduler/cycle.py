@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from scratch.ops.checks import one_of
+from scratch.checks import one_of
 from scratch.optim.lr_scheduler.checks import for_each_group, whole, within
 from scratch.optim.lr_scheduler.scheduler import LRScheduler
 from scratch.optim.optimizer import Optimizer

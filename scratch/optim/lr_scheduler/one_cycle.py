@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scratch.ops.checks import one_of
+from scratch.checks import one_of
 from scratch.optim.lr_scheduler.checks import for_each_group, whole, within
 from scratch.optim.lr_scheduler.cosine import along_cosine
 from scratch.optim.lr_scheduler.cycle import CycleLR

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from scratch.fast.reduce import sum_to_shape
+from scratch.fast.threads import get_num_threads, in_parallel
 from scratch.module import Array, Backward
-from scratch.ops.reduce import sum_to_shape
-from scratch.ops.threads import get_num_threads, in_parallel
 
 BLOCK = 128  # queries at a time: more fall out of the cache, fewer starve the matrix products
 SCORES = 1 << 17  # at a time: of short sequences a block has several heads, for every call of NumPy has its price

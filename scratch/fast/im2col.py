@@ -7,10 +7,10 @@ from math import prod
 
 import numpy as np
 
+from scratch.fast.channels import channel_sums
+from scratch.fast.threads import in_parallel, shares
+from scratch.fast.window import Window
 from scratch.module import Array, Backward
-from scratch.ops.channels import channel_sums
-from scratch.ops.threads import in_parallel, shares
-from scratch.ops.window import Window
 
 BLOCK = 1 << 18  # elements gathered at a time: more falls out of the cache, fewer starve the matrix product
 FEW = 8  # channels; below that, windows are copied along the rows of the images rather than along the channels

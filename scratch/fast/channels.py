@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from scratch.fast.reduce import column_sums
 from scratch.module import Array
-from scratch.ops.reduce import column_sums
 
 
 class Channels:

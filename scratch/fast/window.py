@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from scratch.checks import pair
 from scratch.module import Array
-from scratch.ops.checks import pair
 
 Size = int | tuple[int, int]
 

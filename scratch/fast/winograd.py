@@ -16,10 +16,10 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from scratch.fast.channels import channel_sums
+from scratch.fast.threads import evenly, get_num_threads, in_parallel
+from scratch.fast.window import Window
 from scratch.module import Array, Backward
-from scratch.ops.channels import channel_sums
-from scratch.ops.threads import evenly, get_num_threads, in_parallel
-from scratch.ops.window import Window
 
 TILE, KERNEL = 4, 3
 SEEN = TILE + KERNEL - 1  # pixels that a tile sees, a side, and as many points; the last is infinity

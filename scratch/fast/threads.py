@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.fast.blas import let_idle_threads_sleep, one_blas_thread
+from scratch.fast.cpus import available_cpus
+from scratch.fast.workers import Team, with_short_buffer
 from scratch.module import Array
-from scratch.ops.blas import let_idle_threads_sleep, one_blas_thread
-from scratch.ops.cpus import available_cpus
-from scratch.ops.workers import Team, with_short_buffer
 
 Part = slice | EllipsisType
 VARIABLE = "SCRATCH_NUM_THREADS"
