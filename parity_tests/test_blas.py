@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 import pytest
 
 from scratch.fast import blas
+from scratch.fast.process import VARIABLE
 
 
 class Library:
@@ -36,7 +37,8 @@ def library(monkeypatch):
     monkeypatch.setattr(blas, "bundled", lambda: library)
     monkeypatch.setattr(blas, "_limit", blas._Limit())
     monkeypatch.setattr(blas, "_alone", lambda: True)
-    monkeypatch.delenv(blas.TIMEOUT, raising=False)
+    for variable in (blas.TIMEOUT, VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
     return library
 
 
@@ -149,13 +151,17 @@ def test_a_handler_or_finalizer_may_begin_a_block_meanwhile(library, monkeypatch
     assert library.threads == 4
 
 
-@pytest.mark.parametrize(("given", "asked"), [(None, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ("20", [])])
-def test_idle_threads_sleep_soon_unless_the_user_says_when(library, monkeypatch, given, asked):
-    if given is not None:
-        monkeypatch.setenv(blas.TIMEOUT, given)
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [({}, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ({blas.TIMEOUT: "20"}, []), ({VARIABLE: "0"}, [])],
+    ids=["by default", "with a time of the user's", "switched off"],
+)
+def test_idle_threads_sleep_soon_unless_the_user_says_otherwise(library, monkeypatch, given, asked):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     blas.let_idle_threads_sleep.__wrapped__()
     assert library.asked == asked
-    assert os.environ.get(blas.TIMEOUT) == given
+    assert os.environ.get(blas.TIMEOUT) == given.get(blas.TIMEOUT)
 
 
 def test_threads_are_not_restarted_beside_other_threads(library, monkeypatch):

@@ -16,7 +16,7 @@ SMALL = {
     "parity.device": {"SHARED": 3},
     "scratch.fast.blockwise_attention": {"BLOCK": 4},
     "scratch.fast.im2col": {"BLOCK": 600},
-    "scratch.ops.recurrence": {"WORTH": 1},
+    "scratch.fast.row_shares": {"WORTH": 1},
     "scratch.fast.threads": {"BLOCK": 16, "_chosen": 3},
     "scratch.fast.reduce": {"ROWS": 4},
     "scratch.fast.winograd": {"BLOCK": 3000, "KEPT": 3000},

@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from parity_tests.interrupts import endings
-from scratch.fast import threads
+from scratch.fast import memory, process, threads
 from scratch.ops import conv2d
 
 LIMIT = 120  # seconds that a process may take
@@ -31,7 +31,7 @@ def said(code, **environment):
 
 
 @linux
-@pytest.mark.parametrize("package", ["scratch.ops", "scratch.models", "parity.__main__", "reference.models"])
+@pytest.mark.parametrize("package", ["scratch.ops", "scratch.models", "reference.models", "parity", "parity.__main__"])
 def test_an_import_changes_nothing(package):
     """Other people's packages are imported before: their memory and threads are not ours."""
     listing = f"import sys, {package}\nfor name in list(sys.modules): print(name)"
@@ -57,6 +57,15 @@ print((memory_after - memory) >> 20)
 """
     (grown,) = said(code)
     assert int(grown) <= 8
+
+
+def test_one_variable_keeps_the_process_as_it_is(monkeypatch):
+    calls = []
+    monkeypatch.setattr(memory.np, "empty", lambda *shape: calls.append(shape))
+    for value, count in (("0", 0), ("1", 1), ("", 2)):
+        monkeypatch.setenv(process.VARIABLE, value)
+        memory.keep_freed_memory.__wrapped__()
+        assert len(calls) == count
 
 
 def test_imports_and_first_uses_beside_a_multiplying_thread():

@@ -295,14 +295,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
-    ("scratch/ops/recurrence.py", "WORTH"): [
+    ("scratch/fast/row_shares.py", "WORTH"): [
         (
             "WORTH = 1 << 23 # multiplications in all steps: of fewer, one thread is done before a second has begun",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/recurrence.py", "in_row_shares"): [
+    ("scratch/fast/row_shares.py", "in_row_shares"): [
         (
             "in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))",
             ANY,

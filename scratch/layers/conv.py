@@ -1,7 +1,6 @@
 """Convolution layers."""
 
-from scratch.checks import pair
-from scratch.fast.window import Size
+from scratch.checks import Size, pair
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
 from scratch.ops.conv import conv2d

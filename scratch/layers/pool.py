@@ -1,6 +1,6 @@
 """Pooling layers over images."""
 
-from scratch.fast.window import Size
+from scratch.checks import Size
 from scratch.module import Array, Backward, Module
 from scratch.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 

@@ -1,6 +1,6 @@
 """Images of another size as a layer."""
 
-from scratch.fast.window import Size
+from scratch.checks import Size
 from scratch.module import Array, Backward, Module
 from scratch.ops.interpolate import Scale, interpolate
 

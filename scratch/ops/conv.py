@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from scratch.checks import has_shape, one_float_dtype
+from scratch.checks import Size, has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.fast.im2col import conv2d_by_columns
 from scratch.fast.memory import keep_freed_memory
-from scratch.fast.window import Size, Window, window
+from scratch.fast.window import Window, window
 from scratch.fast.winograd import conv2d_by_winograd, suits_winograd
 from scratch.module import Array, Backward
 

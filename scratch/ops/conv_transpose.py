@@ -1,11 +1,11 @@
 """Transposed convolution: the gradient of a convolution with respect to its input, as an op of its own."""
 
-from scratch.checks import has_shape, one_float_dtype, pair
+from scratch.checks import Size, has_shape, one_float_dtype, pair
 from scratch.contract import op
 from scratch.fast.channels import channel_sums
 from scratch.fast.im2col import input_gradient
 from scratch.fast.memory import keep_freed_memory
-from scratch.fast.window import Size, Window
+from scratch.fast.window import Window
 from scratch.module import Array, Backward
 from scratch.ops.conv import convolve
 

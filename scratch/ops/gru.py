@@ -4,8 +4,9 @@ import numpy as np
 
 from scratch.contract import op
 from scratch.fast.reduce import column_sums
+from scratch.fast.row_shares import in_row_shares
 from scratch.module import Array, Backward
-from scratch.ops.recurrence import check_recurrence, in_row_shares, rows_running, steps_running, stopped
+from scratch.ops.recurrence import check_recurrence, rows_running, steps_running, stopped
 
 
 @op

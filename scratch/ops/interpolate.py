@@ -5,10 +5,9 @@ import math
 import numpy as np
 from scipy import sparse
 
-from scratch.checks import one_float_dtype, one_of, pair
+from scratch.checks import Size, one_float_dtype, one_of, pair
 from scratch.contract import op
 from scratch.fast.threads import in_parallel
-from scratch.fast.window import Size
 from scratch.module import Array, Backward
 
 Scale = float | tuple[float, float]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from scratch.checks import one_float_dtype, pair
+from scratch.checks import Size, one_float_dtype, pair
 from scratch.contract import op
 from scratch.fast.select import weighted, zero_where
 from scratch.fast.threads import Part, in_blocks
-from scratch.fast.window import Size, Window, window
+from scratch.fast.window import Window, window
 from scratch.module import Array, Backward
 
 
