@@ -5,7 +5,9 @@ from functools import partial
 from parity_tests.faults.fault import Fault
 
 CONV = "conv2d|Conv2d"
-by_columns = partial(Fault, function="fast.im2col.conv2d_by_columns", cases=("conv2d-padded", "Conv2d-no-bias", "cnn"), culprit=CONV)
+by_columns = partial(
+    Fault, function="fast.im2col.conv2d_by_columns", cases=("conv2d-padded", "Conv2d-no-bias", "cnn"), culprit=CONV
+)
 in_groups = partial(Fault, function="ops.conv.conv2d_by_taps", cases=("conv2d-groups", "Conv2d"), culprit=CONV)
 options = partial(Fault, function="ops.conv.conv2d", culprit=CONV)
 batch_norm = partial(

@@ -324,7 +324,9 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/fast/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
+    ("scratch/fast/threads.py", "shares"): [
+        ("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)
+    ],
     ("scratch/fast/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),

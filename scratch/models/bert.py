@@ -4,6 +4,7 @@ import numpy as np
 
 from scratch.checks import divides, lengths_within, tokens_within
 from scratch.layers import GELU, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, Tanh, TransformerEncoderLayer
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
 from scratch.ops.masks import padding_mask
@@ -72,9 +73,7 @@ class TokenHead(Module):
             backwards.append(part_backward)
 
         def backward(dlogits: Array) -> Array:
-            dx = dlogits
-            for part_backward in reversed(backwards):
-                dx = part_backward(dx)
+            dx, *_ = run_in_reverse(backwards, dlogits)
             return dx
 
         return x, backward
@@ -130,8 +129,7 @@ class BERT(Module):
 
         def backward(dtoken_logits: Array, dnext_logits: Array) -> tuple[None, None, None]:
             dx = token_head_backward(dtoken_logits) + pooler_backward(next_head_backward(dnext_logits))  # two paths meet
-            for layer_backward in reversed(layer_backwards):
-                dx, *_ = layer_backward(dx)
+            dx, *_ = run_in_reverse(layer_backwards, dx)
             embedding_backward(dx)
             return None, None, None
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from scratch.checks import are_images, divides, has_shape, is_bool
 from scratch.layers import Conv2d, DETRDecoderLayer, DETREncoderLayer, LayerNorm, Linear, Sigmoid, SinusoidalPositions2d
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.layers.norm import freeze_batch_norm
 from scratch.models.mlp import MLP
@@ -25,8 +26,7 @@ class Encoder(Module):
             backwards.append(layer_backward)
 
         def backward(dx: Array) -> tuple[Array, None, None]:
-            for layer_backward in reversed(backwards):
-                dx, *_ = layer_backward(dx)
+            dx, *_ = run_in_reverse(backwards, dx)
             return dx, None, None
 
         return x, backward
@@ -44,19 +44,20 @@ class Decoder(Module):
         self.norm = LayerNorm(d_model)
 
     def forward(self, queries: Array, memory: Array, positions: Array, mask: Array) -> tuple[Array, Backward]:
-        x, values, backwards = np.zeros_like(queries), [], []
+        x, values, norms, layers = np.zeros_like(queries), [], [], []
         for layer in self.layers:
             x, layer_backward = layer(x, memory, queries, positions, mask)
             value, norm_backward = self.norm(x)
             values.append(value)
-            backwards.append((norm_backward, layer_backward))
+            norms.append(norm_backward)
+            layers.append(layer_backward)
 
         def backward(dvalues: Array) -> tuple[Array, Array, None, None]:
-            dx, dqueries, dmemory = np.zeros_like(queries), np.zeros_like(queries), np.zeros_like(memory)
-            for dvalue, (norm_backward, layer_backward) in zip(dvalues[::-1], reversed(backwards), strict=True):
-                dx, dmemory_here, dqueries_here, *_ = layer_backward(dx + norm_backward(dvalue))  # to later layers and the norm
-                dqueries += dqueries_here
-                dmemory += dmemory_here
+            def backward_of(layer: Backward, norm: Backward, dvalue: Array) -> Backward:
+                return lambda dx: layer(dx + norm(dvalue))  # x goes to the next layer and to the norm
+
+            backwards = list(map(backward_of, layers, norms, dvalues))
+            _, dmemory, dqueries, *_ = run_in_reverse(backwards, np.zeros_like(queries))
             return dqueries, dmemory, None, None
 
         return np.stack(values), backward

@@ -4,6 +4,7 @@ import numpy as np
 
 from scratch.checks import divides, has_shape, one_float_dtype, tokens_within
 from scratch.layers import Dropout, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiheadAttention
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
 
@@ -106,9 +107,7 @@ class GPT(Module):
         logits, lm_head_backward = self.lm_head(normed)
 
         def backward(dlogits: Array) -> None:
-            dx = ln_f_backward(lm_head_backward(dlogits))
-            for block_backward in reversed(backwards):
-                dx, _ = block_backward(dx)
+            dx, *_ = run_in_reverse(backwards, ln_f_backward(lm_head_backward(dlogits)))
             embed_backward(dx)
 
         return logits, kept, backward

@@ -14,6 +14,7 @@ from scratch.layers import (
     TransformerDecoderLayer,
     TransformerEncoderLayer,
 )
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.module import Array, Backward, Module
 from scratch.ops.masks import padding_mask
@@ -60,9 +61,7 @@ class Encoder(Module):
         memory, norm_backward = (x, None) if self.norm is None else self.norm(x)
 
         def backward(dmemory: Array) -> tuple[Array, None]:
-            dx = dmemory if norm_backward is None else norm_backward(dmemory)
-            for layer_backward in reversed(backwards):
-                dx, *_ = layer_backward(dx)
+            dx, *_ = run_in_reverse(backwards, dmemory if norm_backward is None else norm_backward(dmemory))
             return dx, None
 
         return memory, backward
@@ -87,10 +86,7 @@ class Decoder(Module):
         y, norm_backward = (x, None) if self.norm is None else self.norm(x)
 
         def backward(dy: Array) -> tuple[Array, Array, None]:
-            dx, dmemory = dy if norm_backward is None else norm_backward(dy), np.zeros_like(memory)
-            for layer_backward in reversed(backwards):
-                dx, dshare, *_ = layer_backward(dx)
-                dmemory += dshare
+            dx, dmemory, *_ = run_in_reverse(backwards, dy if norm_backward is None else norm_backward(dy))
             return dx, dmemory, None
 
         return y, backward
