@@ -182,7 +182,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/blockwise_attention.py", "SCORES"): [
         (
-            "SCORES = 1 << 17 # at a time: of short sequences a block has several heads, for every call of NumPy has its price",
+            "SCORES = 1 << 17 # scores at a time: for short sequences a block has several heads, because each call of NumPy takes time",
             ANY,
             AT_A_TIME,
         ),
@@ -206,7 +206,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/im2col.py", "conv2d_by_columns"): [
         (
-            "narrow = O <= C or win.kernel == (1, 1) # the columns of a wider dy would take longer than dx tap by tap",
+            "narrow = O <= C or win.kernel == (1, 1) # for a wider dy, dx tap by tap is quicker",
             ANY,
             SAME_VALUE,
         ),
@@ -221,14 +221,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/im2col.py", "BLOCK"): [
         (
-            "BLOCK = 1 << 18 # elements gathered at a time: more falls out of the cache, fewer starve the matrix product",
+            "BLOCK = 1 << 18 # elements gathered at a time: more do not fit in the cache, fewer make the matrix product slow",
             ANY,
             AT_A_TIME,
         ),
     ],
     ("scratch/fast/im2col.py", "FEW"): [
         (
-            "FEW = 8 # channels; below that, windows are copied along the rows of the images rather than along the channels",
+            "FEW = 8 # channels; with fewer, windows are copied along the rows of the images, not along the channels",
             ANY,
             "the two layouts hold the same numbers",
         ),
@@ -297,7 +297,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
     ("scratch/fast/row_shares.py", "WORTH"): [
         (
-            "WORTH = 1 << 23 # multiplications in all steps: of fewer, one thread is done before a second has begun",
+            "WORTH = 1 << 23 # multiplications in all steps: with fewer, one thread is done before a second has begun",
             ANY,
             AT_A_TIME,
         ),
@@ -311,7 +311,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/reduce.py", "ROWS"): [
         (
-            "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
+            "ROWS = 256 # summed at once; their sums are summed in the same way, so that rounding errors stay small in a long column",  # noqa: E501
             ANY,
             AT_A_TIME,
         ),
@@ -384,14 +384,14 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("scratch/fast/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
     ("scratch/fast/winograd.py", "KEPT"): [
         (
-            "KEPT = 1 << 22 # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)",
+            "KEPT = 1 << 22 # elements of an array at most: the allocator does not keep the memory of larger ones (see memory.py)",
             ANY,
             AT_A_TIME,
         ),
     ],
     ("scratch/fast/winograd.py", "WORTH"): [
         (
-            "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
+            "WORTH = 32 # channels: with fewer, the transforms take longer than the saved products",
             ANY,
             SAME_VALUE,
         ),
@@ -401,7 +401,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/workers.py", "BUFFER"): [
         (
-            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
+            "BUFFER = 512 # elements: NumPy copies shorter rows into a buffer; over longer rows it broadcasts at twice the speed",  # noqa: E501
             ANY,
             AT_A_TIME,
         ),
