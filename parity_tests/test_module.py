@@ -159,7 +159,7 @@ def test_everything_that_does_not_fit_is_said_in_order():
 
 
 def test_gradient_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"\(3,\) came for a parameter of shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(3,\), expected that of its parameter, \(2, 3\)"):
         Parameter(np.zeros((2, 3))).accumulate(np.zeros(3))
 
 
