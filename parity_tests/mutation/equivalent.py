@@ -182,7 +182,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/blockwise_attention.py", "SCORES"): [
         (
-            "SCORES = 1 << 17 # scores at a time: for short sequences a block has several heads, because each call of NumPy takes time",
+            "SCORES = 1 << 17 # scores at a time: blocks of short sequences have several heads: each call of NumPy costs time",
             ANY,
             AT_A_TIME,
         ),
@@ -401,7 +401,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/workers.py", "BUFFER"): [
         (
-            "BUFFER = 512 # elements: NumPy copies shorter rows into a buffer; over longer rows it broadcasts at twice the speed",  # noqa: E501
+            "BUFFER = 512 # elements: NumPy copies shorter rows into a buffer; over longer rows it broadcasts at twice the speed",
             ANY,
             AT_A_TIME,
         ),

@@ -14,7 +14,7 @@ from scratch.fast.threads import get_num_threads, in_parallel
 from scratch.module import Array, Backward
 
 BLOCK = 128  # queries at a time: more do not fit in the cache, fewer make the matrix products slow
-SCORES = 1 << 17  # scores at a time: for short sequences a block has several heads, because each call of NumPy takes time
+SCORES = 1 << 17  # scores at a time: blocks of short sequences have several heads: each call of NumPy costs time
 Place = tuple[int | slice, ...]
 Share = tuple[list[Place], Place]
 
