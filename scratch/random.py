@@ -24,7 +24,11 @@ def manual_seed(seed: int) -> None:
 
 @contextmanager
 def use_generator(rng: np.random.Generator) -> Iterator[None]:
-    """Draw from `rng` inside the block, in this thread only: `with use_generator(rng): model = MLP(...)`."""
+    """Draw from `rng` inside the block, in this thread only.
+
+    with use_generator(rng):
+        model = MLP(...)
+    """
     token = _override.set(rng)
     try:
         yield

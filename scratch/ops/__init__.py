@@ -3,12 +3,16 @@
     y, backward = conv2d(x, weight, bias, stride=2, padding=1)
     dx, dweight, dbias = backward(dy)
 
-A backward returns one gradient for each array input, None for an input that has none (integers, options that were not
-given); where there is a single array input, its gradient itself. Backwards of ops that layers give parameters also take
-`needs`, a bool for each input: work is saved on those that are False. A backward is called at most once.
+A backward may be called once. It returns one gradient for each array input, or the gradient itself where there is one array
+input. An input without a gradient, such as integers or an array that was not given, has None. Backwards of ops with
+parameters also take `needs`, a bool for each input: no work is done for inputs that are False.
 
-Every op is decorated with `op` of scratch.contract: an array that is no plain one, and an upstream gradient that is not like the
-value in shape and dtype, is a ValueError in one line.
+Docstrings give the formula of the value and of the backward. There, dx is the gradient of x, dy the upstream gradient, and Σ
+a sum over all axes along which the input was repeated; products of arrays of one shape are elementwise.
+
+Every op is decorated with `op` of scratch.contract: an input that is not a plain array, or an upstream gradient whose shape or
+dtype is not that of the value, is a ValueError in one line. Machinery lies in scratch.fast; `definitions` has each op that
+uses it as its paper writes it.
 """
 
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh

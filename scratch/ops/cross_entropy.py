@@ -1,6 +1,6 @@
 """Cross-entropy and negative log-likelihood over classes.
 
-The class axis is the second, as in torch: input (N, C, ...) with labels (N, ...), or one sample (C,) with a label ().
+The class axis is the second, as in torch: input (N, C, ...) with labels (N, ...), or one sample (C,) with one label ().
 """
 
 import math
@@ -23,12 +23,15 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> tuple[Array, Backward]:
-    """-log softmax(input) at the target, as torch.nn.functional.cross_entropy.
+    """Compute loss = -Σ_c weight_c q_c log p_c for p = softmax(input), as torch.nn.functional.cross_entropy.
 
-    target holds integer labels, or probabilities in an array of the input's shape. weight (C,) scales each class;
-    labels equal to ignore_index count for nothing; label_smoothing moves that share of each target to the uniform
-    distribution (Szegedy et al. 2016, section 7). "mean" divides by the weight of the labels that count, or for
-    probabilities by the number of samples. Probabilities have a gradient too; weight is taken as a constant.
+    q = (1 - ε) target + ε / C with ε = label_smoothing (Szegedy et al. 2016, section 7). target holds integer labels (one-hot
+    in the formula), or probabilities in the input's shape. weight (C,) scales each class and is a constant. Labels equal to
+    ignore_index have no effect. "mean" divides by the sum of weight at the labels that count, or for probabilities by
+    the number of samples. With dy divided likewise:
+
+        dinput = dy (p Σ_c weight_c q_c - weight q), without weights dy (p - q)
+        dtarget = -dy (1 - ε) weight log p for probabilities
     """
     one_float_dtype("cross_entropy", input=input, weight=weight)
     if not 0 <= label_smoothing <= 1:
@@ -47,7 +50,7 @@ def cross_entropy(
         loss, drows = _with_labels(rows, labels, label_weight, counted, class_weight, label_smoothing, scale)
 
         def backward(dy: Array) -> tuple[Array, Array | None, None]:
-            whole = reduction != "none" and dy == 1  # as a rule the loss is where the backward pass starts
+            whole = reduction != "none" and dy == 1  # usually the backward pass starts at the loss
             return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None
 
         return _reduce(loss, reduction, divisor, input), backward
@@ -70,7 +73,10 @@ def cross_entropy(
 def nll_loss(
     input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
-    """-weight[target] * input[target] for log-probabilities, as torch.nn.functional.nll_loss."""
+    """Compute loss = -weight[target] input[target] for log-probabilities, as torch.nn.functional.nll_loss.
+
+    Shapes, weight, ignore_index and reduction are those of cross_entropy. dinput = -dy weight[target] at the target, else 0.
+    """
     one_float_dtype("nll_loss", input=input, weight=weight)
     rows = _rows("nll_loss", input, target, weight, reduction, by_labels=True)
     M, C = rows.shape
@@ -91,9 +97,9 @@ def nll_loss(
 def _with_labels(
     rows: Array, labels: Array, label_weight: Array, counted: Array, class_weight: Array, smoothing: float, scale: float
 ) -> tuple[Array, Array]:
-    """The loss of each row, and its gradient times `scale`, block by block, so that memory is read once.
+    """Return the loss of each row and its gradient times `scale`, block by block, so that memory is read once.
 
-    The loss is mass * log(sum(exp(z))) - target @ z, for z = row - max(row) and a target that weighs `mass` in all.
+    With z = row - max(row) and mass = Σ_c weight_c q_c, loss = mass log Σ exp(z) - Σ_c weight_c q_c z_c.
     """
     on_label, elsewhere = (1 - smoothing) * label_weight, smoothing / max(rows.shape[1], 1) * counted.astype(rows.dtype)
     mass = on_label + elsewhere * class_weight.sum()
@@ -113,7 +119,7 @@ def _with_labels(
         if smoothing:
             exp -= scale * elsewhere[part, None] * class_weight
         broken = ~counted[part] & ~np.isfinite(loss[part] + scale / total)
-        if broken.any():  # nothing in an ignored row has an effect, not even NaN
+        if broken.any():  # an ignored row has no effect, not even with NaN
             loss[part][broken], exp[broken] = 0, 0
 
     in_blocks(block, drows)
@@ -121,11 +127,12 @@ def _with_labels(
 
 
 def _class_axis(input: Array) -> int:
+    """Return the axis of the classes."""
     return 0 if input.ndim == 1 else 1
 
 
 def _rows(op: str, input: Array, target: Array, weight: Array | None, reduction: str, by_labels: bool) -> Array:
-    """The input as rows of classes (M, C), once everything is found to fit."""
+    """Return the input as rows of classes (M, C), or raise ValueError where something does not fit."""
     one_of(op, "reduction", reduction, ("mean", "sum", "none"))
     if input.ndim == 0:
         raise ValueError(f"{op}: expected input (N, C, ...) or (C,), got a scalar")
@@ -138,13 +145,13 @@ def _rows(op: str, input: Array, target: Array, weight: Array | None, reduction:
 
 
 def _unrows(rows: Array, input: Array) -> Array:
-    """Rows of classes in the input's own shape."""
+    """Return rows of classes in the shape of the input."""
     axis = _class_axis(input)
     return np.moveaxis(rows.reshape(*input.shape[:axis], *input.shape[axis + 1 :], input.shape[axis]), -1, axis)
 
 
 def _counted_labels(op: str, target: Array, classes: int, ignore_index: int) -> tuple[Array, Array]:
-    """The labels in a row, 0 where ignored, and which of them count."""
+    """Return the labels as one row, with 0 where ignored, and a mask of those that count."""
     are_labels(op, target)
     labels = target.reshape(-1)
     counted = labels != ignore_index
@@ -156,15 +163,16 @@ def _counted_labels(op: str, target: Array, classes: int, ignore_index: int) -> 
 
 
 def _reduce(loss: Array, reduction: str, divisor: Array, input: Array) -> Array:
+    """Return the losses of the rows as one number, or in the shape of the samples for "none"."""
     if reduction == "none":
         axis = _class_axis(input)
         return loss.reshape(input.shape[:axis] + input.shape[axis + 1 :])
-    with np.errstate(invalid="ignore"):  # nothing to count: 0 / 0 is nan, as in torch
+    with np.errstate(invalid="ignore"):  # where no label counts, 0 / 0 is NaN, as in torch
         return loss.sum() / divisor if reduction == "mean" else loss.sum()
 
 
 def _inverse(divisor: Array, counted: Array) -> float:
-    """Return 1 / divisor; where that is 0, NaN if a row counts although its weight is 0, and 0 if none does, as in torch."""
+    """Return 1 / divisor; for 0, return NaN if a row counts although its weight is 0, else 0, as in torch."""
     if divisor:
         return 1 / float(divisor)
     return math.nan if counted.any() else 0.0

@@ -7,7 +7,10 @@ from scratch.module import Array, Backward
 
 @op
 def dropout(x: Array, keep: Array, p: float) -> tuple[Array, Backward]:
-    """x / (1 - p) where the boolean array `keep` is true, else 0; `keep` has the shape of x."""
+    """Compute y = x / (1 - p) where the boolean array `keep` is true, else 0; `keep` has the shape of x.
+
+    dx = dy / (1 - p) where `keep` is true, else 0.
+    """
     one_float_dtype("dropout", x=x)
     is_probability("dropout", "p", p)
     is_bool("dropout", "keep", keep, "stays")

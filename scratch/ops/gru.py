@@ -1,4 +1,4 @@
-"""The gated recurrent unit over a whole sequence (Cho et al. 2014; the reset gate after the product, as in cuDNN and torch)."""
+"""The gated recurrent unit over a whole sequence (Cho et al. 2014), with the reset gate after the product, as in torch."""
 
 import numpy as np
 
@@ -19,21 +19,26 @@ def gru(
     bias_hh: Array | None = None,
     counts: Array | None = None,
 ) -> tuple[tuple[Array, Array], Backward]:
-    """One layer in one direction: x (T, B, I) from h0 (B, H) to (y (T, B, H), h_n (B, H)).
+    """Run one layer in one direction: x (T, B, I) and h0 (B, H) to (y (T, B, H), h_n (B, H)).
 
-    With a = x_t weight_ihᵀ + bias_ih and b = h_{t-1} weight_hhᵀ + bias_hh, each in the order r u n:
+    With a = x_t weight_ihᵀ + bias_ih and b = h_{t-1} weight_hhᵀ + bias_hh, each in three parts r, u, n:
 
         r, u = sigmoid(a + b)    n = tanh(a_n + r b_n)    h_t = (1 - u) n + u h_{t-1}
 
-    weight_ih is (3H, I), weight_hh (3H, H), a bias (3H,). counts (T,) says how many rows, the first ones, still run at each
-    step: torch's batch_sizes. A row that has ended keeps its state, and its y is 0. The backward takes dy and dh_n.
+    weight_ih is (3H, I), weight_hh (3H, H), a bias (3H,). counts (T,), torch's batch_sizes, is the number of rows that still
+    run at each step; a row that has ended keeps its state, and its y is 0. The backward takes dy and dh_n. With
+    dh = dy_t + the gradient from step t + 1:
+
+        da_n = dh (1 - u) (1 - n²), db_n = da_n r    da_u = db_u = dh (h_{t-1} - n) u (1 - u)    da_r = db_r = db_n b_n (1 - r)
+        dx_t = da weight_ih    dh_{t-1} = db weight_hh + dh u    dweight_ih = Σ_t daᵀ x_t    dweight_hh = Σ_t dbᵀ h_{t-1}
+        dbias_ih = Σ da    dbias_hh = Σ db
     """
     check_recurrence("gru", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=3)
     (T, B, _), H = x.shape, weight_hh.shape[1]
     running = rows_running("gru", counts, T, B)
     # sigmoid(z) = tanh(z / 2) / 2 + 1/2
     half = np.full(3 * H, 0.5, x.dtype)
-    half[2 * H :] = 1  # n is a tanh itself
+    half[2 * H :] = 1  # n is a tanh
     steps = steps_running(x, running)
     gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 3 * H)  # one GEMM for all steps
     if bias_ih is not None:

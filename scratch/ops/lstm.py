@@ -24,13 +24,20 @@ def lstm(
     weight_hr: Array | None = None,
     counts: Array | None = None,
 ) -> tuple[States, Backward]:
-    """One layer in one direction: x (T, B, I) from h0 (B, P) and c0 (B, H) to (y (T, B, P), h_n (B, P), c_n (B, H)).
+    """Run one layer in one direction: x (T, B, I), h0 (B, P) and c0 (B, H) to (y (T, B, P), h_n (B, P), c_n (B, H)).
 
-        i, f, o = sigmoid and g = tanh of x_t weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh, in the order i f g o
-        c = f c + i g    h = o tanh(c), projected by weight_hr (P, H) where it is given (Sak et al. 2014), else P = H
+    The four parts of z = x_t weight_ihᵀ + bias_ih + h_{t-1} weight_hhᵀ + bias_hh give i, f, g, o: a tanh for g, sigmoids for
+    the others.
 
-    weight_ih is (4H, I), weight_hh (4H, P), a bias (4H,). counts (T,) says how many rows, the first ones, still run at each
-    step: torch's batch_sizes. A row that has ended keeps its state, and its y is 0. The backward takes dy, dh_n and dc_n.
+        c_t = f c_{t-1} + i g    m = o tanh(c_t)    h_t = m weight_hrᵀ (projection: Sak et al. 2014), or m, with P = H
+
+    weight_ih is (4H, I), weight_hh (4H, P), a bias (4H,), weight_hr (P, H). counts (T,), torch's batch_sizes, is the number of
+    rows that still run at each step; a row that has ended keeps its state, and its y is 0. The backward takes dy, dh_n and
+    dc_n. With dh = dy_t + the gradient from step t + 1, dm = dh weight_hr and dc = that from step t + 1 + dm o (1 - tanh²(c_t)):
+
+        dz = (dc g i (1 - i), dc c_{t-1} f (1 - f), dc i (1 - g²), dm tanh(c_t) o (1 - o))
+        dx_t = dz weight_ih    dh_{t-1} = dz weight_hh    dc_{t-1} = dc f    dweight_hr = Σ_t dhᵀ m
+        dweight_ih = Σ_t dzᵀ x_t    dweight_hh = Σ_t dzᵀ h_{t-1}    dbias_ih = dbias_hh = Σ dz
     """
     check_recurrence("lstm", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=4, projected=weight_hr is not None)
     if c0 is None:
@@ -42,7 +49,7 @@ def lstm(
     running = rows_running("lstm", counts, T, B)
     # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh serves four gates
     half = np.full(4 * H, 0.5, x.dtype)
-    half[2 * H : 3 * H] = 1  # g is a tanh itself
+    half[2 * H : 3 * H] = 1  # g is a tanh
     shift = 1 - half
     steps = steps_running(x, running)
     gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one GEMM for all steps
@@ -89,7 +96,7 @@ def lstm(
                 else:
                     dprojected[t, :n] = dh_t
                     dm = dh_t @ weight_hr
-                # of a sigmoid s, ds is d s (1 - s); of a tanh t, dt is d - (d t) t
+                # through a sigmoid s the gradient d becomes d s (1 - s), through a tanh t it becomes d - (d t) t
                 np.multiply(dm, o, out=through)
                 np.multiply(through, tanh_t, out=product)
                 np.subtract(1, o, out=do)

@@ -1,4 +1,4 @@
-"""Normalisation."""
+"""Batch normalisation."""
 
 import numpy as np
 
@@ -23,11 +23,16 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Normalised, Backward]:
-    """Normalise each channel of x (N, C, ...) over all other axes (Ioffe & Szegedy 2015, algorithm 1).
+    """Compute y = weight x̂ + bias, x̂ = (x - mean) / √(var + eps), for each channel of x (N, C, ...).
 
-    The value is (y, running_mean, running_var). In training the batch's own mean and biased variance normalise, and the
-    running statistics come back moved towards them by `momentum`, the variance as its unbiased estimate; otherwise the
-    running statistics normalise and come back as they are. The backward takes dy alone.
+    In training, mean and biased variance are those of the batch (Ioffe & Szegedy 2015, algorithm 1); else they are the running
+    statistics. weight, bias and the statistics are (C,). The value is (y, running_mean, running_var). In training, the new
+    running statistics are (1 - momentum) running + momentum batch, with the unbiased variance of the batch.
+
+    The backward takes dy alone. With dx̂ = dy weight and means over the batch:
+
+        dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(var + eps) in training, else dx̂ / √(var + eps)
+        dweight = Σ dy x̂    dbias = Σ dy
     """
     one_float_dtype("batch_norm", x=x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     if x.ndim < 2 or x.shape[1] < 1:
@@ -84,7 +89,7 @@ def batch_norm(
             return channels.sums(dy_rows[part]), channels.sums(dy_rows[part] * centred[part])
 
         def spread(part: Part) -> None:
-            if training:  # x also reaches y through the batch's mean and variance
+            if training:  # x also affects y through the batch's mean and variance
                 np.multiply(centred[part], through_var, out=dx[part])
                 np.subtract(dy_rows[part], dx[part], out=dx[part])
                 dx[part] -= through_mean
@@ -106,9 +111,9 @@ def batch_norm(
 def frozen_batch_norm(
     x: Array, weight: Array, bias: Array, running_mean: Array, running_var: Array, eps: float = 1e-5
 ) -> tuple[Array, Backward]:
-    """Batch normalisation of x (N, C, ...) whose numbers (C,) stay as they are: only x has a gradient.
+    """Compute y = scale x + shift for x (N, C, ...), scale = weight / √(running_var + eps), shift = bias - running_mean scale.
 
-    The value is x * scale + shift for scale = weight / √(running_var + eps) and shift = bias - running_mean * scale.
+    dx = scale dy. weight, bias, running_mean and running_var (C,) are constants, as in torchvision.ops.FrozenBatchNorm2d.
     """
     numbers = dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     one_float_dtype("frozen_batch_norm", x=x, **numbers)

@@ -1,4 +1,4 @@
-"""Images of unequal sizes in one batch."""
+"""Images of unequal sizes, padded into one batch."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,10 @@ from scratch.module import Array, Backward
 
 @op
 def pad_images(images: Sequence[Array]) -> tuple[tuple[Array, Array], Backward]:
-    """Images (C, h, w) padded with zeros to the right and below: (N, C, H, W), and where they are no padding, (N, H, W)."""
+    """Pad images (C, h, w) with zeros to the right and below: to (N, C, H, W), and a mask (N, H, W) that is false in the padding.
+
+    The gradient of each image is its part of the upstream gradient.
+    """
     shapes = [image.shape for image in images]
     if not shapes or any(len(shape) != 3 or shape[0] != shapes[0][0] or shape[0] < 1 for shape in shapes):
         came = ", ".join(map(str, shapes)) or "none"

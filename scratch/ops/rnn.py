@@ -22,11 +22,16 @@ def rnn(
     counts: Array | None = None,
     nonlinearity: str = "tanh",
 ) -> tuple[tuple[Array, Array], Backward]:
-    """One layer in one direction: x (T, B, I) from h0 (B, H) to (y (T, B, H), h_n (B, H)).
+    """Run one layer in one direction: x (T, B, I) and h0 (B, H) to (y (T, B, H), h_n (B, H)).
 
-    h_t is tanh or relu of x_t weight_ihᵀ + bias_ih + h_{t-1} weight_hhᵀ + bias_hh, for weight_ih (H, I), weight_hh (H, H) and
-    biases (H,). counts (T,) says how many rows, the first ones, still run at each step: torch's batch_sizes. A row that
-    has ended keeps its state, and its y is 0. The backward takes dy and dh_n.
+        h_t = f(z_t), z_t = x_t weight_ihᵀ + bias_ih + h_{t-1} weight_hhᵀ + bias_hh, where f is tanh or relu
+
+    weight_ih is (H, I), weight_hh (H, H), a bias (H,). counts (T,), torch's batch_sizes, is the number of rows that still run at
+    each step; a row that has ended keeps its state, and its y is 0. The backward takes dy and dh_n. With
+    dh = dy_t + the gradient from step t + 1 and f'(z) = 1 - h_t² for tanh, 1 where h_t > 0 for relu:
+
+        dz_t = dh f'(z_t)    dx_t = dz_t weight_ih    dh_{t-1} = dz_t weight_hh
+        dweight_ih = Σ_t dz_tᵀ x_t    dweight_hh = Σ_t dz_tᵀ h_{t-1}    dbias_ih = dbias_hh = Σ dz
     """
     one_of("rnn", "nonlinearity", nonlinearity, ("tanh", "relu"))
     check_recurrence("rnn", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=1)

@@ -22,7 +22,7 @@ def sigmoid(x: Array) -> tuple[Array, Backward]:
 
 
 def tanh(x: Array) -> tuple[Array, Backward]:
-    """Compute y = tanh(x), dx = dy (1 - y²)."""
+    """Compute the hyperbolic tangent y of x, dx = dy (1 - y²)."""
     y = np.tanh(x)
     return y, lambda dy: dy * (1 - y * y)
 

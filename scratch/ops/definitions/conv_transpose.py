@@ -17,10 +17,10 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> tuple[Array, Backward]:
-    """Compute y is the dx of a conv2d whose dy is x; dx = conv2d(dy, weight), and dweight is that convolution's, with x as its dy.
+    """Compute y as the dx of a conv2d whose dy is x; dx = conv2d(dy, weight), and dweight is that of the same conv2d.
 
-    The image has (H - 1) stride + (KH - 1) dilation + 1 rows, of which `padding` are cut off at each end, less output_padding
-    at the last.
+    The whole image has (H - 1) stride + (KH - 1) dilation + 1 rows. `padding` rows are cut off at each end, but fewer at the
+    last end if output_padding is given. Columns are treated in the same way.
     """
     sizes = zip(x.shape[2:], both(stride), weight.shape[2:], both(dilation), strict=True)
     H, W = ((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in sizes)

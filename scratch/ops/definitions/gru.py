@@ -16,7 +16,10 @@ def gru(
     bias_hh: Array | None = None,
     counts: Array | None = None,
 ) -> tuple[tuple[Array, Array], Backward]:
-    """Compute h_t = (1 - u) n + u h_{t-1}; r, u = σ(a + b), n = tanh(a_n + r b_n) for a = W_ih x_t + b_ih, b = W_hh h_{t-1} + b_hh."""
+    """Compute h_t = (1 - u) n + u h_{t-1} for r, u = σ(a + b) and n = tanh(a_n + r b_n).
+
+    Here a = W_ih x_t + b_ih and b = W_hh h_{t-1} + b_hh.
+    """
 
     def step(x: Array, h: Array) -> tuple[tuple[Array, ...], Backward]:
         a = x @ weight_ih.T + (0 if bias_ih is None else bias_ih)

@@ -18,7 +18,10 @@ def lstm(
     weight_hr: Array | None = None,
     counts: Array | None = None,
 ) -> tuple[tuple[Array, Array, Array], Backward]:
-    """Compute c_t = f c_{t-1} + i g, h_t = W_hr (o tanh(c_t)); i, f, o = σ and g = tanh of W_ih x_t + b_ih + W_hh h_{t-1} + b_hh."""
+    """Compute c_t = f c_{t-1} + i g, h_t = W_hr (o tanh(c_t)).
+
+    i, f, o are the sigmoid, and g the tanh, of the four parts of W_ih x_t + b_ih + W_hh h_{t-1} + b_hh.
+    """
 
     def step(x: Array, h: Array, c: Array) -> tuple[tuple[Array, ...], Backward]:
         z = x @ weight_ih.T + h @ weight_hh.T + sum(b for b in (bias_ih, bias_hh) if b is not None)

@@ -6,7 +6,10 @@ from scratch.module import Array, Backward
 
 
 def rotary(x: Array, positions: Array, base: float = 10000.0, interleaved: bool = False) -> tuple[Array, Backward]:
-    """y_i = x_i exp(√-1 θ) for pairs of numbers as complex numbers, θ = position / base^(2i / D); dx_i = dy_i exp(-√-1 θ)."""
+    """Compute y_i = x_i exp(√-1 θ) with pairs of numbers as complex numbers, θ = position / base^(2i / D).
+
+    The backward turns back: dx_i = dy_i exp(-√-1 θ).
+    """
     D = x.shape[-1]
     angle = positions[..., None] * base ** (-np.arange(0, D, 2) / D)
     turn = np.exp(1j * angle).astype(np.result_type(x, np.complex64))
