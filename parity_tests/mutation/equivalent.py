@@ -38,8 +38,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("ranked = np.take_along_axis(p, falling, axis=-1)[:, :top_k]", ANY, LAST_OF_TWO),
         ("before = np.cumsum(ranked, axis=-1) - ranked", "before = np.cumsum(ranked, axis=1) - ranked", LAST_OF_TWO),
         (
-            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # those before it suffice",
-            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # those before it suffice",
+            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # the tokens before sum to top_p",
+            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # the tokens before sum to top_p",
             LAST_OF_TWO,
         ),
         (
@@ -50,8 +50,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("reached = np.cumsum(p, axis=-1)", "reached = np.cumsum(p, axis=1)", LAST_OF_TWO),
         *(
             (
-                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last possible",  # noqa: E501
-                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last possible",  # noqa: E501
+                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last kept token",  # noqa: E501
+                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last kept token",  # noqa: E501
                 LAST_OF_TWO,
             )
             for first, size, last in ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))

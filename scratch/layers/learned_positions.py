@@ -1,4 +1,4 @@
-"""Positions as vectors that are learned."""
+"""Learned position embeddings."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from scratch.ops.embedding import embedding
 
 
 class LearnedPositions(Embedding):
-    """x (..., T, embedding_dim) plus a learned vector for each of its positions: 0 to T - 1, or those given, (T,) or (..., T)."""
+    """x (..., T, embedding_dim) plus a learned vector for each position: 0 to T - 1, or those given, (T,) or (..., T)."""
 
     def __init__(self, num_embeddings: int, embedding_dim: int):
         super().__init__(num_embeddings, embedding_dim)

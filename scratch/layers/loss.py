@@ -1,4 +1,4 @@
-"""Losses as layers: called with (input, target), their backward returns the gradients of both (None for labels)."""
+"""Loss layers: they are called with (input, target), and their backward returns the gradients of both (None for labels)."""
 
 from scratch.module import Array, Backward, Buffer, Module
 from scratch.ops.cross_entropy import cross_entropy, nll_loss
