@@ -428,7 +428,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("if not scale >= 1: # smaller, or not a number", "if not scale > 1: # smaller, or not a number", "1 times a gradient"),
     ],
     ("scratch/optim/optimizer.py", "over_pieces"): [
-        ("if all(array.flags.c_contiguous for array in arrays): # which several threads can share", ANY, SAME_VALUE),
+        ("if all(array.flags.c_contiguous for array in arrays): # several threads can share these", ANY, SAME_VALUE),
         ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have one size"),
         (
             'with np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
