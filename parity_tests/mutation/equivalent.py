@@ -189,8 +189,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/ops/cross_entropy.py", "cross_entropy"): [
         (
-            "return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
-            "return _unrows(drows * dy.reshape(-1, 1), input), None, None",
+            "return unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
+            "return unrows(drows * dy.reshape(-1, 1), input), None, None",
             SAME_VALUE,
         ),
     ],

@@ -109,7 +109,7 @@ def _serve(queue: "SimpleQueue[Callable[[], None]]") -> None:
 
 
 def _after_fork() -> None:
-    """Begin anew in a forked child: the threads do not exist there, and their lock may be held for ever."""
+    """Start again in a forked child: the threads do not exist there, and their lock may be held for ever."""
     global _workers
     _workers = _Workers()
 

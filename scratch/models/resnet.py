@@ -142,7 +142,7 @@ class _Residual(Sequential):
 
     Each stage but the first halves the images and doubles the channels. The stem is a 7x7 convolution and a pooling, each of
     which halves the images; for small images it is a 3x3 convolution. With classes None, the value is the feature maps of
-    the last stage (N, out_channels, h, w), with h = H / stride and w = W / stride, rounded up.
+    the last stage, (N, out_channels, h, w). There h = H / stride and w = W / stride, rounded up.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from scratch.ops.attention import attention_weights, scaled_dot_product_attentio
 from scratch.ops.boxes import box_area, box_convert, box_iou, generalized_box_iou
 from scratch.ops.conv import conv2d
 from scratch.ops.conv_transpose import conv_transpose2d
-from scratch.ops.cross_entropy import cross_entropy, nll_loss
+from scratch.ops.cross_entropy import cross_entropy
 from scratch.ops.detections import detections
 from scratch.ops.detr_loss import detr_loss
 from scratch.ops.dice_loss import dice_loss
@@ -48,6 +48,7 @@ from scratch.ops.lstm import lstm
 from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.masks import causal_mask, padding_mask
 from scratch.ops.matching import bipartite_matching, matching_cost
+from scratch.ops.nll_loss import nll_loss
 from scratch.ops.nms import nms
 from scratch.ops.norm import batch_norm, frozen_batch_norm
 from scratch.ops.pad_images import pad_images

@@ -17,9 +17,9 @@ def additive_attention(
     query (B, T, A), key (B, S, A), value (B, S, V) and weight (A,) to (B, T, V). attn_mask is boolean, broadcasts to (B, T, S),
     and is true where a query may attend a key; a query that may attend no key has y = 0.
 
-    With h_ts = tanh(query_t + key_s) and e_ts = weight · h_ts, da = dy valueᵀ, de = a (da - Σ_s da a) and
-    dz_ts = de_ts weight (1 - h_ts²):
+    With h_ts = tanh(query_t + key_s) and the scores e_ts = weight · h_ts:
 
+        da = dy valueᵀ    de = a (da - Σ_s da a)    dz_ts = de_ts weight (1 - h_ts²)
         dquery = Σ_s dz    dkey = Σ_t dz    dvalue = aᵀ dy    dweight = Σ_bts de h
     """
     _check("additive_attention", query, key, value, weight, attn_mask)

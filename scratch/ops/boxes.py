@@ -96,7 +96,7 @@ def giou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
 
     def backward(dy: Array) -> tuple[Array, Array]:
         gradients = zip(iou_backward(dy, dy / around), around_backward(-dy * union / (around * around)), strict=True)
-        dboxes1, dboxes2 = (of_iou + of_around for of_iou, of_around in gradients)  # two paths meet
+        dboxes1, dboxes2 = (of_iou + of_around for of_iou, of_around in gradients)  # both terms
         return dboxes1, dboxes2
 
     return iou - (around - union) / around, backward

@@ -1,16 +1,15 @@
-"""Cross-entropy and negative log-likelihood over classes.
+"""Cross-entropy over classes.
 
 The class axis is the second, as in torch: input (N, C, ...) with labels (N, ...), or one sample (C,) with one label ().
 """
 
-import math
-
 import numpy as np
 
-from scratch.checks import are_labels, has_shape, one_float_dtype, one_of
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
+from scratch.ops.class_rows import class_axis, class_rows, counted_labels, inverse, reduced, unrows
 from scratch.ops.softmax import log_softmax
 
 
@@ -39,23 +38,23 @@ def cross_entropy(
     by_labels = np.issubdtype(target.dtype, np.integer)
     if not by_labels and ignore_index >= 0:
         raise ValueError(f"cross_entropy: ignore_index is {ignore_index}, expected none where the target holds probabilities")
-    rows = _rows("cross_entropy", input, target, weight, reduction, by_labels)
+    rows = class_rows("cross_entropy", input, target, weight, reduction, by_labels)
     M, C = rows.shape
     class_weight = np.ones(C, input.dtype) if weight is None else weight
     if by_labels:
-        labels, counted = _counted_labels("cross_entropy", target, C, ignore_index)
+        labels, counted = counted_labels("cross_entropy", target, C, ignore_index)
         label_weight = class_weight[labels] * counted
         divisor = label_weight.sum()
-        scale = _inverse(divisor, counted) if reduction == "mean" else 1.0
+        scale = inverse(divisor, counted) if reduction == "mean" else 1.0
         loss, drows = _with_labels(rows, labels, label_weight, counted, class_weight, label_smoothing, scale)
 
         def backward(dy: Array) -> tuple[Array, Array | None, None]:
             whole = reduction != "none" and dy == 1  # usually the backward pass starts at the loss
-            return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None
+            return unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None
 
-        return _reduce(loss, reduction, divisor, input), backward
+        return reduced(loss, reduction, divisor, input), backward
 
-    soft = (1 - label_smoothing) * np.moveaxis(target, _class_axis(input), -1).reshape(M, C) + label_smoothing / max(C, 1)
+    soft = (1 - label_smoothing) * np.moveaxis(target, class_axis(input), -1).reshape(M, C) + label_smoothing / max(C, 1)
     log_p, _ = log_softmax(rows)
     loss = -((soft * log_p) @ class_weight)
 
@@ -64,34 +63,9 @@ def cross_entropy(
         scale = (dy.reshape(M) if reduction == "none" else np.broadcast_to(of_mean, M))[:, None]
         drows = (np.exp(log_p) * (soft @ class_weight)[:, None] - soft * class_weight) * scale
         dtarget = (label_smoothing - 1) * class_weight * log_p * scale
-        return _unrows(drows, input), _unrows(dtarget, input), None
+        return unrows(drows, input), unrows(dtarget, input), None
 
-    return _reduce(loss, reduction, input.dtype.type(M), input), backward_of_probabilities
-
-
-@op
-def nll_loss(
-    input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
-) -> tuple[Array, Backward]:
-    """Compute loss = -weight[target] input[target] for log-probabilities, as torch.nn.functional.nll_loss.
-
-    Shapes, weight, ignore_index and reduction are those of cross_entropy. dinput = -dy weight[target] at the target, else 0.
-    """
-    one_float_dtype("nll_loss", input=input, weight=weight)
-    rows = _rows("nll_loss", input, target, weight, reduction, by_labels=True)
-    M, C = rows.shape
-    labels, counted = _counted_labels("nll_loss", target, C, ignore_index)
-    label_weight = counted.astype(input.dtype) if weight is None else weight[labels] * counted
-    divisor = label_weight.sum()
-    loss = -label_weight * np.where(counted, rows[np.arange(M), labels], 0)
-
-    def backward(dy: Array) -> tuple[Array, None, None]:
-        drows = np.zeros_like(rows)
-        scale = dy.reshape(M) if reduction == "none" else dy * _inverse(divisor, counted) if reduction == "mean" else dy
-        drows[np.arange(M), labels] = np.where(counted, -label_weight * scale, rows.dtype.type(0))
-        return _unrows(drows, input), None, None
-
-    return _reduce(loss, reduction, divisor, input), backward
+    return reduced(loss, reduction, input.dtype.type(M), input), backward_of_probabilities
 
 
 def _with_labels(
@@ -124,55 +98,3 @@ def _with_labels(
 
     in_blocks(block, drows)
     return loss, drows
-
-
-def _class_axis(input: Array) -> int:
-    """Return the axis of the classes."""
-    return 0 if input.ndim == 1 else 1
-
-
-def _rows(op: str, input: Array, target: Array, weight: Array | None, reduction: str, by_labels: bool) -> Array:
-    """Return the input as rows of classes (M, C), or raise ValueError where something does not fit."""
-    one_of(op, "reduction", reduction, ("mean", "sum", "none"))
-    if input.ndim == 0:
-        raise ValueError(f"{op}: expected input (N, C, ...) or (C,), got a scalar")
-    axis = _class_axis(input)
-    has_shape(op, "target", target, input.shape[:axis] + input.shape[axis + 1 :] if by_labels else input.shape)
-    if not by_labels:
-        one_float_dtype(op, input=input, target=target)
-    has_shape(op, "weight", weight, (input.shape[axis],))
-    return np.moveaxis(input, axis, -1).reshape(math.prod((*input.shape[:axis], *input.shape[axis + 1 :])), input.shape[axis])
-
-
-def _unrows(rows: Array, input: Array) -> Array:
-    """Return rows of classes in the shape of the input."""
-    axis = _class_axis(input)
-    return np.moveaxis(rows.reshape(*input.shape[:axis], *input.shape[axis + 1 :], input.shape[axis]), -1, axis)
-
-
-def _counted_labels(op: str, target: Array, classes: int, ignore_index: int) -> tuple[Array, Array]:
-    """Return the labels as one row, with 0 where ignored, and a mask of those that count."""
-    are_labels(op, target)
-    labels = target.reshape(-1)
-    counted = labels != ignore_index
-    labels = np.where(counted, labels, 0)
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise ValueError(f"{op}: label {wrong} is out of range: expected 0 to {classes - 1}, or ignore_index {ignore_index}")
-    return labels, counted
-
-
-def _reduce(loss: Array, reduction: str, divisor: Array, input: Array) -> Array:
-    """Return the losses of the rows as one number, or in the shape of the samples for "none"."""
-    if reduction == "none":
-        axis = _class_axis(input)
-        return loss.reshape(input.shape[:axis] + input.shape[axis + 1 :])
-    with np.errstate(invalid="ignore"):  # where no label counts, 0 / 0 is NaN, as in torch
-        return loss.sum() / divisor if reduction == "mean" else loss.sum()
-
-
-def _inverse(divisor: Array, counted: Array) -> float:
-    """Return 1 / divisor; for 0, return NaN if a row counts although its weight is 0, else 0, as in torch."""
-    if divisor:
-        return 1 / float(divisor)
-    return math.nan if counted.any() else 0.0

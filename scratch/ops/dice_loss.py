@@ -11,13 +11,13 @@ from scratch.module import Array, Backward
 
 @op
 def dice_loss(input: Array, target: Array, smooth: float = 1.0) -> tuple[Array, Backward]:
-    """Compute 1 - mean over classes of A / B, A = 2 Σ p t + smooth and B = Σ p² + Σ t² + smooth (Milletari et al. 2016, section 3).
+    """Compute 1 - mean over classes of A / B (Milletari, Navab & Ahmadi 2016, section 3).
 
-    The sums run over all pixels of the batch. p is the input (N, C, ...), the probability of each class after a softmax or
-    sigmoid. t is the target: labels (N, ...) as one-hot vectors, or fractions (N, C, ...). With `smooth`, which the paper
-    lacks, a class that is neither there nor predicted has A / B = 1.
+    For each class, A = 2 Σ p t + smooth and B = Σ p² + Σ t² + smooth. The sums run over all pixels of the batch. p is the input
+    (N, C, ...), the probability of each class after a softmax or sigmoid. t is the target: labels (N, ...) as one-hot vectors,
+    or fractions (N, C, ...). With `smooth`, which the paper lacks, a class that is neither there nor predicted has A / B = 1.
 
-    dp = 2 dy (p A / B - t) / (B C), and for fractions dt = 2 dy (t A / B - p) / (B C), with C classes.
+    With C classes, dp = 2 dy (p A / B - t) / (B C). Fractions have dt = 2 dy (t A / B - p) / (B C), labels have no gradient.
     """
     one_float_dtype("dice_loss", input=input)
     if input.ndim < 2:

@@ -12,11 +12,12 @@ A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlo
 
 @op
 def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Array, Backward]:
-    """Resize a table (1, P + h w, D) for a grid (h, w) of patches to (1, P + H W, D) for a grid (H, W), by cubic convolution.
+    """Resize a table of positions from one grid of patches to another, by cubic convolution.
 
-    The first P positions, such as a class token's, stay as they are (Dosovitskiy et al. 2021, section 3.2). For the others,
-    y = S x with S the Kronecker product of cubic_weights of rows and columns, and dx = Sᵀ dy. torch's equivalent is
-    torch.nn.functional.interpolate(mode="bicubic", align_corners=False).
+    (1, P + h w, D) for a grid (h, w) becomes (1, P + H W, D) for the size (H, W). The first P positions, such as a class
+    token's, stay as they are (Dosovitskiy et al. 2021, section 3.2). For the others, y = S x with S the Kronecker product of
+    cubic_weights of rows and columns, and dx = Sᵀ dy. torch's equivalent is torch.nn.functional.interpolate(mode="bicubic",
+    align_corners=False).
     """
     one_float_dtype("interpolate_positions", positions=positions)
     grid, size = (pair("interpolate_positions", *named, 1) for named in (("grid", grid), ("size", size)))

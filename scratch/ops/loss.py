@@ -80,8 +80,8 @@ def sigmoid_focal_loss(
 ) -> tuple[Array, Backward]:
     """Compute a m^gamma e for logits z and targets t from 0 to 1 (Lin et al. 2017, equation 5, where m is 1 - p_t).
 
-    With s = sigmoid(z), m = s + t - 2 s t is the probability that misses the target, e = (1 - t) z - log s the cross-entropy, and
-    a = alpha t + (1 - alpha) (1 - t), or 1 if alpha is None. With k = gamma m^(gamma - 1) e:
+    With s = sigmoid(z), the probability that misses the target is m = s + t - 2 s t. The cross-entropy is e = (1 - t) z - log s.
+    The weight is a = alpha t + (1 - alpha) (1 - t), or 1 if alpha is None. With k = gamma m^(gamma - 1) e:
 
         dinput = a (m^gamma (s - t) + k s (1 - s) (1 - 2 t)) dy
         dtarget = (a (k (1 - 2 s) - m^gamma z) + (2 alpha - 1) m^gamma e) dy

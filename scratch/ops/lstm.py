@@ -33,7 +33,7 @@ def lstm(
 
     weight_ih is (4H, I), weight_hh (4H, P), a bias (4H,), weight_hr (P, H). counts (T,), torch's batch_sizes, is the number of
     rows that still run at each step; a row that has ended keeps its state, and its y is 0. The backward takes dy, dh_n and
-    dc_n. With dh = dy_t + the gradient from step t + 1, dm = dh weight_hr and dc = that from step t + 1 + dm o (1 - tanh²(c_t)):
+    dc_n. With dh', dc' the gradients from step t + 1, dh = dy_t + dh', dm = dh weight_hr, dc = dc' + dm o (1 - tanh²(c_t)):
 
         dz = (dc g i (1 - i), dc c_{t-1} f (1 - f), dc i (1 - g²), dm tanh(c_t) o (1 - o))
         dx_t = dz weight_ih    dh_{t-1} = dz weight_hh    dc_{t-1} = dc f    dweight_hr = Σ_t dhᵀ m

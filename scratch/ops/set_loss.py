@@ -59,7 +59,7 @@ def set_loss(
         dfound, _ = distance_backward(ddistance * box_scale)
         dcorners, _ = overlap_backward(doverlap * giou_scale)
         dboxes = np.zeros_like(boxes)
-        dboxes[image, query] = dfound + corners_backward(dcorners)  # two paths meet
+        dboxes[image, query] = dfound + corners_backward(dcorners)  # both losses
         return dlogits.reshape(logits.shape), dboxes, None, None
 
     return (class_loss, distance * box_scale, overlap * giou_scale), backward

@@ -1,8 +1,8 @@
 """Boxes from the predictions on grids of anchors (Redmon & Farhadi 2017, section 2; 2018, section 2.1).
 
 A grid is ((H, W), anchors): it divides an image into H x W cells, and each anchor is a (width, height) in cells. Predictions
-are (B, P, 5 + K), where P counts grids, then rows, then cells, then anchors. A prediction holds two numbers for the place of
-the box in its cell, two for its size, one for the presence of an object, and one for each of K classes.
+are (B, P, 5 + K), where P counts grids, then rows, then cells, then anchors. The numbers of a prediction are two for the place
+of the box in its cell, two for its size, one for the presence of an object, and one for each of K classes.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Cross-entropy and negative log-likelihood over classes."""
+"""Cross-entropy over classes."""
 
 import numpy as np
 
@@ -33,22 +33,5 @@ def cross_entropy(
         dx = np.where(counted, log_softmax_backward(-w * q * scale), 0)
         dtarget = None if by_labels else np.moveaxis((label_smoothing - 1) * w * log_p * scale, -1, axis)
         return np.moveaxis(dx, -1, axis), dtarget, None
-
-    return loss if reduction == "none" else loss.sum() / divisor if reduction == "mean" else loss.sum(), backward
-
-
-def nll_loss(
-    input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
-) -> tuple[Array, Backward]:
-    """Compute loss = -weight[target] input[target]; dinput = -weight[target] at the target, else 0."""
-    axis = min(input.ndim - 1, 1)
-    x = np.moveaxis(input, axis, -1)
-    hot = ((target[..., None] == np.arange(x.shape[-1])) & (target[..., None] != ignore_index)).astype(x.dtype)
-    weighted = hot if weight is None else hot * weight
-    loss, divisor = -np.where(hot, weighted * x, 0).sum(axis=-1), weighted.sum()
-
-    def backward(dy: Array) -> tuple[Array, None, None]:
-        scale = (dy / divisor if reduction == "mean" else dy)[..., None]
-        return np.moveaxis(-weighted * scale, -1, axis), None, None
 
     return loss if reduction == "none" else loss.sum() / divisor if reduction == "mean" else loss.sum(), backward

@@ -12,8 +12,8 @@ Step = Callable[..., tuple[tuple[Array, ...], Backward]]
 def through_time(step: Step, x: Array, states: tuple[Array, ...], counts: Array | None) -> tuple[tuple[Array, ...], Backward]:
     """Run `step` for each time step of x (T, B, I), for the first counts[t] rows; the other rows keep their states.
 
-    step(x_t, *states) returns the new states, of which the first is y_t, and a backward that takes their gradients to those
-    of x_t, of the old states and of the weights: (dx_t, dstates, dweights).
+    step(x_t, *states) returns the new states, of which the first is y_t, and a backward. That takes the gradients of the new
+    states and returns those of x_t, of the old states and of the weights: (dx_t, dstates, dweights).
     """
     y, rows = np.zeros((*x.shape[:2], states[0].shape[1]), x.dtype), [len(s) for s in x] if counts is None else counts.tolist()
     backwards = []
