@@ -1,5 +1,7 @@
 """The gated recurrent unit over a whole sequence (Cho et al. 2014), with the reset gate after the product, as in torch."""
 
+from functools import partial
+
 import numpy as np
 
 from scratch.contract import op
@@ -40,7 +42,7 @@ def gru(
     half = np.full(3 * H, 0.5, x.dtype)
     half[2 * H :] = 1  # n is a tanh
     steps = steps_running(x, running)
-    gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 3 * H)  # one GEMM for all steps
+    gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 3 * H)  # one matrix product for all steps
     if bias_ih is not None:
         gates += bias_ih * half
     recurrent, bias = np.ascontiguousarray((weight_hh * half[:, None]).T), 0 if bias_hh is None else bias_hh * half
@@ -48,54 +50,13 @@ def gru(
     h[0] = h0
     through, product = np.empty((B, 3 * H), x.dtype), np.empty((B, H), x.dtype)
 
-    def forward(running: list[int], gates: Array, h: Array, b_n: Array, through: Array, product: Array) -> None:
-        for t, n in enumerate(running):
-            z, b, previous, value = gates[t, :n], np.matmul(h[t, :n], recurrent, out=through[:n]), h[t, :n], h[t + 1, :n]
-            b += bias
-            ru, candidate = z[:, : 2 * H], z[:, 2 * H :]
-            ru += b[:, : 2 * H]
-            np.tanh(ru, out=ru)
-            ru *= 0.5
-            ru += 0.5
-            r, u = ru[:, :H], ru[:, H:]
-            b_n[t, :n] = b[:, 2 * H :]
-            candidate += np.multiply(r, b_n[t, :n], out=product[:n])
-            np.tanh(candidate, out=candidate)
-            np.subtract(previous, candidate, out=value)
-            value *= u
-            value += candidate
-            h[t + 1, n:] = h[t, n:]
-
-    in_row_shares(forward, running, weight_hh.size, gates, h, b_n, through, product)
+    in_row_shares(partial(_through_time, recurrent, bias), running, weight_hh.size, gates, h, b_n, through, product)
 
     def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
         da, db, dh, dcandidate = np.empty_like(gates), np.empty_like(gates), dh_n.copy(), np.empty((B, H), x.dtype)
 
-        def steps_back(running: list[int], *arrays: Array) -> None:
-            gates, h, b_n, dy, da, db, dh, dcandidate = arrays
-            for t, n in reversed(list(enumerate(running))):
-                r, u, candidate = (gates[t, :n, k * H : (k + 1) * H] for k in range(3))
-                dr, du, dn = (da[t, :n, k * H : (k + 1) * H] for k in range(3))
-                d, dc, db_n = dh[:n], dcandidate[:n], db[t, :n, 2 * H :]
-                d += dy[t, :n]
-                np.subtract(1, u, out=dc)
-                dc *= d
-                np.multiply(candidate, candidate, out=dn)
-                np.subtract(1, dn, out=dn)
-                dn *= dc
-                np.subtract(h[t, :n], candidate, out=du)
-                du *= u
-                du *= dc
-                np.multiply(dn, r, out=db_n)
-                np.subtract(1, r, out=dr)
-                dr *= b_n[t, :n]
-                dr *= db_n
-                db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
-                da[t, n:], db[t, n:] = 0, 0
-                d -= dc  # d u
-                d += np.matmul(db[t, :n], weight_hh, out=dc)
-
-        in_row_shares(steps_back, running, weight_hh.size, gates, h, b_n, dy, da, db, dh, dcandidate)
+        walk_back = partial(_back_through_time, weight_hh)
+        in_row_shares(walk_back, running, weight_hh.size, gates, h, b_n, dy, da, db, dh, dcandidate)
         rows_a, rows_b = da.reshape(T * B, 3 * H), db.reshape(T * B, 3 * H)
         dx = stopped((rows_a @ weight_ih).reshape(x.shape), counts) if needs[0] else None
         dbias_ih = None if bias_ih is None else column_sums(rows_a)
@@ -103,3 +64,52 @@ def gru(
         return dx, dh, rows_a.T @ steps, rows_b.T @ h[:-1].reshape(T * B, H), dbias_ih, dbias_hh
 
     return (stopped(h[1:], counts), h[-1]), backward
+
+
+def _through_time(recurrent: Array, bias: Array | int, running: list[int], *arrays: Array) -> None:
+    """Write the gates and states of every step into their arrays."""
+    gates, h, b_n, through, product = arrays
+    H = h.shape[2]
+    for t, n in enumerate(running):
+        z, b, previous, value = gates[t, :n], np.matmul(h[t, :n], recurrent, out=through[:n]), h[t, :n], h[t + 1, :n]
+        b += bias
+        ru, candidate = z[:, : 2 * H], z[:, 2 * H :]
+        ru += b[:, : 2 * H]
+        np.tanh(ru, out=ru)
+        ru *= 0.5
+        ru += 0.5
+        r, u = ru[:, :H], ru[:, H:]
+        b_n[t, :n] = b[:, 2 * H :]
+        candidate += np.multiply(r, b_n[t, :n], out=product[:n])
+        np.tanh(candidate, out=candidate)
+        np.subtract(previous, candidate, out=value)
+        value *= u
+        value += candidate
+        h[t + 1, n:] = h[t, n:]
+
+
+def _back_through_time(weight_hh: Array, running: list[int], *arrays: Array) -> None:
+    """Write da and db of every step, from the last to the first; dh becomes the gradient of h0."""
+    gates, h, b_n, dy, da, db, dh, dcandidate = arrays
+    H = h.shape[2]
+    for t, n in reversed(list(enumerate(running))):
+        r, u, candidate = (gates[t, :n, k * H : (k + 1) * H] for k in range(3))
+        dr, du, dn = (da[t, :n, k * H : (k + 1) * H] for k in range(3))
+        d, dc, db_n = dh[:n], dcandidate[:n], db[t, :n, 2 * H :]
+        d += dy[t, :n]
+        np.subtract(1, u, out=dc)
+        dc *= d
+        np.multiply(candidate, candidate, out=dn)
+        np.subtract(1, dn, out=dn)
+        dn *= dc
+        np.subtract(h[t, :n], candidate, out=du)
+        du *= u
+        du *= dc
+        np.multiply(dn, r, out=db_n)
+        np.subtract(1, r, out=dr)
+        dr *= b_n[t, :n]
+        dr *= db_n
+        db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
+        da[t, n:], db[t, n:] = 0, 0
+        d -= dc  # d u
+        d += np.matmul(db[t, :n], weight_hh, out=dc)

@@ -1,5 +1,7 @@
 """Long short-term memory over a whole sequence (Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000)."""
 
+from functools import partial
+
 import numpy as np
 
 from scratch.checks import has_shape, one_float_dtype
@@ -50,9 +52,8 @@ def lstm(
     # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh serves four gates
     half = np.full(4 * H, 0.5, x.dtype)
     half[2 * H : 3 * H] = 1  # g is a tanh
-    shift = 1 - half
     steps = steps_running(x, running)
-    gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one GEMM for all steps
+    gates = (steps @ (weight_ih * half[:, None]).T).reshape(T, B, 4 * H)  # one matrix product for all steps
     bias = added(bias_ih, bias_hh)
     if bias is not None:
         gates += bias * half
@@ -61,61 +62,15 @@ def lstm(
     h[0], c[0] = h0, c0
     tanh_c, through, product = np.zeros((T, B, H), x.dtype), np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)
 
-    def forward(running: list[int], gates: Array, h: Array, c: Array, tanh_c: Array, through: Array, product: Array) -> None:
-        for t, n in enumerate(running):
-            z = gates[t, :n]
-            z += np.matmul(h[t, :n], recurrent, out=through[:n])
-            np.tanh(z, out=z)
-            z *= half
-            z += shift
-            i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
-            np.multiply(f, c[t, :n], out=c[t + 1, :n])
-            c[t + 1, :n] += np.multiply(i, g, out=product[:n])
-            np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
-            if weight_hr is None:
-                np.multiply(o, tanh_c[t, :n], out=h[t + 1, :n])
-            else:
-                h[t + 1, :n] = (o * tanh_c[t, :n]) @ weight_hr.T
-            h[t + 1, n:], c[t + 1, n:] = h[t, n:], c[t, n:]
-
-    in_row_shares(forward, running, weight_hh.size, gates, h, c, tanh_c, through, product)
+    walk = partial(_through_time, recurrent, weight_hr, half)
+    in_row_shares(walk, running, weight_hh.size, gates, h, c, tanh_c, through, product)
 
     def backward(dy: Array, dh_n: Array, dc_n: Array, needs: tuple[bool, ...] = (True,) * 8) -> tuple[Array | None, ...]:
         dz, dh, dc = np.empty_like(gates), dh_n.copy(), dc_n.copy()
         dprojected, spare = np.zeros((T, B, P), x.dtype), np.empty((2, B, H), x.dtype)
 
-        def steps_back(running: list[int], *arrays: Array) -> None:
-            gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare = arrays
-            for t, n in reversed(list(enumerate(running))):
-                i, f, g, o = (gates[t, :n, k * H : (k + 1) * H] for k in range(4))
-                di, df, dg, do = (dz[t, :n, k * H : (k + 1) * H] for k in range(4))
-                dh_t, dc_t, tanh_t, through, product = dh[:n], dc[:n], tanh_c[t, :n], *spare[:, :n]
-                dh_t += dy[t, :n]
-                if weight_hr is None:
-                    dm = dh_t
-                else:
-                    dprojected[t, :n] = dh_t
-                    dm = dh_t @ weight_hr
-                # through a sigmoid s the gradient d becomes d s (1 - s), through a tanh t it becomes d - (d t) t
-                np.multiply(dm, o, out=through)
-                np.multiply(through, tanh_t, out=product)
-                np.subtract(1, o, out=do)
-                do *= product
-                dc_t += through
-                dc_t -= np.multiply(product, tanh_t, out=product)
-                np.multiply(dc_t, i, out=through)
-                np.multiply(through, g, out=product)
-                np.subtract(1, i, out=di)
-                di *= product
-                np.subtract(through, np.multiply(product, g, out=product), out=dg)
-                dc_t *= f
-                np.subtract(1, f, out=df)
-                df *= dc_t
-                df *= c[t, :n]
-                dz[t, n:] = 0
-                np.matmul(dz[t, :n], weight_hh, out=dh_t)
-
-        in_row_shares(steps_back, running, weight_hh.size, gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare)
+        walk_back = partial(_back_through_time, weight_hh, weight_hr)
+        in_row_shares(walk_back, running, weight_hh.size, gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare)
         rows = dz.reshape(T * B, 4 * H)
         dx = stopped((rows @ weight_ih).reshape(x.shape), counts) if needs[0] else None
         dbias = column_sums(rows)
@@ -127,3 +82,58 @@ def lstm(
         return dx, dh, dc, dweight_ih, dweight_hh, *dbiases, dweight_hr
 
     return (stopped(h[1:], counts), h[-1], c[-1]), backward
+
+
+def _through_time(recurrent: Array, weight_hr: Array | None, half: Array, running: list[int], *arrays: Array) -> None:
+    """Write the gates and states of every step into their arrays."""
+    gates, h, c, tanh_c, through, product = arrays
+    shift, H = 1 - half, c.shape[2]
+    for t, n in enumerate(running):
+        z = gates[t, :n]
+        z += np.matmul(h[t, :n], recurrent, out=through[:n])
+        np.tanh(z, out=z)
+        z *= half
+        z += shift
+        i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+        np.multiply(f, c[t, :n], out=c[t + 1, :n])
+        c[t + 1, :n] += np.multiply(i, g, out=product[:n])
+        np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
+        if weight_hr is None:
+            np.multiply(o, tanh_c[t, :n], out=h[t + 1, :n])
+        else:
+            h[t + 1, :n] = (o * tanh_c[t, :n]) @ weight_hr.T
+        h[t + 1, n:], c[t + 1, n:] = h[t, n:], c[t, n:]
+
+
+def _back_through_time(weight_hh: Array, weight_hr: Array | None, running: list[int], *arrays: Array) -> None:
+    """Write dz of every step, from the last to the first; dh and dc become the gradients of h0 and c0."""
+    gates, c, tanh_c, dy, dz, dh, dc, dprojected, spare = arrays
+    H = c.shape[2]
+    for t, n in reversed(list(enumerate(running))):
+        i, f, g, o = (gates[t, :n, k * H : (k + 1) * H] for k in range(4))
+        di, df, dg, do = (dz[t, :n, k * H : (k + 1) * H] for k in range(4))
+        dh_t, dc_t, tanh_t, through, product = dh[:n], dc[:n], tanh_c[t, :n], *spare[:, :n]
+        dh_t += dy[t, :n]
+        if weight_hr is None:
+            dm = dh_t
+        else:
+            dprojected[t, :n] = dh_t
+            dm = dh_t @ weight_hr
+        # through a sigmoid s the gradient d becomes d s (1 - s), through a tanh t it becomes d - (d t) t
+        np.multiply(dm, o, out=through)
+        np.multiply(through, tanh_t, out=product)
+        np.subtract(1, o, out=do)
+        do *= product
+        dc_t += through
+        dc_t -= np.multiply(product, tanh_t, out=product)
+        np.multiply(dc_t, i, out=through)
+        np.multiply(through, g, out=product)
+        np.subtract(1, i, out=di)
+        di *= product
+        np.subtract(through, np.multiply(product, g, out=product), out=dg)
+        dc_t *= f
+        np.subtract(1, f, out=df)
+        df *= dc_t
+        df *= c[t, :n]
+        dz[t, n:] = 0
+        np.matmul(dz[t, :n], weight_hh, out=dh_t)

@@ -1,5 +1,7 @@
 """The simple recurrent network over a whole sequence (Elman 1990)."""
 
+from functools import partial
+
 import numpy as np
 
 from scratch.checks import one_of
@@ -38,39 +40,19 @@ def rnn(
     (T, B, _), H = x.shape, weight_hh.shape[1]
     running = rows_running("rnn", counts, T, B)
     steps = steps_running(x, running)
-    from_x = (steps @ weight_ih.T).reshape(T, B, H)  # one GEMM for all steps
+    from_x = (steps @ weight_ih.T).reshape(T, B, H)  # one matrix product for all steps
     bias = added(bias_ih, bias_hh)
     if bias is not None:
         from_x += bias
     h = np.empty((T + 1, B, H), x.dtype)
     h[0] = h0
 
-    def forward(running: list[int], from_x: Array, h: Array) -> None:
-        for t, n in enumerate(running):
-            z = np.matmul(h[t, :n], weight_hh.T, out=h[t + 1, :n])
-            z += from_x[t, :n]
-            if nonlinearity == "tanh":
-                np.tanh(z, out=z)
-            else:
-                np.maximum(z, 0, out=z)
-            h[t + 1, n:] = h[t, n:]
-
-    in_row_shares(forward, running, weight_hh.size, from_x, h)
+    in_row_shares(partial(_through_time, weight_hh, nonlinearity), running, weight_hh.size, from_x, h)
 
     def backward(dy: Array, dh_n: Array, needs: tuple[bool, ...] = (True,) * 6) -> tuple[Array | None, ...]:
         dz, dh = np.zeros((T, B, H), x.dtype), dh_n.copy()
 
-        def steps_back(running: list[int], h: Array, dy: Array, dz: Array, dh: Array) -> None:
-            for t, n in reversed(list(enumerate(running))):
-                dh[:n] += dy[t, :n]
-                value = h[t + 1, :n]
-                if nonlinearity == "relu":
-                    zero_where(dz[t, :n], dh[:n], value <= 0)
-                else:
-                    np.multiply(dh[:n], 1 - value * value, out=dz[t, :n])
-                np.matmul(dz[t, :n], weight_hh, out=dh[:n])
-
-        in_row_shares(steps_back, running, weight_hh.size, h, dy, dz, dh)
+        in_row_shares(partial(_back_through_time, weight_hh, nonlinearity), running, weight_hh.size, h, dy, dz, dh)
         rows = dz.reshape(T * B, H)
         dx = stopped((rows @ weight_ih).reshape(x.shape), counts) if needs[0] else None
         dbias = column_sums(rows)
@@ -78,3 +60,27 @@ def rnn(
         return dx, dh, rows.T @ steps, rows.T @ h[:-1].reshape(T * B, H), *dbiases
 
     return (stopped(h[1:], counts), h[-1]), backward
+
+
+def _through_time(weight_hh: Array, nonlinearity: str, running: list[int], from_x: Array, h: Array) -> None:
+    """Write every hidden state into h, step by step."""
+    for t, n in enumerate(running):
+        z = np.matmul(h[t, :n], weight_hh.T, out=h[t + 1, :n])
+        z += from_x[t, :n]
+        if nonlinearity == "tanh":
+            np.tanh(z, out=z)
+        else:
+            np.maximum(z, 0, out=z)
+        h[t + 1, n:] = h[t, n:]
+
+
+def _back_through_time(weight_hh: Array, nonlinearity: str, running: list[int], h: Array, dy: Array, dz: Array, dh: Array) -> None:
+    """Write dz of every step, from the last to the first; dh becomes the gradient of h0."""
+    for t, n in reversed(list(enumerate(running))):
+        dh[:n] += dy[t, :n]
+        value = h[t + 1, :n]
+        if nonlinearity == "relu":
+            zero_where(dz[t, :n], dh[:n], value <= 0)
+        else:
+            np.multiply(dh[:n], 1 - value * value, out=dz[t, :n])
+        np.matmul(dz[t, :n], weight_hh, out=dh[:n])
