@@ -382,7 +382,7 @@ GRU = [
     ),
     gru_cell_back(
         "gru: h detached",
-        f"{MIXED}\n                {PRODUCT}",
+        f"{MIXED}\n        {PRODUCT}",
         "d[...] = 0",
         "backward",
         "takes h of the step before for a constant",
