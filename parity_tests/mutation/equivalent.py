@@ -266,8 +266,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/ops/norm.py", "batch_norm"): [
         (
-            "count = x.size // x.shape[1] or 1",
-            "count = x.size // x.shape[1] or 2",
+            "count, channels = x.size // x.shape[1] or 1, Channels(x)",
+            "count, channels = x.size // x.shape[1] or 2, Channels(x)",
             "of no rows every sum is 0, whatever it is divided by",
         ),
         (
@@ -275,16 +275,18 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "if running_mean is not None:",
             "one without the other is refused before",
         ),
-        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
-        (
-            "near = channels.sums(first) / (first.size // x.shape[1]) # within four standard deviations of the mean",
-            ANY,
-            NEAR,
-        ),
         (
             "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
             ANY,
             "every gradient is computed whatever is needed",
+        ),
+    ],
+    ("scratch/ops/norm.py", "_statistics"): [
+        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
+        (
+            "near = channels.sums(first) / (first.size // channels.shape[1]) # within four standard deviations of the mean",
+            ANY,
+            NEAR,
         ),
     ],
     ("scratch/ops/pool.py", "avg_pool2d"): [

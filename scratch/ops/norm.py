@@ -34,40 +34,12 @@ def batch_norm(
         dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(var + eps) in training, else dx̂ / √(var + eps)
         dweight = Σ dy x̂    dbias = Σ dy
     """
-    one_float_dtype("batch_norm", x=x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
-    if x.ndim < 2 or x.shape[1] < 1:
-        raise ValueError(f"batch_norm: expected x (N, C, ...), got {x.shape}; C is at least 1")
-    is_eps("batch_norm", eps)
-    if training and eps == 0:
-        raise ValueError("batch_norm: eps is 0, expected more than 0 when training, since a batch's variance may be 0")
-    if (running_mean is None) != (running_var is None):
-        given, missing = ("running_mean", "running_var") if running_var is None else ("running_var", "running_mean")
-        raise ValueError(f"batch_norm: {given} came without {missing}, expected both or neither")
-    for name, array in dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var).items():
-        has_shape("batch_norm", name, array, (x.shape[1],))
-    count = x.size // x.shape[1] or 1
-    if training and count < 2:
-        raise ValueError(f"batch_norm: expected more than one value a channel when training, got x of shape {x.shape}")
-    if not training and (running_mean is None or running_var is None):
-        raise ValueError("batch_norm: running_mean and running_var are needed when not training")
-
-    channels = Channels(x)
+    _check(x, weight, bias, running_mean, running_var, training, eps)
+    count, channels = x.size // x.shape[1] or 1, Channels(x)
     rows, along_channels = channels.rows(x), channels.along
     centred, y = np.empty_like(rows), np.empty_like(rows)
     if training:
-        first = rows[: -(-len(rows) // 16)]
-        near = channels.sums(first) / (first.size // x.shape[1])  # within four standard deviations of the mean
-
-        def distances(part: Part) -> Array:
-            return channels.sums(rows[part] - along_channels(near))
-
-        def centre(part: Part) -> Array:
-            np.subtract(rows[part], along_channels(near), out=centred[part])
-            centred[part] -= along_channels(left)
-            return channels.sums(centred[part] * centred[part])
-
-        left = column_sums(np.stack(in_blocks(distances, rows))) / count
-        mean, var = near + left, column_sums(np.stack(in_blocks(centre, rows))) / count
+        mean, var = _statistics(channels, rows, centred, count)
         if running_mean is not None and running_var is not None:
             running_mean = (1 - momentum) * running_mean + momentum * mean
             running_var = (1 - momentum) * running_var + momentum * var * (count / (count - 1))
@@ -105,6 +77,53 @@ def batch_norm(
 
     in_blocks(forward, y)
     return (channels.images(y), running_mean, running_var), backward
+
+
+def _check(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    training: bool,
+    eps: float,
+) -> None:
+    """Raise ValueError unless the arrays and options fit each other."""
+    one_float_dtype("batch_norm", x=x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+    if x.ndim < 2 or x.shape[1] < 1:
+        raise ValueError(f"batch_norm: expected x (N, C, ...), got {x.shape}; C is at least 1")
+    is_eps("batch_norm", eps)
+    if training and eps == 0:
+        raise ValueError("batch_norm: eps is 0, expected more than 0 when training, since a batch's variance may be 0")
+    if (running_mean is None) != (running_var is None):
+        given, missing = ("running_mean", "running_var") if running_var is None else ("running_var", "running_mean")
+        raise ValueError(f"batch_norm: {given} came without {missing}, expected both or neither")
+    for name, array in dict(weight=weight, bias=bias, running_mean=running_mean, running_var=running_var).items():
+        has_shape("batch_norm", name, array, (x.shape[1],))
+    if training and x.size // x.shape[1] < 2:
+        raise ValueError(f"batch_norm: expected more than one value a channel when training, got x of shape {x.shape}")
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: running_mean and running_var are needed when not training")
+
+
+def _statistics(channels: Channels, rows: Array, centred: Array, count: int) -> tuple[Array, Array]:
+    """Return mean and biased variance (C,) of the rows' channels, of `count` values each, and write rows - mean into `centred`.
+
+    Distances are measured from a first estimate, the mean of some rows, so that a mean far from zero costs no accuracy.
+    """
+    first = rows[: -(-len(rows) // 16)]
+    near = channels.sums(first) / (first.size // channels.shape[1])  # within four standard deviations of the mean
+
+    def distances(part: Part) -> Array:
+        return channels.sums(rows[part] - channels.along(near))
+
+    def centre(part: Part) -> Array:
+        np.subtract(rows[part], channels.along(near), out=centred[part])
+        centred[part] -= channels.along(left)
+        return channels.sums(centred[part] * centred[part])
+
+    left = column_sums(np.stack(in_blocks(distances, rows))) / count
+    return near + left, column_sums(np.stack(in_blocks(centre, rows))) / count
 
 
 @op
