@@ -66,10 +66,10 @@ RNN = [
         "backward",
         "multiplies the gradient by y",
     ),
-    relu_back(
+    rnn_steps(
         "rnn: slope of relu at 0",
-        "value <= 0",
-        "(value <= 0) & ((h[t, :n] @ weight_hh.T + from_x[t, :n]) != 0)",
+        "np.maximum(z, 0, out=z)",
+        "z[z == 0] = np.finfo(z.dtype).tiny; np.maximum(z, 0, out=z)",
         "backward",
         "where x is 0",
         cases=("rnn-relu-at-the-kink", "RNNCell-relu-at-the-kink"),
@@ -79,7 +79,7 @@ RNN = [
     rnn_back(
         "rnn: dy of the last step alone",
         "+= dy[t, :n]",
-        "+= dy[t, :n] * (t == T - 1)",
+        "+= dy[t, :n] * (t == len(running) - 1)",
         "backward",
         "last step",
         cases=("rnn", "RNN"),
@@ -269,7 +269,7 @@ LSTM = [
     lstm_back(
         "lstm: dy of the last step alone",
         "+= dy[t, :n]",
-        "+= dy[t, :n] * (t == T - 1)",
+        "+= dy[t, :n] * (t == len(running) - 1)",
         "backward",
         "last step",
         cases=("lstm", "LSTM"),
@@ -333,7 +333,7 @@ GRU = [
     gru_cell_steps(
         "gru: reset before the product",
         RESET,
-        "(r * previous) @ weight_hh[2 * H :].T + (0 if bias_hh is None else bias_hh[2 * H :])",
+        "(r * previous) @ recurrent[:, 2 * H :] + np.broadcast_to(bias, 3 * H)[2 * H :]",
         "forward",
         "resets h before its product",
     ),
