@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def test_every_op_with_machinery_has_a_definition(file):
     public = {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)} & {*scratch.ops.__all__}
     assert public <= DEFINITIONS.keys()
     assert {DEFINITIONS[name].__module__ for name in public} == {f"{definitions.__name__}.{file.stem}"}
+
+
+@pytest.mark.parametrize("name", scratch.ops.__all__)
+def test_every_docstring_gives_the_formula_of_the_backward(name):
+    text = inspect.getdoc(getattr(scratch.ops, name))
+    assert re.search(r"\bd[a-zA-Z_0-9:̂]+(\[.*?\])? (=|adds|is) ", text) or "no gradient" in " ".join(text.lower().split())
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)

@@ -22,8 +22,8 @@ def detr_loss(
     """Compute the three terms of set_loss, each summed over the layers; DETR minimises their sum (Carion et al. 2020, section 3.2).
 
     logits are (layers, B, Q, K + 1) and boxes (layers, B, Q, 4). Each layer is matched with the objects separately: labels (B, N)
-    and target_boxes (B, N, 4). Without `auxiliary` losses, only the last layer counts. Each layer's gradients are those of its
-    set_loss.
+    and target_boxes (B, N, 4). Without `auxiliary` losses, only the last layer counts. For layer l, dlogits[l] and
+    dboxes[l] = those of its set_loss.
     """
     one_float_dtype("detr_loss", logits=logits, boxes=boxes, target_boxes=target_boxes)
     if logits.ndim != 4 or boxes.ndim != 4 or len(logits) != len(boxes) or not len(logits):

@@ -105,7 +105,7 @@ def sigmoid_focal_loss(
 def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mean") -> tuple[Array, Backward]:
     """Compute 1 - giou of each box of boxes1 (..., 4) and the box at its place in boxes2 (Rezatofighi et al. 2019, algorithm 1).
 
-    The gradients of boxes1 and boxes2 are those of generalized_box_iou for the upstream gradient -dy.
+    dboxes1 and dboxes2 = those of generalized_box_iou for the upstream gradient -dy.
     """
     op = "generalized_box_iou_loss"
     are_boxes(op, boxes1=boxes1, boxes2=boxes2)

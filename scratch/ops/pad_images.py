@@ -13,7 +13,7 @@ from scratch.module import Array, Backward
 def pad_images(images: Sequence[Array]) -> tuple[tuple[Array, Array], Backward]:
     """Pad images (C, h, w) with zeros to the right and below: to (N, C, H, W), and a mask (N, H, W) that is false in the padding.
 
-    The gradient of each image is its part of the upstream gradient.
+    dimage = dy[:, :h, :w] at the image's place in the batch.
     """
     shapes = [image.shape for image in images]
     if not shapes or any(len(shape) != 3 or shape[0] != shapes[0][0] or shape[0] < 1 for shape in shapes):

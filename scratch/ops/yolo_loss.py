@@ -34,9 +34,12 @@ def yolo_loss(
         box          box_weight (1 - giou) at matched predictions. The paper's squared errors weigh large boxes more; giou does
                      not, and detections are evaluated by it (Rezatofighi et al. 2019, section 4.1)
 
-    Each term is a sum over the predictions of an image and a mean over images, so that images without objects count too. The
-    backward is that of binary_cross_entropy_with_logits and of generalized_box_iou_loss through yolo_boxes. Targets, the match
-    and the weights are constants. The match is made in float64, so that rounding does not change it.
+    Each term is a sum over the predictions of an image and a mean over images, so that images without objects count too.
+    Targets, the match and the weights are constants. The match is made in float64, so that rounding does not change it. For a
+    prediction t (5 + K,) of one of B images, with dclass, dobjectness and dbox the upstream gradients:
+
+        dt_5: = dclass (sigmoid(t_5:) - target) / B    dt_4 = dobjectness weight (sigmoid(t_4) - target) / B
+        dt_0:4 = dbox box_weight / B times the gradient of 1 - giou, through yolo_boxes
     """
     _check("yolo_loss", predictions, labels, boxes, grids)
     are_weights("yolo_loss", no_object=no_object, box_weight=box_weight)
