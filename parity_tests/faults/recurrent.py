@@ -322,7 +322,7 @@ LSTM = [
 
 RESET = "np.multiply(r, b_n[t, :n], out=product[:n])"
 DU = "np.subtract(h[t, :n], candidate, out=du)"
-MIXED = "d -= dc  # d u"
+MIXED = "d -= dc  # d is now dh u"
 PRODUCT = "d += np.matmul(db[t, :n], weight_hh, out=dc)"
 OVER = "da[t, n:], db[t, n:] = 0, 0"
 GRU = [

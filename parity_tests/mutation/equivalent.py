@@ -182,7 +182,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/blockwise_attention.py", "SCORES"): [
         (
-            "SCORES = 1 << 17 # scores at a time: blocks of short sequences have several heads: each call of NumPy costs time",
+            "SCORES = 1 << 17 # scores at a time: blocks of short sequences have several heads, as each call of NumPy costs time",
             ANY,
             AT_A_TIME,
         ),
@@ -353,7 +353,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/fast/winograd.py", "conv2d_by_winograd"): [
         ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles beyond the image are cropped"),
+        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # numbers of tiles", ANY, "tiles beyond the image are cropped"),
         (
             "to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
             ANY,
@@ -383,7 +383,9 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())", ANY, AT_A_TIME),
     ],
     ("scratch/fast/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
-    ("scratch/fast/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
+    ("scratch/fast/winograd.py", "BLOCK"): [
+        ("BLOCK = 1 << 20 # elements of V at a time: four megabytes in float32", ANY, AT_A_TIME)
+    ],
     ("scratch/fast/winograd.py", "KEPT"): [
         (
             "KEPT = 1 << 22 # elements of an array at most: the allocator does not keep the memory of larger ones (see memory.py)",

@@ -14,7 +14,7 @@ from scratch.fast.threads import get_num_threads, in_parallel
 from scratch.module import Array, Backward
 
 BLOCK = 128  # queries at a time: more do not fit in the cache, fewer make the matrix products slow
-SCORES = 1 << 17  # scores at a time: blocks of short sequences have several heads: each call of NumPy costs time
+SCORES = 1 << 17  # scores at a time: blocks of short sequences have several heads, as each call of NumPy costs time
 Place = tuple[int | slice, ...]
 Share = tuple[list[Place], Place]
 
@@ -71,7 +71,7 @@ def blockwise_attention(
                 seen = keys_of(rows)
                 weights = scores(scaled, keys, at, rows, seen)
                 high = weights.max(axis=-1, keepdims=True, initial=-np.inf)
-                high[high == -np.inf] = 0  # a query that may attend nothing
+                high[high == -np.inf] = 0  # the query may attend no key
                 weights -= high
                 np.exp(weights, out=weights)
                 sums = weights @ ones[seen]
@@ -93,7 +93,7 @@ def blockwise_attention(
                 through_total = np.einsum("...v,...v->...", dy[at], y[at])[..., None] / total[at]
                 for rows in blocks:
                     seen = keys_of(rows)
-                    weights = scores(scaled, keys, at, rows, seen)  # times their total
+                    weights = scores(scaled, keys, at, rows, seen)  # not yet divided by their total
                     weights -= highest[(*at, rows)]
                     np.exp(weights, out=weights)
                     dscores = dvalues[..., rows, :] @ values[..., seen, :].swapaxes(-1, -2)
@@ -112,7 +112,7 @@ def blockwise_attention(
 
         if dbias is None:
             in_parallel(backward_of, shares)
-        else:  # which heads may share
+        else:  # heads may add to the same part of dbias
             for share in shares:
                 backward_of(share)
         return dquery, dkey, dvalue, dbias, None

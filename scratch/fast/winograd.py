@@ -25,7 +25,7 @@ from scratch.module import Array, Backward
 TILE, KERNEL = 4, 3
 SEEN = TILE + KERNEL - 1  # pixels that a tile sees on each side, and as many points; the last point is infinity
 POINTS = [Fraction(p) for p in ("0", "2/3", "-2/3", "3/2", "-3/2")]
-BLOCK = 1 << 20  # elements of V at a time: four megabytes
+BLOCK = 1 << 20  # elements of V at a time: four megabytes in float32
 KEPT = 1 << 22  # elements of an array at most: the allocator does not keep the memory of larger ones (see memory.py)
 WORTH = 32  # channels: with fewer, the transforms take longer than the saved products
 
@@ -65,7 +65,7 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
     V is 2.25 times as large as x. Each thread takes a group of images; for dU, to which all images add, a group of points.
     """
     (N, C, H, W), O, (OH, OW) = x.shape, len(weight), win.out
-    rows, cols = -(-OH // TILE), -(-OW // TILE)  # of tiles
+    rows, cols = -(-OH // TILE), -(-OW // TILE)  # numbers of tiles
     to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))
     lots = _lots(max(C * O, N * rows * cols * max(C, O)))
     kernels = weight.reshape(-1, KERNEL**2).T
@@ -109,7 +109,7 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
                         np.matmul(dpoints.reshape(len(dM_lot), -1, O), U_lot, out=dV[lot])
                 if needs[0]:
                     by_tile = (to_points.T @ dV.reshape(SEEN**2, -1)).reshape(dseen.shape)
-                    for i, j in np.ndindex(SEEN, SEEN):  # tiles overlap
+                    for i, j in np.ndindex(SEEN, SEEN):  # the tiles of seen pixels overlap
                         dseen[i, j] += by_tile[i, j]
             dx[images] = dpadded[:, ph : ph + H, pw : pw + W]
 

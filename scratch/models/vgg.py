@@ -7,7 +7,12 @@ from scratch.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flat
 from scratch.layers.init import kaiming_normal_, normal_
 from scratch.module import Array, Backward, Module
 
-CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage, by depth
+CONVOLUTIONS = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}  # depth to the number in each stage
 
 
 class VGG(Sequential):

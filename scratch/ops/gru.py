@@ -111,5 +111,5 @@ def _back_through_time(weight_hh: Array, running: list[int], *arrays: Array) -> 
         dr *= db_n
         db[t, :n, : 2 * H] = da[t, :n, : 2 * H]
         da[t, n:], db[t, n:] = 0, 0
-        d -= dc  # d u
+        d -= dc  # d is now dh u
         d += np.matmul(db[t, :n], weight_hh, out=dc)

@@ -64,7 +64,7 @@ def binary_cross_entropy_with_logits(
     broadcasts_to(op, "pos_weight", pos_weight, input.shape)
     softplus = np.maximum(-input, 0) + np.log1p(np.exp(-np.abs(input)))  # -log s, without overflow
     sigmoid = 0.5 * np.tanh(0.5 * input) + 0.5
-    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # of -log s
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # the factor of -log s
     loss = (1 - target) * input + scale * softplus
     slope = (1 - target) - scale * (1 - sigmoid)
     dtarget = -input + (0 if pos_weight is None else (pos_weight - 1) * softplus)

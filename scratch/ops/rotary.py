@@ -36,4 +36,4 @@ def rotary(x: Array, positions: Array, base: float = 10000.0, interleaved: bool 
         in_blocks(turn, y)
         return y
 
-    return turned(x, sin), lambda dy: (turned(dy, -sin), None)  # back by the same angles
+    return turned(x, sin), lambda dy: (turned(dy, -sin), None)  # rotates back
