@@ -66,22 +66,9 @@ class _Recurrent(Module):
         return [getattr(self, f"{name}_{suffix}", None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def forward(self, x: Array, hx: Any = None, lengths: Array | None = None) -> tuple[Any, Backward]:
-        time, batch = (1, 0) if self.batch_first else (0, 1)
-        if x.ndim != 3 or x.shape[2] != self.input_size:
-            axes = "(B, T, " if self.batch_first else "(T, B, "
-            raise ValueError(f"{type(self).__name__}: expected x {axes}{self.input_size}), got {x.shape}")
-        T, B = x.shape[time], x.shape[batch]
-        if T == 0:
-            raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x of shape {x.shape}")
+        T, B = self._checked_sizes(x)
         given = self._checked_states(hx, x, B)
-        order: Any = slice(None)
-        if lengths is None:
-            turn, counts = _Turn(None), None
-        else:
-            lengths_within(type(self).__name__, lengths, T, B)
-            order = np.argsort(-lengths, kind="stable")  # the longest sequence first
-            falling = lengths[order]
-            turn, counts = _Turn(falling), (falling > np.arange(T)[:, None]).sum(axis=1)
+        turn, counts, order = self._longest_first(lengths, T, B)
         values = (x.swapaxes(0, 1) if self.batch_first else x)[:, order]
         starts = [state[:, order] for state in given]
         finals: list[tuple[Array, ...]] = []
@@ -125,6 +112,25 @@ class _Recurrent(Module):
         y = _unordered(values, order)
         ends = tuple(_unordered(np.stack(state), order) for state in zip(*finals, strict=True))
         return (y.swapaxes(0, 1) if self.batch_first else y, ends if self.states > 1 else ends[0]), backward
+
+    def _checked_sizes(self, x: Array) -> tuple[int, int]:
+        """Return the numbers of steps and of sequences, or raise ValueError where the shape of x is wrong."""
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            axes = "(B, T, " if self.batch_first else "(T, B, "
+            raise ValueError(f"{type(self).__name__}: expected x {axes}{self.input_size}), got {x.shape}")
+        B, T = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        if T == 0:
+            raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x of shape {x.shape}")
+        return T, B
+
+    def _longest_first(self, lengths: Array | None, T: int, B: int) -> "tuple[_Turn, Array | None, Any]":
+        """Return a reversal in time, the number of rows at each step, and the order of the batch, the longest sequence first."""
+        if lengths is None:
+            return _Turn(None), None, slice(None)
+        lengths_within(type(self).__name__, lengths, T, B)
+        order = np.argsort(-lengths, kind="stable")
+        falling = lengths[order]
+        return _Turn(falling), (falling > np.arange(T)[:, None]).sum(axis=1), order
 
     def _checked_states(self, hx: Any, x: Array, B: int) -> tuple[Array, ...]:
         """Return the initial states as a tuple, zeros where none are given; raise ValueError where a shape is wrong."""
