@@ -16,8 +16,8 @@ from benchmarks.backends import backends_for
 from benchmarks.machine import OtherProcesses, conditions
 from benchmarks.table import LEGEND, Memory, memory_table, rows, speed_table
 from benchmarks.timing import Block, Timing, time_block
-from scratch.ops.cpus import available_cpus
-from scratch.ops.threads import num_threads
+from scratch.fast.cpus import available_cpus
+from scratch.fast.threads import num_threads
 
 timings_key = pytest.StashKey[list[Timing]]()
 memories_key = pytest.StashKey[list[Memory]]()

@@ -19,7 +19,7 @@ from benchmarks.work import labels_for, logits_of
 from parity.case import ParityCase
 from parity.inputs import Draw
 from parity.running.builders import builders
-from scratch.ops.threads import num_threads
+from scratch.fast.threads import num_threads
 from scratch.optim import AdamW
 
 STEPS = 3  # the optimiser's state exists from the second step on

@@ -12,7 +12,7 @@ EARLY = 0.05  # seconds after the work begins within which the interrupt comes
 WORK = """
 import numpy as np
 from scratch.ops import conv2d, gelu
-from scratch.ops.threads import set_num_threads
+from scratch.fast.threads import set_num_threads
 
 set_num_threads(3)
 x, weight = np.ones((4, 32, 16, 16), np.float32), np.ones((32, 32, 3, 3), np.float32)

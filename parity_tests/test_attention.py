@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from parity_tests.shared import assert_refused_in_one_line
+from scratch.fast.blockwise_attention import BLOCK
 from scratch.ops import attention_weights, scaled_dot_product_attention
-from scratch.ops.blockwise_attention import BLOCK
 
 RNG = np.random.default_rng(0)
 
@@ -136,7 +136,7 @@ def peak_memory(T, is_causal, backward=True):
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("backward", [False, True])
 def test_memory_grows_linearly_with_the_length(backward, is_causal, monkeypatch):
-    monkeypatch.setattr("scratch.ops.threads._chosen", 1)  # with two threads, chance decides whether both reach their peak at once
+    monkeypatch.setattr("scratch.fast.threads._chosen", 1)  # with two threads, chance decides whether both reach their peak at once
     peak_memory(1024, is_causal, backward)  # the first call allocates memory that is kept
     short, long = (peak_memory(T, is_causal, backward) for T in (1024, 2048))
     assert long < 2.1 * short

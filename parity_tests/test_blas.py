@@ -5,7 +5,8 @@ from threading import Barrier, Thread
 
 import pytest
 
-from scratch.ops import blas
+from scratch.fast import blas
+from scratch.fast.process import VARIABLE
 
 
 class Library:
@@ -36,7 +37,8 @@ def library(monkeypatch):
     monkeypatch.setattr(blas, "bundled", lambda: library)
     monkeypatch.setattr(blas, "_limit", blas._Limit())
     monkeypatch.setattr(blas, "_alone", lambda: True)
-    monkeypatch.delenv(blas.TIMEOUT, raising=False)
+    for variable in (blas.TIMEOUT, VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
     return library
 
 
@@ -149,13 +151,17 @@ def test_a_signal_handler_may_enter_a_block_meanwhile(library, monkeypatch, inte
     assert library.threads == 4
 
 
-@pytest.mark.parametrize(("given", "calls_seen"), [(None, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ("20", [])])
+@pytest.mark.parametrize(
+    ("given", "calls_seen"),
+    [({}, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ({blas.TIMEOUT: "20"}, []), ({VARIABLE: "0"}, [])],
+    ids=["by default", "with a time of the user's", "switched off"],
+)
 def test_idle_threads_sleep_early_unless_the_user_set_a_time(library, monkeypatch, given, calls_seen):
-    if given is not None:
-        monkeypatch.setenv(blas.TIMEOUT, given)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     blas.let_idle_threads_sleep.__wrapped__()
     assert library.calls_seen == calls_seen
-    assert os.environ.get(blas.TIMEOUT) == given
+    assert os.environ.get(blas.TIMEOUT) == given.get(blas.TIMEOUT)
 
 
 def test_blas_threads_are_not_restarted_beside_other_threads(library, monkeypatch):

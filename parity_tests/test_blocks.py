@@ -9,17 +9,17 @@ import pytest
 from parity.cases import CASES
 from parity.check import DTYPES, check
 from parity.report import explain
-from scratch.ops.threads import in_blocks
-from scratch.ops.workers import BUFFER
+from scratch.fast.threads import in_blocks
+from scratch.fast.workers import BUFFER
 
 SMALL = {
     "parity.running.device": {"SHARED": 3},
-    "scratch.ops.blockwise_attention": {"BLOCK": 4},
-    "scratch.ops.im2col": {"BLOCK": 600},
-    "scratch.ops.recurrence": {"WORTH": 1},
-    "scratch.ops.threads": {"BLOCK": 16, "_chosen": 3},
-    "scratch.ops.reduce": {"ROWS": 4},
-    "scratch.ops.winograd": {"BLOCK": 3000, "KEPT": 3000},
+    "scratch.fast.blockwise_attention": {"BLOCK": 4},
+    "scratch.fast.im2col": {"BLOCK": 600},
+    "scratch.fast.row_shares": {"WORTH": 1},
+    "scratch.fast.threads": {"BLOCK": 16, "_chosen": 3},
+    "scratch.fast.reduce": {"ROWS": 4},
+    "scratch.fast.winograd": {"BLOCK": 3000, "KEPT": 3000},
 }
 
 

@@ -19,6 +19,11 @@ from scratch.layers import LSTM, Linear
 from scratch.module import Module
 
 FIRST_CASES = {case.scratch: case for case in reversed(CASES)}
+LOSSES = [
+    case
+    for case in CASES
+    if case.scratch.startswith(("ops.", "layers.")) and case.scratch.lower().endswith(("loss", "entropy", "logits"))
+]
 X, WEIGHT = np.ones((3, 5), np.float32), np.ones((4, 5), np.float32)
 
 
@@ -108,6 +113,26 @@ def test_a_python_number_is_a_valid_gradient_of_a_loss():
         lambda: backward(np.float64(1)), "mse_loss: expected an upstream gradient like y, float32 (), got float64 ()"
     )
     assert_refused_in_one_line(lambda: backward(None), "mse_loss: expected an upstream gradient like y, float32 (), got None")
+
+
+@pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
+def test_the_upstream_gradient_of_a_loss_is_1_by_default(case):
+    problem = reference_run_of(case, 0).problem
+
+    def called():
+        loss = builders(case)[0]()
+        if isinstance(loss, Module):
+            loss.astype(np.float64).load_state_dict(problem.state)
+        return loss(*nested.map_leaves(copied, dict(problem.inputs)).values())
+
+    y, backward = called()
+    numbers = y if isinstance(y, tuple) else (y,)
+    if any(number.shape for number in numbers):
+        assert_refused_in_one_line(backward, "without its upstream gradient, an array like y, float64 (")
+        return
+    expected = called()[1](*(np.ones_like(number) for number in numbers))
+    for gradient, one in zip(backward(), expected, strict=True):
+        np.testing.assert_array_equal(gradient, one)
 
 
 def test_a_backward_without_gradients_takes_anything():

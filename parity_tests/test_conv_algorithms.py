@@ -7,15 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu, threads
-from scratch.ops import im2col as im2col_module
-from scratch.ops import winograd as winograd_module
-from scratch.ops.channels import channel_sums
+from scratch.fast import im2col as im2col_module
+from scratch.fast import threads
+from scratch.fast import winograd as winograd_module
+from scratch.fast.channels import channel_sums
+from scratch.fast.im2col import conv2d_by_columns
+from scratch.fast.reduce import column_sums
+from scratch.fast.window import window
+from scratch.fast.winograd import conv2d_by_winograd, suits_winograd
+from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu
 from scratch.ops.conv import conv2d_by_taps
-from scratch.ops.im2col import conv2d_by_columns
-from scratch.ops.reduce import column_sums
-from scratch.ops.window import window
-from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 
 RELATIVE = {np.float64: 1e-12, np.float32: 2e-6}
 

@@ -11,7 +11,7 @@ from parity import assert_parity
 from parity.inputs import Draw
 from parity_tests.shared import assert_equal_up_to_rounding
 from scratch import layers, models, ops
-from scratch.ops.normal_cdf import normal_cdf
+from scratch.fast.normal_cdf import normal_cdf
 from scratch.optim import clip_grad_norm_
 from scratch.random import generator, use_generator
 

@@ -5,7 +5,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from parity_tests.example_runs import console
-from scratch.ops import threads
+from scratch.fast import threads
 
 
 @pytest.fixture

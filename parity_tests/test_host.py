@@ -10,7 +10,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from parity_tests.interrupts import endings
-from scratch.ops import conv2d, threads
+from scratch.fast import memory, process, threads
+from scratch.ops import conv2d
 
 LIMIT = 120  # seconds that a process may take
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -30,7 +31,7 @@ def run_code(code, **environment):
 
 
 @linux
-@pytest.mark.parametrize("package", ["scratch.ops", "scratch.models", "parity.__main__", "reference.models"])
+@pytest.mark.parametrize("package", ["scratch.ops", "scratch.models", "reference.models", "parity", "parity.__main__"])
 def test_an_import_changes_no_setting_of_the_process(package):
     """Compare the process before and after an import; packages of other people are imported first."""
     listing = f"import sys, {package}\nfor name in list(sys.modules): print(name)"
@@ -58,8 +59,17 @@ print((memory_after - memory) >> 20)
     assert int(grown) <= 8
 
 
+def test_one_variable_keeps_the_process_as_it_is(monkeypatch):
+    calls = []
+    monkeypatch.setattr(memory.np, "empty", lambda *shape: calls.append(shape))
+    for value, count in (("0", 0), ("1", 1), ("", 2)):
+        monkeypatch.setenv(process.VARIABLE, value)
+        memory.keep_freed_memory.__wrapped__()
+        assert len(calls) == count
+
+
 def test_imports_and_first_uses_are_safe_beside_a_multiplying_thread():
-    """Import the modules again 20 times, beside a thread that multiplies matrices."""
+    """Each of the 20 runs the code of the modules anew."""
     code = """
 import sys, threading
 import numpy as np
@@ -76,7 +86,8 @@ x, weight = np.ones((4, 32, 8, 8), np.float32), np.ones((32, 32, 3, 3), np.float
 for _ in range(20):
     for name in [name for name in sys.modules if name.split(".")[0] == "scratch"]:
         del sys.modules[name]
-    from scratch.ops import conv2d, threads
+    from scratch.fast import threads
+    from scratch.ops import conv2d
     threads.set_num_threads(2)
     y, backward = conv2d(x, weight, padding=1)
     backward(y)
@@ -120,8 +131,8 @@ import os, signal, threading
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from scratch.ops import conv2d
-from scratch.ops.blas import one_blas_thread
-from scratch.ops.threads import in_parallel, set_num_threads
+from scratch.fast.blas import one_blas_thread
+from scratch.fast.threads import in_parallel, set_num_threads
 
 def blas_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
@@ -182,7 +193,7 @@ def test_a_forked_child_gets_its_blas_threads_back(where):
 def test_threads_can_share_work_while_the_interpreter_ends():
     code = """
 import atexit, threading
-from scratch.ops.threads import in_parallel, set_num_threads
+from scratch.fast.threads import in_parallel, set_num_threads
 set_num_threads(3)
 atexit.register(lambda: print(in_parallel(lambda item: item, range(5))))
 """
@@ -201,7 +212,7 @@ def test_a_signal_handler_may_use_threads():
 import signal
 import numpy as np
 from scratch.ops import conv2d
-from scratch.ops.threads import set_num_threads
+from scratch.fast.threads import set_num_threads
 
 set_num_threads(2)
 long, weight, count = np.ones((64, 8, 16, 16), np.float32), np.ones((8, 8, 3, 3), np.float32), 0

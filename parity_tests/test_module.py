@@ -159,7 +159,7 @@ def test_every_mismatch_of_a_state_is_listed_in_order():
 
 
 def test_a_gradient_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"\(3,\) came for a parameter of shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(3,\), expected that of its parameter, \(2, 3\)"):
         Parameter(np.zeros((2, 3))).accumulate(np.zeros(3))
 
 

@@ -23,7 +23,7 @@ from scratch.layers import Linear
 from scratch.ops import softmax
 
 BY_NAME = {case.name: case for case in CASES}
-SOFTMAX, NORMAL_CDF = (importlib.import_module(f"scratch.ops.{name}") for name in ("softmax", "normal_cdf"))
+SOFTMAX, NORMAL_CDF = (importlib.import_module(f"scratch.{name}") for name in ("ops.softmax", "fast.normal_cdf"))
 PARTS = {"y = (a * (b)) / d", "y = (a * (c)) / d"}
 
 
@@ -126,7 +126,7 @@ def test_mutants_have_unique_keys_and_samples_are_stable():
 
 
 def test_a_fault_can_be_planted_in_a_constant():
-    name, module = "SQRT_HALF", scratch.ops.normal_cdf
+    name, module = "SQRT_HALF", scratch.fast.normal_cdf
     right = module.SQRT_HALF
     (mutant,) = [m for m in mutants_of(subject(module, name)) if "0.505" in m.lines[2]]
     with mutant.planted():

@@ -11,9 +11,9 @@ import reference.models
 import scratch.models
 import scratch.optim
 from parity.weights import get_state, set_state
+from scratch.fast.threads import BLOCK
 from scratch.module import Parameter
 from scratch.ops import cross_entropy
-from scratch.ops.threads import BLOCK
 from scratch.optim import SGD, Adam, AdamW, clip_grad_norm_, clip_grad_value_
 
 EPS = {np.float32: np.finfo(np.float32).eps, np.float64: np.finfo(np.float64).eps}

@@ -14,8 +14,8 @@ import scratch.models
 from parity.weights import get_state, set_state
 from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch import layers, ops
+from scratch.fast import threads
 from scratch.module import constant
-from scratch.ops import threads
 from scratch.random import manual_seed
 
 BACKENDS = {"numpy": scratch.models, "torch": reference.models}

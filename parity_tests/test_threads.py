@@ -8,8 +8,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from scratch import ops
-from scratch.ops import cpus, threads, workers
-from scratch.ops.threads import get_num_threads, in_parallel, num_threads, set_num_threads
+from scratch.fast import cpus, threads, workers
+from scratch.fast.threads import get_num_threads, in_parallel, num_threads, set_num_threads
 
 LIMIT = 30  # seconds that a test waits at most
 

@@ -15,8 +15,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from parity import command
-from scratch.ops.blas import let_idle_threads_sleep
-from scratch.ops.threads import get_num_threads, set_num_threads
+from scratch.fast.blas import let_idle_threads_sleep
+from scratch.fast.threads import get_num_threads, set_num_threads
 
 
 class Parser(argparse.ArgumentParser):

@@ -64,6 +64,7 @@ __all__ = ["generator", "manual_seed", "use_generator"]
 
 ROOT = Path(scratch.__file__).parent
 GIVEN = ("check", "state_names")  # methods of optimisers that their stubs keep: the range of each option, the names of the state
+NOT_COPIED = {ROOT / name for name in ("module.py", "random.py", "contract.py")}  # these are the project's own for every package
 
 
 def write_package(directory: Path) -> int:
@@ -95,7 +96,7 @@ def stubs() -> dict[Path, str]:
     pending = [place for file in exports for place in _needs(file, _names(_tree(file)))]
     while pending:
         file, name = place = pending.pop()
-        if place not in kept and file.parent != ROOT:
+        if place not in kept and file not in NOT_COPIED:
             kept[place] = "\n".join(_kept(file, s, place in judged) for s in _tree(file).body if name in bound_names(s))
             pending += _needs(file, _names(ast.parse(kept[place])))
     texts = {file: _assembled(file, kept) for file, _ in kept}

@@ -38,8 +38,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("ranked = np.take_along_axis(p, falling, axis=-1)[:, :top_k]", ANY, LAST_OF_TWO),
         ("before = np.cumsum(ranked, axis=-1) - ranked", "before = np.cumsum(ranked, axis=1) - ranked", LAST_OF_TWO),
         (
-            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # those before it suffice",
-            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # those before it suffice",
+            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # the tokens before sum to top_p",
+            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # the tokens before sum to top_p",
             LAST_OF_TWO,
         ),
         (
@@ -50,8 +50,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("reached = np.cumsum(p, axis=-1)", "reached = np.cumsum(p, axis=1)", LAST_OF_TWO),
         *(
             (
-                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last possible",  # noqa: E501
-                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last possible",  # noqa: E501
+                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last kept token",  # noqa: E501
+                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last kept token",  # noqa: E501
                 LAST_OF_TWO,
             )
             for first, size, last in ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))
@@ -157,21 +157,21 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             SAME_VALUE,
         ),
     ],
-    ("scratch/ops/checks.py", "one_float_dtype"): [
+    ("scratch/checks.py", "one_float_dtype"): [
         (
             "if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
             "if all(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
             "if only some are floats, the dtypes differ, and the second half of the line refuses them",
         ),
     ],
-    ("scratch/ops/blas.py", "IDLE_CYCLES"): [
+    ("scratch/fast/blas.py", "IDLE_CYCLES"): [
         (
             "IDLE_CYCLES = 16 # as a power of two: 65,536 cycles, some 25 microseconds",
             ANY,
             "the time that threads wait changes no value",
         ),
     ],
-    ("scratch/ops/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
+    ("scratch/fast/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
     ("scratch/ops/conv.py", "convolve"): [
         ("if groups > 1:", "if groups >= 1:", SAME_VALUE),
         ("if groups > 1:", "if groups > 0:", SAME_VALUE),
@@ -180,17 +180,17 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("if needs[0]:", ANY, "an unneeded gradient is computed but not returned"),
         ("if needs[1]:", ANY, "an unneeded gradient is computed but not returned"),
     ],
-    ("scratch/ops/blockwise_attention.py", "SCORES"): [
+    ("scratch/fast/blockwise_attention.py", "SCORES"): [
         (
-            "SCORES = 1 << 17 # at a time: of short sequences a block has several heads, for every call of NumPy has its price",
+            "SCORES = 1 << 17 # scores at a time: blocks of short sequences have several heads, as each call of NumPy costs time",
             ANY,
             AT_A_TIME,
         ),
     ],
     ("scratch/ops/cross_entropy.py", "cross_entropy"): [
         (
-            "return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
-            "return _unrows(drows * dy.reshape(-1, 1), input), None, None",
+            "return unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
+            "return unrows(drows * dy.reshape(-1, 1), input), None, None",
             SAME_VALUE,
         ),
     ],
@@ -201,36 +201,34 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/im2col.py", "_shares"): [
+    ("scratch/fast/im2col.py", "_shares"): [
         ("return shares(len(x), len(x) * x.shape[1] * prod(win.out) * prod(win.kernel))", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/im2col.py", "conv2d_by_columns"): [
+    ("scratch/fast/im2col.py", "conv2d_by_columns"): [
         (
-            "narrow = O <= C or win.kernel == (1, 1) # the columns of a wider dy would take longer than dx tap by tap",
+            "narrow = O <= C or win.kernel == (1, 1) # for a wider dy, dx tap by tap is quicker",
             ANY,
             SAME_VALUE,
         ),
         ("if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:", ANY, SAME_VALUE),
     ],
-    ("scratch/ops/im2col.py", "_gradients_from_dy"): [
-        ("if need_weight:", ANY, "an unneeded gradient is computed but not returned")
-    ],
-    ("scratch/ops/im2col.py", "columns"): [
+    ("scratch/fast/im2col.py", "_gradients_from_dy"): [("if need_weight:", ANY, "what is summed in vain is not returned")],
+    ("scratch/fast/im2col.py", "columns"): [
         ("if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):", ANY, SAME_VALUE),
         ("pixels = BLOCK // (KH * KW * C)", ANY, AT_A_TIME),
         ("step = max(min(pixels // OW, OH), 1) # rows of the output", ANY, AT_A_TIME),
         ("if C < FEW:", ANY, "the two layouts hold the same numbers"),
     ],
-    ("scratch/ops/im2col.py", "BLOCK"): [
+    ("scratch/fast/im2col.py", "BLOCK"): [
         (
-            "BLOCK = 1 << 18 # elements gathered at a time: more falls out of the cache, fewer starve the matrix product",
+            "BLOCK = 1 << 18 # elements gathered at a time: more do not fit in the cache, fewer make the matrix product slow",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/im2col.py", "FEW"): [
+    ("scratch/fast/im2col.py", "FEW"): [
         (
-            "FEW = 8 # channels; below that, windows are copied along the rows of the images rather than along the channels",
+            "FEW = 8 # channels; with fewer, windows are copied along the rows of the images, not along the channels",
             ANY,
             "the two layouts hold the same numbers",
         ),
@@ -259,7 +257,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "after the end of a row, it is multiplied by tanh(c) = 0",
         ),
     ],
-    ("scratch/ops/memory.py", "LARGEST"): [
+    ("scratch/fast/memory.py", "LARGEST"): [
         (
             "LARGEST = 32 << 20 # bytes",
             ANY,
@@ -268,25 +266,27 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ],
     ("scratch/ops/norm.py", "batch_norm"): [
         (
-            "count = x.size // x.shape[1] or 1",
-            "count = x.size // x.shape[1] or 2",
-            "without rows every sum is 0, whatever it is divided by",
+            "count, channels = x.size // x.shape[1] or 1, Channels(x)",
+            "count, channels = x.size // x.shape[1] or 2, Channels(x)",
+            "of no rows every sum is 0, whatever it is divided by",
         ),
         (
             "if running_mean is not None and running_var is not None:",
             "if running_mean is not None:",
             "one without the other was refused earlier",
         ),
-        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
-        (
-            "near = channels.sums(first) / (first.size // x.shape[1]) # within four standard deviations of the mean",
-            ANY,
-            NEAR,
-        ),
         (
             "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
             ANY,
             "every gradient is computed, needed or not",
+        ),
+    ],
+    ("scratch/ops/norm.py", "_statistics"): [
+        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
+        (
+            "near = channels.sums(first) / (first.size // channels.shape[1]) # within four standard deviations of the mean",
+            ANY,
+            NEAR,
         ),
     ],
     ("scratch/ops/pool.py", "avg_pool2d"): [
@@ -297,23 +297,23 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
-    ("scratch/ops/recurrence.py", "WORTH"): [
+    ("scratch/fast/row_shares.py", "WORTH"): [
         (
-            "WORTH = 1 << 23 # multiplications in all steps: of fewer, one thread is done before a second has begun",
+            "WORTH = 1 << 23 # multiplications in all steps: with fewer, one thread is done before a second has begun",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/recurrence.py", "in_row_shares"): [
+    ("scratch/fast/row_shares.py", "in_row_shares"): [
         (
             "in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/reduce.py", "ROWS"): [
+    ("scratch/fast/reduce.py", "ROWS"): [
         (
-            "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
+            "ROWS = 256 # summed at once; their sums are summed in the same way, so that rounding errors stay small in a long column",  # noqa: E501
             ANY,
             AT_A_TIME,
         ),
@@ -326,32 +326,34 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
-    ("scratch/ops/threads.py", "in_blocks"): [
+    ("scratch/fast/threads.py", "shares"): [
+        ("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)
+    ],
+    ("scratch/fast/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
-    ("scratch/ops/window.py", "Window.overlaps"): [
+    ("scratch/fast/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
+    ("scratch/fast/window.py", "Window.overlaps"): [
         (
             "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
             ANY,
             "adding to zeros is also correct if windows do not overlap",
         ),
     ],
-    ("scratch/ops/window.py", "Window.pad"): [
-        ("if self.padding == (0, 0):", ANY, "padding is never negative, and an unpadded copy equals the array"),
+    ("scratch/fast/window.py", "Window.pad"): [
+        ("if self.padding == (0, 0):", ANY, "no padding is negative, and a copy without padding is as good as the array itself"),
     ],
-    ("scratch/ops/window.py", "Window.view"): [
+    ("scratch/fast/window.py", "Window.view"): [
         (
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))",
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, -1))",
             "an array with four axes: axis 2 is axis -2",
         ),
     ],
-    ("scratch/ops/winograd.py", "conv2d_by_winograd"): [
-        ("if needs[0]:", ANY, "an unneeded gradient is computed but not returned"),
-        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles outside the image are cropped"),
+    ("scratch/fast/winograd.py", "conv2d_by_winograd"): [
+        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
+        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # numbers of tiles", ANY, "tiles beyond the image are cropped"),
         (
             "to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
             ANY,
@@ -374,34 +376,36 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "zeros beyond the last tile are never read",
         ),
     ],
-    ("scratch/ops/winograd.py", "_lots"): [
+    ("scratch/fast/winograd.py", "_lots"): [
         ("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/winograd.py", "_groups"): [
+    ("scratch/fast/winograd.py", "_groups"): [
         ("return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "KEPT"): [
+    ("scratch/fast/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
+    ("scratch/fast/winograd.py", "BLOCK"): [
+        ("BLOCK = 1 << 20 # elements of V at a time: four megabytes in float32", ANY, AT_A_TIME)
+    ],
+    ("scratch/fast/winograd.py", "KEPT"): [
         (
-            "KEPT = 1 << 22 # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)",
+            "KEPT = 1 << 22 # elements of an array at most: the allocator does not keep the memory of larger ones (see memory.py)",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/winograd.py", "WORTH"): [
+    ("scratch/fast/winograd.py", "WORTH"): [
         (
-            "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
+            "WORTH = 32 # channels: with fewer, the transforms take longer than the saved products",
             ANY,
             SAME_VALUE,
         ),
     ],
-    ("scratch/ops/workers.py", "Team._help"): [
-        ("ticket.release()", ANY, "it runs in other threads, and calls are not recorded there"),
+    ("scratch/fast/workers.py", "Team._help"): [
+        ("ticket.release()", ANY, "it runs in other threads, of which it is not measured which test reaches them"),
     ],
-    ("scratch/ops/workers.py", "BUFFER"): [
+    ("scratch/fast/workers.py", "BUFFER"): [
         (
-            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
+            "BUFFER = 512 # elements: NumPy copies shorter rows into a buffer; over longer rows it broadcasts at twice the speed",
             ANY,
             AT_A_TIME,
         ),
@@ -432,8 +436,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/optim/optimizer.py", "over_pieces"): [
-        ("if all(array.flags.c_contiguous for array in arrays): # which several threads can share", ANY, SAME_VALUE),
-        ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have the same size"),
+        ("if all(array.flags.c_contiguous for array in arrays): # several threads can share these", ANY, SAME_VALUE),
+        ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have one size"),
         (
             'with np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
             ANY,

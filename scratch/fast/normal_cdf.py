@@ -1,4 +1,4 @@
-"""The distribution function of the normal distribution."""
+"""The cumulative distribution function Φ of the normal distribution."""
 
 import math
 
@@ -8,18 +8,18 @@ from scipy.special import erf
 from scratch.module import Array
 
 SQRT_HALF = math.sqrt(0.5)
-FURTHEST = 6.0  # from there on, Φ(x) is 1 in float32
+FURTHEST = 6.0  # from here on, Φ(x) is 1 in float32
 
-# The polynomial of x², from its highest power, for which (1 + tanh(x P(x²))) / 2 comes closest to Φ(x), within 3e-8. GELU's
-# tanh form is the same with two terms, and its constants are nearly the last two of these.
+# P is a polynomial of x², from its highest power, for which (1 + tanh(x P(x²))) / 2 is closest to Φ(x), within 3e-8. GELU's
+# tanh form has two terms of this kind, and its constants are nearly the last two of these.
 P = (1.75616981e-09, -1.32263309e-07, 3.96474407e-06, -5.53061921e-05, -3.2594979e-05, 0.0363330846, 0.797884941)
 
 
 def normal_cdf(cdf: Array, x: Array) -> None:
     """Write Φ(x) = (1 + erf(x / √2)) / 2 into `cdf`.
 
-    In float32 a tanh of a polynomial takes its place: NumPy computes tanh for many numbers at a time, SciPy erf one by one.
-    The error is 1e-7, rounding included.
+    In float32 the tanh of a polynomial replaces erf: NumPy computes tanh for many numbers at a time, SciPy computes erf one by
+    one. The error is 1e-7, with rounding.
     """
     if x.dtype == np.float32:
         near = np.clip(x, -FURTHEST, FURTHEST)

@@ -1,4 +1,4 @@
-"""What the ops ask of their inputs, said in one line where it is not so."""
+"""Checks of inputs: each raises ValueError with one line that says what came and what was expected."""
 
 import math
 
@@ -6,9 +6,11 @@ import numpy as np
 
 from scratch.module import Array
 
+Size = int | tuple[int, int]  # of height and width
+
 
 def one_float_dtype(op: str, **arrays: Array | None) -> None:
-    """Raise ValueError unless the arrays that are given are floating-point and of one dtype."""
+    """Raise ValueError unless the given arrays are floating-point and have one dtype."""
     dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
     if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:
         came = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
@@ -16,19 +18,19 @@ def one_float_dtype(op: str, **arrays: Array | None) -> None:
 
 
 def has_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]) -> None:
-    """Raise ValueError unless an array that is given has the expected shape."""
+    """Raise ValueError unless a given array has the expected shape."""
     if array is not None and array.shape != expected:
         raise ValueError(f"{op}: expected {name} of shape {expected}, got {array.shape}")
 
 
 def is_sequence(op: str, name: str, x: Array | None, width: int) -> None:
-    """Raise ValueError unless a batch of sequences that is given is (B, T, width)."""
+    """Raise ValueError unless a given batch of sequences is (B, T, width)."""
     if x is not None and (x.ndim != 3 or x.shape[2] != width):
         raise ValueError(f"{op}: expected {name} (B, T, {width}), got {x.shape}")
 
 
 def are_images(op: str, x: Array, channels: int, smallest: int = 1) -> None:
-    """Raise ValueError unless x is (N, channels, H, W), no image of it lower or narrower than `smallest`."""
+    """Raise ValueError unless x is (N, channels, H, W), with H and W at least `smallest`."""
     if x.ndim != 4:
         raise ValueError(f"{op}: expected images (N, {channels}, H, W), got shape {x.shape}; one image is a batch of 1")
     if x.shape[1] != channels:
@@ -41,7 +43,7 @@ def are_images(op: str, x: Array, channels: int, smallest: int = 1) -> None:
 
 
 def broadcasts_to(op: str, name: str, array: Array | None, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless an array that is given can be repeated to a shape, without repeating that."""
+    """Raise ValueError unless a given array broadcasts to a shape and leaves that shape as it is."""
     if array is not None and not _repeats_to(array.shape, shape):
         raise ValueError(f"{op}: expected {name} of a shape that broadcasts to {shape}, got {array.shape}")
 
@@ -51,7 +53,7 @@ def _repeats_to(one: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 
 
 def is_bool(op: str, name: str, array: Array | None, meaning: str) -> None:
-    """Raise ValueError unless an array that is given is boolean; `meaning` says what is true."""
+    """Raise ValueError unless a given array is boolean; `meaning` says what True means."""
     if array is not None and array.dtype != bool:
         raise ValueError(f"{op}: {name} is {array.dtype}, expected bool (true: {meaning})")
 
@@ -63,7 +65,7 @@ def are_labels(op: str, target: Array) -> None:
 
 
 def axis_of(op: str, name: str, axis: int, ndim: int) -> int:
-    """Return an axis counted from the front; ValueError unless it is one of ndim. A scalar has one, as in torch."""
+    """Return an axis counted from the front, or raise ValueError unless it is one of ndim; a scalar has one, as in torch."""
     axes = max(ndim, 1)
     if not -axes <= axis < axes:
         raise ValueError(f"{op}: {name} is {axis}, expected {-axes} to {axes - 1} for an array of {ndim} axes")
@@ -83,14 +85,14 @@ def is_probability(op: str, name: str, p: float) -> None:
 
 
 def are_weights(op: str, **weights: float) -> None:
-    """Raise ValueError unless weights of a loss's parts are finite and not negative."""
+    """Raise ValueError unless the weights of a loss's terms are finite and not negative."""
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise ValueError(f"{op}: {name} is {weight}, expected a finite number of 0 or more")
 
 
 def is_mask(op: str, name: str, mask: Array | None, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise ValueError unless a mask that is given fits scores of this shape and dtype."""
+    """Raise ValueError unless a given attention mask fits scores of this shape and dtype."""
     if mask is None:
         return
     if mask.dtype not in (np.dtype(bool), dtype):
@@ -99,13 +101,13 @@ def is_mask(op: str, name: str, mask: Array | None, shape: tuple[int, ...], dtyp
 
 
 def divides(op: str, name: str, heads: int, width_name: str, width: int) -> None:
-    """Raise ValueError unless so many heads share a width evenly."""
+    """Raise ValueError unless the number of heads divides the width."""
     if min(heads, width) < 1 or width % heads:
         raise ValueError(f"{op}: {name} {heads} does not divide {width_name} {width}; each head has an equal share of it")
 
 
 def ends_in(op: str, x: Array, normalized_shape: tuple[int, ...]) -> int:
-    """How many numbers the last axes of x hold together; ValueError unless they are those of normalized_shape."""
+    """Return the number of elements in normalized_shape, or raise ValueError unless the last axes of x have that shape."""
     count = math.prod(normalized_shape)
     if not normalized_shape or count < 1 or x.shape[-len(normalized_shape) :] != tuple(normalized_shape):
         raise ValueError(f"{op}: expected an x whose last axes are normalized_shape, got {x.shape} and {normalized_shape}")
@@ -113,7 +115,7 @@ def ends_in(op: str, x: Array, normalized_shape: tuple[int, ...]) -> int:
 
 
 def has_positions(op: str, x: Array, positions: Array) -> None:
-    """Raise ValueError unless there is a position for each row of x (..., T, D), the same for several or not."""
+    """Raise ValueError unless positions (T,) or (..., T) broadcast to the rows of x (..., T, D)."""
     if positions.dtype.kind not in "iuf":
         raise ValueError(f"{op}: expected positions that are numbers, got {positions.dtype}")
     fit = x.ndim > positions.ndim and all(n in (1, m) for n, m in zip(positions.shape[::-1], x.shape[-2::-1], strict=False))
@@ -127,8 +129,8 @@ def one_of(op: str, name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(choices)}")
 
 
-def pair(op: str, name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
-    """An option for height and width: one int serves both. Raises ValueError below the minimum."""
+def pair(op: str, name: str, value: Size, minimum: int) -> tuple[int, int]:
+    """Return an option as a pair for height and width, or raise ValueError below the minimum; one int serves both."""
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or any(not isinstance(v, int | np.integer) or v < minimum for v in both):
         raise ValueError(f"{op}: {name} is {value!r}, expected an int or a pair of ints, each at least {minimum}")
@@ -144,15 +146,15 @@ def lengths_within(op: str, lengths: Array, T: int, B: int) -> None:
 
 
 def tokens_within(op: str, name: str, tokens: Array, vocab_size: int, context: int, before: int = 0) -> None:
-    """Raise ValueError unless tokens (B, T) are numbers below vocab_size and with those before them at most `context` a row."""
+    """Raise ValueError unless tokens (B, T) are below vocab_size, and T with the tokens before is at most `context`."""
     batch_of_tokens(op, name, tokens, vocab_size)
     if before + tokens.shape[1] > context:
-        longer = f"{before} and {tokens.shape[1]} more" if before else f"{tokens.shape[1]}"
-        raise ValueError(f"{op}: {name} is {longer} tokens long, expected at most {context}, the context")
+        length = f"{before} and {tokens.shape[1]} more" if before else f"{tokens.shape[1]}"
+        raise ValueError(f"{op}: {name} is {length} tokens long, expected at most {context}, the context")
 
 
 def batch_of_tokens(op: str, name: str, tokens: Array, vocab_size: int | None = None) -> None:
-    """Raise ValueError unless tokens are a batch (B, T) of at least one step, of a vocabulary where one is given."""
+    """Raise ValueError unless tokens are a batch (B, T) of at least one step, below vocab_size where it is given."""
     if tokens.ndim != 2 or tokens.shape[1] == 0:
         raise ValueError(f"{op}: expected {name} (B, T) of at least one step, got shape {tokens.shape}; one text is a batch of 1")
     if vocab_size is not None and tokens.dtype.kind not in "iu":

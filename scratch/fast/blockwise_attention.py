@@ -1,7 +1,7 @@
-"""Scaled dot-product attention in blocks of queries, which never holds more of the weights than one block in each thread.
+"""Scaled dot-product attention in blocks of queries: each thread holds only one block of the attention weights at a time.
 
-The forward pass keeps two numbers for each query, its highest score and the sum of its exponentials, from which the backward
-makes a block's weights again (Rabe & Staats 2021; Dao et al. 2022, section 3.1), so that memory is linear in the length.
+The forward pass keeps two numbers for each query: its highest score and the sum of its exponentials. From these the backward
+computes a block's weights again (Rabe & Staats 2021; Dao et al. 2022, section 3.1). So memory is linear in the length.
 """
 
 import math
@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from scratch.fast.reduce import sum_to_shape
+from scratch.fast.threads import get_num_threads, in_parallel
 from scratch.module import Array, Backward
-from scratch.ops.reduce import sum_to_shape
-from scratch.ops.threads import get_num_threads, in_parallel
 
-BLOCK = 128  # queries at a time: more fall out of the cache, fewer starve the matrix products
-SCORES = 1 << 17  # at a time: of short sequences a block has several heads, for every call of NumPy has its price
+BLOCK = 128  # queries at a time: more do not fit in the cache, fewer make the matrix products slow
+SCORES = 1 << 17  # scores at a time: blocks of short sequences have several heads, as each call of NumPy costs time
 Place = tuple[int | slice, ...]
 Share = tuple[list[Place], Place]
 
 
 def suits_blocks(query: Array) -> bool:
-    """Whether there is more than one block of queries; of fewer, one product serves all heads at once."""
+    """Return whether there is more than one block of queries; for fewer, one product for all heads is quicker."""
     return query.shape[-2] > BLOCK
 
 
@@ -35,7 +35,11 @@ def blockwise_attention(
     scale: float,
     causal_offset: int,
 ) -> tuple[Array, Backward]:
-    """scaled_dot_product_attention of arrays that fit each other; where key and value have fewer heads, of grouped queries."""
+    """Compute scaled_dot_product_attention of arrays that fit each other; key and value may have fewer heads (grouped queries).
+
+    The backward is the same: dscores = weights * (dweights - sum of dy * y). Here the second term is a sum over V, not over S,
+    because the sum of dweights * weights over the keys is the sum of dy * y.
+    """
     L, (S, V) = query.shape[-2], value.shape[-2:]
     y, highest, total = (np.empty_like(query, shape=(*query.shape[:-1], n)) for n in (V, 1, 1))
     bias = attn_mask if attn_mask is not None and attn_mask.dtype != bool else None
@@ -67,7 +71,7 @@ def blockwise_attention(
                 seen = keys_of(rows)
                 weights = scores(scaled, keys, at, rows, seen)
                 high = weights.max(axis=-1, keepdims=True, initial=-np.inf)
-                high[high == -np.inf] = 0  # a query that may attend nothing
+                high[high == -np.inf] = 0  # the query may attend no key
                 weights -= high
                 np.exp(weights, out=weights)
                 sums = weights @ ones[seen]
@@ -89,7 +93,7 @@ def blockwise_attention(
                 through_total = np.einsum("...v,...v->...", dy[at], y[at])[..., None] / total[at]
                 for rows in blocks:
                     seen = keys_of(rows)
-                    weights = scores(scaled, keys, at, rows, seen)  # times their total
+                    weights = scores(scaled, keys, at, rows, seen)  # not yet divided by their total
                     weights -= highest[(*at, rows)]
                     np.exp(weights, out=weights)
                     dscores = dvalues[..., rows, :] @ values[..., seen, :].swapaxes(-1, -2)
@@ -108,7 +112,7 @@ def blockwise_attention(
 
         if dbias is None:
             in_parallel(backward_of, shares)
-        else:  # which heads may share
+        else:  # heads may add to the same part of dbias
             for share in shares:
                 backward_of(share)
         return dquery, dkey, dvalue, dbias, None
@@ -118,10 +122,10 @@ def blockwise_attention(
 
 
 def _shares(query: Array, key: Array) -> list[Share]:
-    """What one thread works on: some heads of key and value, after the heads of query that they serve, one set after the other.
+    """Return the shares of work, at least one for each thread: sets of query heads, and the key heads that serve them.
 
-    A set has one head of query for each of key, and as many as keep its scores for a block of queries within SCORES; there
-    are enough shares for all threads. Each is a place in the axes before the last two.
+    A set has one query head for each key head. It has as many heads as keep the scores of a block of queries below SCORES.
+    Each set is an index for the axes before the last two.
     """
     if key.ndim == 2:
         return [([()], ())]
@@ -140,7 +144,7 @@ def _shares(query: Array, key: Array) -> list[Share]:
 
 
 def _part(array: Array, block: Any) -> Array:
-    """The view of an array that broadcasts to the weights which meets a block of them."""
+    """Return the view of an array that broadcasts to one block of the weights."""
     places = block[len(block) - array.ndim :]
     whole = [slice(None) if isinstance(place, slice) else 0 for place in places]
     chosen: Any = (..., *(w if n == 1 else place for n, place, w in zip(array.shape, places, whole, strict=True)))

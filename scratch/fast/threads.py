@@ -1,8 +1,9 @@
-"""Work cut into blocks that fit in the cache, or into a share for each thread.
+"""Work that is cut into blocks that fit in the cache, or into one share for each thread.
 
-NumPy releases the interpreter's lock while it computes, so plain Python threads do. Their number is, in this order: that of
-`set_num_threads`, SCRATCH_NUM_THREADS, and the CPUs that the process may use, or OMP_NUM_THREADS where it is fewer. It is
-chosen at first use. Matrix products outside of shared work have the threads of BLAS (OPENBLAS_NUM_THREADS).
+NumPy releases the interpreter's lock while it computes, so plain Python threads are enough. The first of these that is given
+sets their number: `set_num_threads`, then SCRATCH_NUM_THREADS, then the number of CPUs that the process may use, limited by
+OMP_NUM_THREADS. The number is chosen on first use. Matrix products outside shared work use the threads of BLAS
+(OPENBLAS_NUM_THREADS).
 """
 
 import os
@@ -14,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from scratch.fast.blas import let_idle_threads_sleep, one_blas_thread
+from scratch.fast.cpus import available_cpus
+from scratch.fast.workers import Team, with_short_buffer
 from scratch.module import Array
-from scratch.ops.blas import let_idle_threads_sleep, one_blas_thread
-from scratch.ops.cpus import available_cpus
-from scratch.ops.workers import Team, with_short_buffer
 
 Part = slice | EllipsisType
 VARIABLE = "SCRATCH_NUM_THREADS"
@@ -27,12 +28,12 @@ _chosen: int | None = None
 
 
 def get_num_threads() -> int:
-    """Return among how many threads work is shared."""
+    """Return the number of threads that share work."""
     return _default() if _chosen is None else _chosen
 
 
 def set_num_threads(count: int) -> None:
-    """Share work among so many threads from now on, in the whole process; 1 leaves it to the calling thread."""
+    """Set the number of threads that share work, for the whole process; with 1, the calling thread does all of it."""
     global _chosen
     if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {count!r}")
@@ -41,7 +42,7 @@ def set_num_threads(count: int) -> None:
 
 @contextmanager
 def num_threads(count: int) -> Iterator[None]:
-    """Share work among so many threads inside the block, in the whole process."""
+    """Set the number of threads that share work inside the block, for the whole process."""
     global _chosen
     before = _chosen
     set_num_threads(count)
@@ -64,9 +65,9 @@ def _default() -> int:
 
 
 def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
-    """Call work(part) for parts of the first axis of an array, in any order; work writes where nobody else does.
+    """Call work(part) for each part of an array's first axis, and return the results in the order of the parts.
 
-    What it returns for each part comes back in the order of the parts.
+    The calls run in any order and at the same time, so `work` may write only to its own part.
     """
     if like.size < 2 * BLOCK:
         return in_parallel(work, [...])
@@ -75,21 +76,22 @@ def in_blocks(work: Callable[[Part], Any], like: Array) -> list[Any]:
 
 
 def evenly(count: int, parts: int) -> list[slice]:
-    """Cut `count` items into so many parts of nearly one length, or into fewer if there are fewer items."""
+    """Cut `count` items into `parts` slices of nearly equal length, or into fewer slices if there are fewer items."""
     parts = max(min(parts, count), 1)
     return [slice(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
 
 
 def shares(count: int, size: int) -> list[slice]:
-    """Cut `count` items, of `size` numbers in all, into a part for each thread, or into one if they are not worth it."""
+    """Cut `count` items into one slice for each thread, or into one if all of them hold too few numbers (`size`) to share."""
     return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Call work(item) for each item, in any order, and return what comes back in theirs; work writes where nobody else does.
+    """Call work(item) for each item, and return the results in the order of the items.
 
-    Meanwhile a matrix product has one thread: several of BLAS's for each of ours would wait for each other. The first error
-    in any thread, or an interrupt, is raised as soon as all threads have finished the items that they had begun.
+    The calls run in any order and at the same time, so `work` may write only where no other call does. Meanwhile every matrix
+    product has one thread, because BLAS threads of several callers would wait for each other. The first error in any
+    thread, or an interrupt, is raised when all threads have finished the items that they have begun.
     """
     if len(items) < 2 or get_num_threads() < 2:
         return with_short_buffer(lambda: [work(item) for item in items])
@@ -102,19 +104,19 @@ def in_parallel(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
             finally:
                 team.disband()
         finally:
-            team.disband()  # an interrupt may have come just before the first
+            team.disband()  # an interrupt may have come just before the call above
     error = team.first_error()
     if error is None:
         return team.results
     try:
         raise error
     finally:
-        team.errors.clear()  # its traceback refers to the team: without this cycle its arrays go at once
+        team.errors.clear()  # the traceback refers to the team: without this cycle, the arrays are freed at once
         del error
 
 
 def elementwise(write: Callable[..., Any], *arrays: Array) -> Array:
-    """Return a new array like the first, into whose parts write(part of it, parts of the arrays) puts the numbers."""
+    """Return a new array like the first; write(y, *arrays) is called for each part and fills its y."""
     y = np.empty_like(arrays[0])
     in_blocks(lambda part: write(y[part], *(array[part] for array in arrays)), y)
     return y

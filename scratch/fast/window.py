@@ -1,4 +1,4 @@
-"""Sliding windows over images: their count, the padding, and the strided views that convolution and pooling share."""
+"""Sliding windows over images: their number, the padding, and the strided views that convolution and pooling share."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,29 +6,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from scratch.checks import Size, pair
 from scratch.module import Array
-from scratch.ops.checks import pair
-
-Size = int | tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Window:
-    """The geometry of a window that slides over images (..., H, W), each member an (H, W) pair."""
+    """The geometry of a window that slides over images (..., H, W); each attribute is a pair for height and width."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
     dilation: tuple[int, int]
-    out: tuple[int, int]  # positions the window takes: the size of the output
+    out: tuple[int, int]  # the number of positions of the window: the size of the output
 
     @property
     def overlaps(self) -> bool:
-        """Whether two positions of the window may see the same pixel."""
+        """Return whether two positions of the window may see the same pixel."""
         return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))
 
     def pad(self, x: Array, value: float = 0.0) -> Array:
-        """A padded copy of x in its memory layout, or x itself where there is no padding."""
+        """Return a padded copy of x in its memory layout, or x itself where there is no padding."""
         if self.padding == (0, 0):
             return x
         padded = np.full_like(x, value, shape=(*x.shape[:-2], *self.padded_size(*x.shape[-2:])))
@@ -36,16 +34,16 @@ class Window:
         return padded
 
     def padded_size(self, H: int, W: int) -> tuple[int, int]:
-        """The height and width of an image with its padding."""
+        """Return the height and width of an image with its padding."""
         return H + 2 * self.padding[0], W + 2 * self.padding[1]
 
     def crop(self, padded: Array) -> Array:
-        """The view that pad() filled with x."""
+        """Return the view of a padded image without the padding."""
         (ph, pw), (H, W) = self.padding, padded.shape[-2:]
         return padded[..., ph : H - ph, pw : W - pw]
 
     def taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
-        """For each kernel position (i, j), the view of what it meets as the window slides: (..., *out)."""
+        """Yield, for each position (i, j) in the kernel, a view of the pixels that it meets as the window slides: (..., *out)."""
         (kh, kw), (sh, sw), (dh, dw), (oh, ow) = self.kernel, self.stride, self.dilation, self.out
         for i in range(kh):
             for j in range(kw):
@@ -53,14 +51,14 @@ class Window:
                 yield i, j, padded[..., top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
 
     def view(self, padded: Array) -> Array:
-        """What every window sees, without a copy: (..., *out, *kernel)."""
+        """Return a view of the pixels that every window sees: (..., *out, *kernel)."""
         (kh, kw), (sh, sw), (dh, dw), (oh, ow) = self.kernel, self.stride, self.dilation, self.out
         windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))
         return windows[..., : oh * sh : sh, : ow * sw : sw, ::dh, ::dw]
 
 
 def window(op: str, x: Array, kernel: Size, stride: Size, padding: Size, dilation: Size) -> Window:
-    """Work out a window over x (..., H, W); ValueError names the option that is off."""
+    """Return the window over x (..., H, W), or raise ValueError that names the wrong option."""
     k, s = pair(op, "kernel_size", kernel, 1), pair(op, "stride", stride, 1)
     p, d = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
     room = tuple(size + 2 * pad - step * (length - 1) for size, pad, step, length in zip(x.shape[-2:], p, d, k, strict=True))

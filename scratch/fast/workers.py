@@ -1,6 +1,7 @@
-"""Items of work shared between the calling thread and threads that wait for more.
+"""Items of work that the calling thread shares with waiting threads.
 
-The waiting threads are daemons, so they never keep a process from ending. A call joins all its threads before it returns or raises.
+The waiting threads are daemons, so they never keep a process from ending. A call waits for all its threads before it returns
+or raises.
 """
 
 import os
@@ -14,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-BUFFER = 512  # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer
+BUFFER = 512  # elements: NumPy copies shorter rows into a buffer; over longer rows it broadcasts at twice the speed
 
 
 def with_short_buffer(work: Callable[[], Any]) -> Any:
-    """Return work(), while NumPy's buffer, which belongs to a thread or to a context, is a short one."""
+    """Call work() while NumPy's buffer is short; the buffer's size belongs to a thread or to a context."""
     before = np.getbufsize()
     try:
         np.setbufsize(BUFFER)
@@ -28,17 +29,17 @@ def with_short_buffer(work: Callable[[], Any]) -> Any:
 
 
 class Team:
-    """One call's items: each thread takes the next until none is left or one fails."""
+    """The items of one call: each thread takes the next item until none is left or one has failed."""
 
     def __init__(self, work: Callable[[Any], Any], items: Sequence[Any]):
         self.work, self.todo = work, deque(enumerate(items))
         self.results: list[Any] = [None] * len(items)
         self.errors: list[BaseException] = []
-        self.tickets: list[Any] = []  # a lock for each invited thread; who holds it may work
+        self.tickets: list[Any] = []  # one lock for each invited thread; a thread that holds its lock may work
         self.process = os.getpid()
 
     def run(self, helpers: int) -> None:
-        """Work on the items, with so many other threads where they come; they see the context of this one."""
+        """Work on the items, with up to `helpers` other threads, which see the context of this thread."""
         for _ in range(_workers.at_least(helpers)):
             ticket = RLock()
             self.tickets.append(ticket)
@@ -46,18 +47,18 @@ class Team:
         self._work()
 
     def disband(self) -> None:
-        """Wait for the threads that work, and keep the others from beginning; a second call changes nothing.
+        """Wait for the threads that work, and keep the others from beginning.
 
-        Tickets are reentrant locks, so an interrupted call can simply be repeated.
+        A second call changes nothing. Tickets are reentrant locks, so an interrupted call can simply be repeated.
         """
         if self.process != os.getpid():
-            self.errors.append(RuntimeError("forked while threads shared work: the child has no part of what they did"))
+            self.errors.append(RuntimeError("forked while threads shared work: the child process does not have their results"))
             return
         for ticket in self.tickets:
             ticket.acquire()
 
     def first_error(self) -> BaseException | None:
-        """Return the error that occurred first; an interrupt goes before."""
+        """Return the error that occurred first, or an interrupt if there was one."""
         return next((error for error in self.errors if not isinstance(error, Exception)), next(iter(self.errors), None))
 
     def _help(self, ticket: Any, context: Any) -> None:
@@ -83,21 +84,21 @@ class Team:
 
 
 class _Workers:
-    """Daemon threads that wait for invitations."""
+    """The daemon threads that wait for work."""
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.lock, self.threads = RLock(), list[Thread]()  # reentrant: a signal handler may share work, too
 
     def at_least(self, count: int) -> int:
-        """Start threads until there are so many; return how many of them there are, fewer where no more can start."""
+        """Start threads until there are `count`, and return their number; it is smaller where no more can start."""
         with self.lock:
             try:
                 while len(self.threads) < count:
                     thread = Thread(target=_serve, args=(self.queue,), name="scratch", daemon=True)
                     thread.start()
                     self.threads.append(thread)
-            except RuntimeError:  # a limit of the system, or the interpreter is ending
+            except RuntimeError:  # the system allows no more, or the interpreter is ending
                 pass
             return min(len(self.threads), count)
 
@@ -108,7 +109,7 @@ def _serve(queue: "SimpleQueue[Callable[[], None]]") -> None:
 
 
 def _after_fork() -> None:
-    """Begin anew in a forked child, where the threads do not exist and their lock may be held for ever."""
+    """Start again in a forked child: the threads do not exist there, and their lock may be held for ever."""
     global _workers
     _workers = _Workers()
 

@@ -1,12 +1,13 @@
 """Winograd's convolution: a 3x3 kernel at stride 1 with a quarter of the multiplications (Lavin & Gray 2016, section 4).
 
-The image is cut into tiles of 4x4 outputs, each of which sees 6x6 pixels. Tile and kernel are taken for polynomials and
-evaluated at 6x6 points, where convolution is a product point by point, and the sum over the channels a matrix product:
+The output is cut into tiles of 4x4 pixels, each of which sees 6x6 pixels of the image. The seen pixels d and the kernel g
+are evaluated as polynomials at 6x6 points. There, convolution is a product point by point, and the sum over the channels is a
+matrix product:
 
-    V = B d B'    U = G g G'    M = sum over the channels of U * V    y = A M A'
+    V = B d Bᵀ    U = G g Gᵀ    M = sum over the channels of U * V    y = A M Aᵀ
 
-float32 loses several times what a plain sum does; how many times, the points decide: on 64 channels 58 roundings of the
-largest value for 0, ±1, ±2, and 11 to 14 for 0, ±2/3, ±3/2 (on their choice: Barabasz et al. 2020); PyTorch's own 3 to 8.
+In float32 its error is several times that of a plain sum and depends on the points (Barabasz et al. 2020). On 64 channels it
+is 58 roundings of the largest value for the points 0, ±1, ±2, and 11 to 14 for 0, ±2/3, ±3/2. PyTorch's own is 3 to 8.
 """
 
 from fractions import Fraction
@@ -16,21 +17,21 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from scratch.fast.channels import channel_sums
+from scratch.fast.threads import evenly, get_num_threads, in_parallel
+from scratch.fast.window import Window
 from scratch.module import Array, Backward
-from scratch.ops.channels import channel_sums
-from scratch.ops.threads import evenly, get_num_threads, in_parallel
-from scratch.ops.window import Window
 
 TILE, KERNEL = 4, 3
-SEEN = TILE + KERNEL - 1  # pixels that a tile sees, a side, and as many points; the last is infinity
+SEEN = TILE + KERNEL - 1  # pixels that a tile sees on each side, and as many points; the last point is infinity
 POINTS = [Fraction(p) for p in ("0", "2/3", "-2/3", "3/2", "-3/2")]
-BLOCK = 1 << 20  # elements of V at a time: four megabytes
-KEPT = 1 << 22  # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)
-WORTH = 32  # channels: with fewer, the transforms take longer than the products that they save
+BLOCK = 1 << 20  # elements of V at a time: four megabytes in float32
+KEPT = 1 << 22  # elements of an array at most: the allocator does not keep the memory of larger ones (see memory.py)
+WORTH = 32  # channels: with fewer, the transforms take longer than the saved products
 
 
 def transforms() -> tuple[Array, Array, Array]:
-    """A (TILE, SEEN), B (SEEN, SEEN) and G (SEEN, KERNEL) by the method of Toom and Cook, each for both axes at once."""
+    """Return A (TILE, SEEN), B (SEEN, SEEN) and G (SEEN, KERNEL) by the method of Toom and Cook, each for both axes at once."""
 
     def powers(length: int) -> list[list[Fraction]]:
         return [[p**k for k in range(length)] for p in POINTS] + [[Fraction(k == length - 1) for k in range(length)]]
@@ -49,19 +50,22 @@ A, B, G = transforms()
 
 
 def suits_winograd(x: Array, weight: Array, win: Window) -> bool:
-    """Whether a convolution can be done so, and gains by it. In float64 nothing is worth an error above the least."""
+    """Return whether this algorithm fits the convolution and is quicker; in float64 its larger error is not acceptable."""
     fits = (win.kernel, win.stride, win.dilation) == ((KERNEL, KERNEL), (1, 1), (1, 1))
     return fits and x.dtype == np.float32 and min(weight.shape[:2]) >= WORTH and min(win.out) >= TILE
 
 
 def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window) -> tuple[Array, Backward]:
-    """Convolution in one group with a 3x3 kernel, stride 1. The value and dx lie in memory as (N, H, W, C).
+    """Convolve in one group with a 3x3 kernel at stride 1; y and dx lie in memory as (N, H, W, C).
 
-    The backward stays among the points: it keeps V, which is 2.25 times as large as x. A thread takes a group of images, and
-    for dU, which all of them add to, a lot of points.
+    The backward works at the points too. It is that of the formulas above, with V kept from the forward pass:
+
+        dM = Aᵀ dy A    dU = dM Vᵀ    dV = Uᵀ dM    dg = Gᵀ dU G    dd = Bᵀ dV B
+
+    V is 2.25 times as large as x. Each thread takes a group of images; for dU, to which all images add, a group of points.
     """
     (N, C, H, W), O, (OH, OW) = x.shape, len(weight), win.out
-    rows, cols = -(-OH // TILE), -(-OW // TILE)  # of tiles
+    rows, cols = -(-OH // TILE), -(-OW // TILE)  # numbers of tiles
     to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))
     lots = _lots(max(C * O, N * rows * cols * max(C, O)))
     kernels = weight.reshape(-1, KERNEL**2).T
@@ -105,7 +109,7 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
                         np.matmul(dpoints.reshape(len(dM_lot), -1, O), U_lot, out=dV[lot])
                 if needs[0]:
                     by_tile = (to_points.T @ dV.reshape(SEEN**2, -1)).reshape(dseen.shape)
-                    for i, j in np.ndindex(SEEN, SEEN):  # tiles overlap
+                    for i, j in np.ndindex(SEEN, SEEN):  # the tiles of seen pixels overlap
                         dseen[i, j] += by_tile[i, j]
             dx[images] = dpadded[:, ph : ph + H, pw : pw + W]
 
@@ -123,23 +127,23 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
 
 
 def _lots(size: int) -> list[slice]:
-    """The points in parts, at `size` numbers for each of them, for all threads and below KEPT."""
+    """Return the points in slices: one or more for each thread, each of less than KEPT elements at `size` for a point."""
     return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))
 
 
 def _groups(N: int, size: int) -> list[slice]:
-    """Images whose V, `size` numbers for each of them, comes to about BLOCK, in as many groups for every thread."""
+    """Return the images in slices whose V has about BLOCK elements, at `size` for an image; every thread gets as many."""
     return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())
 
 
 def _strips(rows: int, size: int) -> list[slice]:
-    """Rows of tiles whose V, `size` numbers for each of them, comes to about BLOCK, where a whole image has more."""
+    """Return the rows of tiles in slices whose V has at most about BLOCK elements, at `size` for a row."""
     step = max(BLOCK // size, 1)
     return [slice(row, row + step) for row in range(0, rows, step)]
 
 
 def _padded(x: Array, padding: tuple[int, int], height: int, width: int) -> Array:
-    """Images (N, C, H, W) as (N, height, width, C), with zeros around."""
+    """Return images (N, C, H, W) as (N, height, width, C), padded with zeros."""
     (N, C, H, W), (ph, pw) = x.shape, padding
     padded = np.zeros((N, height, width, C), x.dtype)
     padded[:, ph : ph + H, pw : pw + W] = x.transpose(0, 2, 3, 1)
@@ -147,6 +151,6 @@ def _padded(x: Array, padding: tuple[int, int], height: int, width: int) -> Arra
 
 
 def _tiles(images: Array, size: int, strip: slice) -> Array:
-    """The tiles in some rows of them, without a copy: (size, size, N, rows, cols, C) of images (N, H, W, C)."""
+    """Return a view of some rows of tiles of images (N, H, W, C): (size, size, N, rows, cols, C)."""
     tiles = sliding_window_view(images, (size, size), axis=(1, 2), writeable=True)[:, ::TILE, ::TILE]
     return tiles[:, strip].transpose(4, 5, 0, 1, 2, 3)

@@ -1,4 +1,4 @@
-"""Convolution as matrix products with the windows of the images, laid out as rows (Chellapilla, Puri & Simard 2006)."""
+"""Convolution as matrix products: the windows of the images are the rows of a matrix (Chellapilla, Puri & Simard 2006)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,20 +7,20 @@ from math import prod
 
 import numpy as np
 
+from scratch.fast.channels import channel_sums
+from scratch.fast.threads import in_parallel, shares
+from scratch.fast.window import Window
 from scratch.module import Array, Backward
-from scratch.ops.channels import channel_sums
-from scratch.ops.threads import in_parallel, shares
-from scratch.ops.window import Window
 
-BLOCK = 1 << 18  # elements gathered at a time: more falls out of the cache, fewer starve the matrix product
-FEW = 8  # channels; below that, windows are copied along the rows of the images rather than along the channels
+BLOCK = 1 << 18  # elements gathered at a time: more do not fit in the cache, fewer make the matrix product slow
+FEW = 8  # channels; with fewer, windows are copied along the rows of the images, not along the channels
 
 
 def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) -> tuple[Array, Backward]:
-    """Convolution in one group, for any window.
+    """Convolve in one group, for any window; the backward is that of conv2d.
 
-    The value and dx lie in memory as (N, H, W, C), so that what follows runs along the channels. The columns are gathered
-    a block at a time, and again in the backward, since all of them together are KH * KW times the images.
+    y and dx lie in memory as (N, H, W, C), so that the next op can run along the channels. The windows are gathered one
+    block at a time, and again in the backward, because together they are KH * KW times as large as the images.
     """
     (N, _, H, W), (O, C, KH, KW), (OH, OW) = x.shape, weight.shape, win.out
     y = np.empty((N, OH, OW, O), x.dtype)
@@ -39,8 +39,8 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
         dbias = channel_sums(dy) if bias is not None and needs[2] else None
         (ph, pw), (dh, dw) = win.padding, win.dilation
-        full = (KH - 1) * dh - ph, (KW - 1) * dw - pw  # the padding of dy that brings every window back to its pixel
-        narrow = O <= C or win.kernel == (1, 1)  # the columns of a wider dy would take longer than dx tap by tap
+        full = (KH - 1) * dh - ph, (KW - 1) * dw - pw  # the padding of dy with which dx is itself a convolution
+        narrow = O <= C or win.kernel == (1, 1)  # for a wider dy, dx tap by tap is quicker
         if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:
             return *_gradients_from_dy(x, weight, dy, replace(win, padding=full, out=(H, W)), needs[1]), dbias
         dweight = _weight_gradient(x, weight.shape, dy, win) if needs[1] else None
@@ -50,14 +50,14 @@ def conv2d_by_columns(x: Array, weight: Array, bias: Array | None, win: Window) 
 
 
 def _shares(x: Array, win: Window) -> list[slice]:
-    """The images that each thread takes, with all that their windows see as the size of the work."""
+    """Return a slice of the images for each thread; the size of the work is all that their windows see."""
     return shares(len(x), len(x) * x.shape[1] * prod(win.out) * prod(win.kernel))
 
 
 def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]]:
-    """Block by block of the output, its place (images, rows) and the windows that it sees (pixels, KH * KW * C).
+    """Yield each block of the output: its place (images, rows) and its windows as a matrix (pixels, KH * KW * C).
 
-    A block is several images or several rows of one. The next block overwrites its windows.
+    A block is several images, or several rows of one image. The windows of the next block overwrite those of this one.
     """
     (N, C, H, W), (KH, KW), (OH, OW) = x.shape, win.kernel, win.out
     if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):
@@ -84,7 +84,7 @@ def columns(x: Array, win: Window) -> Iterator[tuple[tuple[slice, slice], Array]
 
 
 def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window, need_weight: bool) -> tuple[Array, Array | None]:
-    """At stride 1 dx is the convolution of dy with the flipped kernel, and the same columns of dy give dweight."""
+    """Return dx and dweight at stride 1: dx is the convolution of dy with the flipped kernel, dweight needs the same windows."""
     (N, C, H, W), (O, _, KH, KW) = x.shape, weight.shape
     dx = np.empty((N, H, W, C), x.dtype)
     flipped = weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1).reshape(-1, C)  # (KH * KW * O, C)
@@ -103,7 +103,7 @@ def _gradients_from_dy(x: Array, weight: Array, dy: Array, win: Window, need_wei
 
 
 def _weight_gradient(x: Array, shape: tuple[int, ...], dy: Array, win: Window) -> Array:
-    """The windows that each pixel of dy saw, times the pixel."""
+    """Return dweight: the sum over all pixels of dy of the pixel times its window."""
     O, C, KH, KW = shape
 
     def correlate(images: slice) -> Array:
@@ -117,7 +117,7 @@ def _weight_gradient(x: Array, shape: tuple[int, ...], dy: Array, win: Window) -
 
 
 def input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window, groups: int = 1) -> Array:
-    """Each pixel of dy spread over the window that it saw, tap by tap: images of this shape, in memory as (N, H, W, C)."""
+    """Return dx of this shape, in memory as (N, H, W, C): each pixel of dy is spread over its window, tap by tap."""
     (N, C, H, W), (O, _, KH, KW), G = shape, weight.shape, groups
     dpadded = np.zeros((N, *win.padded_size(H, W), C), dy.dtype).transpose(0, 3, 1, 2)
     kernel = np.ascontiguousarray(weight.reshape(G, O // G, C // G, KH, KW).transpose(3, 4, 0, 1, 2))
@@ -136,5 +136,5 @@ def input_gradient(shape: tuple[int, ...], weight: Array, dy: Array, win: Window
 
 
 def _pixels(x: Array, block: tuple[slice, slice] = (slice(None), slice(None))) -> Array:
-    """A block of images as rows of channels (pixels, C)."""
+    """Return a block of images as rows of channels (pixels, C)."""
     return x.transpose(0, 2, 3, 1)[block].reshape(-1, x.shape[1])
