@@ -13,7 +13,7 @@ import pytest
 
 import scratch.ops
 from parity.cases import CASES
-from parity.check import DTYPES, posed
+from parity.check import DTYPES, reference_run_of
 from parity.judging.tolerance import deviation
 from parity.running.builders import scratch_builder
 from parity.running.run_scratch import run_scratch
@@ -58,16 +58,18 @@ def test_a_definition_has_the_signature_of_its_op(name):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.name)
 def test_an_op_computes_what_its_definition_says(case, dtype):
-    standard = posed(case, 0)
+    reference_run = reference_run_of(case, 0)
     definition = partial(DEFINITIONS[case.scratch.removeprefix("ops.")], **case.config)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # definitions do not guard against overflow
-        expected = run_scratch(lambda: definition, standard.problem, dtype)
-    found = run_scratch(scratch_builder(case), standard.problem, dtype)
+        expected = run_scratch(lambda: definition, reference_run.problem, dtype)
+    found = run_scratch(scratch_builder(case), reference_run.problem, dtype)
     assert expected.broken == found.broken == []
     assert expected.tensors.keys() == found.tensors.keys()
     for name, tensor in found.tensors.items():
-        if name in standard.calibration.unit:
+        if name in reference_run.calibration.unit:
             assert tensor.dtype == expected.tensors[name].dtype, name
-            assert deviation(tensor, expected.tensors[name].astype(np.float64)) <= standard.calibration.tolerance(name, dtype), name
+            assert deviation(tensor, expected.tensors[name].astype(np.float64)) <= reference_run.calibration.tolerance(
+                name, dtype
+            ), name
         else:
             np.testing.assert_array_equal(tensor, expected.tensors[name], name)
