@@ -122,7 +122,7 @@ class InterruptedSteps(ScheduleSteps):
         return self.target(optimizer)
 
 
-@pytest.mark.parametrize("case", CASES, ids=attrgetter("name"))
+@pytest.mark.parametrize("case", [case for case in CASES if case.name.endswith("-betas")], ids=attrgetter("name"))
 @pytest.mark.parametrize("before", [1, 20, 57])
 @pytest.mark.parametrize(("first", "second"), [(THEIRS, OURS), (OURS, THEIRS), (OURS, OURS)], ids=["to-ours", "to-theirs", "ours"])
 def test_a_saved_state_continues_in_either_backend(case, before, first, second):

@@ -31,14 +31,16 @@ def gradients(draw: Draw, shape: tuple[int, ...], scale: float) -> list[Array | 
 def replay(lr: float, groups: list[dict[str, Any]] | None = None) -> Callable[[Draw], dict[str, Any]]:
     """Return a draw of parameters and of gradients for each step, with a learning rate that falls and is 0 once.
 
-    Half of the parameters begin about as large as the steps, so that no error in a step is lost behind the parameter.
+    Half of the parameters begin about as large as the steps, so that no error in a step is lost behind the parameter. The
+    last parameter never has a gradient.
     """
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         starts = [(scale, start) for scale in SCALES for start in (lr * scale, 1.0)]
         by_parameter = [gradients(draw, shape, scale) for shape, (scale, _) in zip(SHAPES, starts, strict=True)]
         parameters = [draw.normal(*shape, scale=start) for shape, (_, start) in zip(SHAPES, starts, strict=True)]
-        by_step = [list(of_step) for of_step in zip(*by_parameter, strict=True)]
+        parameters.append(draw.normal(3))
+        by_step = [[*of_step, None] for of_step in zip(*by_parameter, strict=True)]
         return {"parameters": parameters, "gradients": by_step, "factors": FACTORS, "groups": groups}
 
     return draw_inputs
@@ -57,7 +59,7 @@ def groups(**own: Any) -> list[dict[str, Any]]:
         {"params": [0, 1, 2], "lr": 0.02},
         {"params": [3, 4, 5], "weight_decay": 0.2, **own},
         {"params": [6], "maximize": True},
-        {"params": [7, 8, 9], "name": "head"},
+        {"params": [7, 8, 9, 10], "name": "head"},
     ]
 
 

@@ -12,9 +12,10 @@ from contextlib import suppress
 import numpy as np
 
 from parity.explaining.counterfactual_runs import known_mistakes
-from parity.explaining.hints import MARGIN, hint, matches
+from parity.explaining.hints import FEWEST, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
 from parity.judging.tolerance import deviation, largest
+from parity.running import nested
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, phase_of
@@ -107,8 +108,26 @@ def _from_arrays(evidence: Evidence) -> str:
 
 
 def _from_first_step(evidence: Evidence) -> str:
-    """Return what the first wrong result says: each later one inherits its error."""
-    wrong = {finding.tensor for finding in evidence.findings}
-    first = next((name for name in evidence.calibration.truth if name in wrong), "")
-    text = hint(evidence, first) if first else ""
-    return f"{first} {text}" if text else ""
+    """Return what the first wrong results say: all later ones inherit their error."""
+    findings = {finding.tensor for finding in evidence.findings}
+    wrong = [name for name in evidence.calibration.truth if name in findings]
+    for name in wrong:
+        if not name.endswith(wrong[0].partition(" after ")[2]):  # a later step
+            break
+        if text := _factor_of_step(evidence, name) or hint(evidence, name):
+            return f"{name} {text}"
+    return ""
+
+
+def _factor_of_step(evidence: Evidence, name: str) -> str:
+    """Return the one factor by which the first step of a parameter is too long or too short, or ""."""
+    start = dict(nested.leaves("parameter", evidence.problem.inputs.get("parameters"))).get(name.split()[0] + f".{name.split()[1]}")
+    if start is None or not name.endswith(" after step 1") or name not in evidence.tensors:
+        return ""
+    truth, ours = evidence.calibration.truth[name], evidence.tensors[name]
+    if ours.shape != truth.shape or ours.size < FEWEST:
+        return ""
+    step, right = ours.astype(np.float64) - start, truth - start
+    length = float(np.vdot(step, step))
+    factor = float(np.vdot(step, right)) / length if length else 0.0
+    return f"needs a step {factor:.6g} times as long" if matches(evidence, name, start + factor * step, truth) else ""

@@ -25,7 +25,7 @@ def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu
         _load(subject, problem, dtype, device)
     inputs = {name: nested.map_leaves(lambda v: _as_tensor(v, dtype, device), value) for name, value in problem.inputs.items()}
     if isinstance(subject, TrainingSteps):  # no result of theirs has a gradient
-        results = subject(*inputs.values()) if backward else {}
+        results = subject(**inputs) if backward else {}
         return Run({name: to_numpy(value) for name, value in results.items()}, problem.new_trace())
     with_gradient = _require_gradients(inputs, problem.constants)
     trace = problem.new_trace()

@@ -78,7 +78,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
 def _run_steps(subject: TrainingSteps, problem: Problem) -> Run:
     """Run the steps of an optimiser, schedule or clipping function; gradients must stay as they are given."""
     inputs = nested.map_leaves(copied, dict(problem.inputs))
-    results = {name: np.asarray(value) for name, value in subject(*inputs.values()).items()}
+    results = {name: np.asarray(value) for name, value in subject(**inputs).items()}
     return Run(results, problem.new_trace(), changed_in_place(Phase.STEP, problem, inputs, (), {}))
 
 

@@ -137,10 +137,13 @@ class FactorSteps(TrainingSteps):
 FIRST_MOMENTUM: dict[str, dict[str, Any]] = {"SGD": {"momentum": 0.3}, "AdamW": {"betas": (0.9, 0.999)}}
 
 
-def steps_of(reference: Any) -> Callable[..., TrainingSteps] | None:
+def steps_of(reference: Any) -> type[TrainingSteps] | None:
     """Return the kind of training steps that a reference has; None for ops, layers and models."""
     if isinstance(reference, type):
-        kinds = {torch.optim.Optimizer: OptimiserSteps, torch.optim.lr_scheduler.LRScheduler: ScheduleSteps}
+        kinds: dict[type, type[TrainingSteps]] = {
+            torch.optim.Optimizer: OptimiserSteps,
+            torch.optim.lr_scheduler.LRScheduler: ScheduleSteps,
+        }
         return next((kind for base, kind in kinds.items() if issubclass(reference, base)), None)
     module = getattr(reference, "__module__", "") or ""
     if module.startswith("torch.nn.utils.clip_grad"):
