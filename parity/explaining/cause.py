@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 
 from parity.explaining.counterfactual_runs import known_mistakes
-from parity.explaining.hints import FEWEST, MARGIN, hint, matches
+from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
 from parity.judging.tolerance import deviation, largest
 from parity.running import nested
@@ -125,7 +125,7 @@ def _factor_of_step(evidence: Evidence, name: str) -> str:
     if start is None or not name.endswith(" after step 1") or name not in evidence.tensors:
         return ""
     truth, ours = evidence.calibration.truth[name], evidence.tensors[name]
-    if ours.shape != truth.shape or ours.size < FEWEST:
+    if ours.shape != truth.shape or ours.size < FEWEST_WRONG:
         return ""
     step, right = ours.astype(np.float64) - start, truth - start
     length = float(np.vdot(step, step))
