@@ -52,16 +52,16 @@ def mistakes():
 
 def test_every_use_has_its_mistakes(mistakes):
     used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1", "every call of layers.1"]
-    expected = [f"loses the gradient of the input input of {part}" for part in used]
+    expected = [f"loses the gradient of the argument input of {part}" for part in used]
     expected += [f"passes zeros to {part} as input" for part in used]
     expected += [f"loses the gradient of the output of {part}" for part in (*used, "pair")]
     expected += [text for part in used for text in (f"leaves {part} out", f"leaves {part} out of the backward pass")]
-    expected += [f"loses the gradient of the input {name} of pair" for name in ("x", "other", "scale")]
+    expected += [f"loses the gradient of the argument {name} of pair" for name in ("x", "other", "scale")]
     expected += [f"passes zeros to pair as {name}" for name in ("x", "other", "scale")]
     expected += [f"loses the gradient of the output {name} of pair" for name in ("y.0", "y.1", "y.1.0", "y.1.1")]
     expected += [f"passes {one} to pair in place of {other}" for one, other in permutations(("x", "other", "scale"), 2)]
     pairs = ("x and other", "x and scale", "other and scale")
-    expected += ["does not pass scale to pair", *(f"swaps the inputs {names} of pair" for names in pairs)]
+    expected += ["does not pass scale to pair", *(f"swaps the arguments {names} of pair" for names in pairs)]
     assert sorted(mistakes) == sorted(expected)
 
 
@@ -76,11 +76,11 @@ def test_every_wrong_use_shows_in_its_pass(mistakes):
 
 def test_a_wrong_use_is_what_it_says(mistakes):
     _, dx, dother, dscale = results(Whole)
-    _, wrong_dx, wrong_dother, wrong_dscale = results(mistakes["loses the gradient of the input x of pair"])
+    _, wrong_dx, wrong_dother, wrong_dscale = results(mistakes["loses the gradient of the argument x of pair"])
     assert not wrong_dx.any()
     assert torch.equal(wrong_dother, dother)
     assert torch.equal(wrong_dscale, dscale)
-    assert not results(mistakes["loses the gradient of the input scale of pair"])[3].any()
+    assert not results(mistakes["loses the gradient of the argument scale of pair"])[3].any()
     assert not results(mistakes["loses the gradient of the output y.0 of pair"])[3].any()
     assert torch.equal(results(mistakes["loses the gradient of the output y.1.1 of pair"])[1], dx)
 

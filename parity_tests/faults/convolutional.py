@@ -113,7 +113,7 @@ FAULTS = [
         WINDOW,
         f"x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), 'edge'); padding = 0; {WINDOW}",
         "forward",
-        "edge's values",
+        "pads with the values at the edge",
         cases=("conv2d-padded", "cnn"),
     ),
     options(
@@ -137,7 +137,7 @@ FAULTS = [
         "y = y.reshape(N, O, OH, OW)",
         "y = y.swapaxes(1, 2).reshape(N, O, OH, OW)",
         "forward",
-        "interleaves the groups' output",
+        "interleaves the output channels of the groups",
     ),
     in_groups(
         "conv2d: bias of groups interleaved",
@@ -231,16 +231,22 @@ FAULTS = [
         VARIANCE,
         VARIANCE.replace("count", "(count - 1)"),
         "forward",
-        "unbiased variance|corrected",
+        "unbiased variance|running_var has the factor",
         cases=("batch_norm-plain", "BatchNorm2d-untracked"),
     ),
     batch_norm(
         "batch_norm: eps outside the root", "np.sqrt(var + eps)", "(np.sqrt(var) + eps)", "forward", "belongs under the root"
     ),
     batch_norm("batch_norm: eps squared", "np.sqrt(var + eps)", "np.sqrt(var + eps**2)", "forward", "eps²"),
-    batch_norm("batch_norm: eps of another library", "np.sqrt(var + eps)", "np.sqrt(var + 1e-3)", "forward", r"takes eps = 0\.001"),
+    batch_norm("batch_norm: eps of another library", "np.sqrt(var + eps)", "np.sqrt(var + 1e-3)", "forward", r"uses eps = 0\.001"),
     batch_norm("batch_norm: no eps", "np.sqrt(var + eps)", "np.sqrt(var)", "forward", "leaves eps out"),
-    batch_norm("batch_norm: root forgotten", "1 / np.sqrt(var + eps)", "1 / (var + eps)", "forward", "rather than its root"),
+    batch_norm(
+        "batch_norm: root forgotten",
+        "1 / np.sqrt(var + eps)",
+        "1 / (var + eps)",
+        "forward",
+        "divides by the variance instead of its root",
+    ),
     batch_norm(
         "batch_norm: momentum the other way",
         "(1 - momentum) * running_mean + momentum * mean",
@@ -254,7 +260,7 @@ FAULTS = [
         "count = x.size",
         "momentum = 1 - momentum; count = x.size",
         "forward",
-        "share of the old statistics",
+        "multiplies the old statistics by momentum",
     ),
     batch_norm(
         "batch_norm: running mean not decayed",
@@ -283,21 +289,21 @@ FAULTS = [
         "dx[part] -= through_mean",
         "pass",
         "backward",
-        "batch's mean for a constant",
+        "treats the batch's mean as a constant in the backward pass",
     ),
     batch_norm(
         "batch_norm: variance constant in the backward",
         "np.subtract(dy_rows[part], dx[part], out=dx[part])",
         "dx[part] = dy_rows[part]",
         "backward",
-        "batch's variance for a constant",
+        "treats the batch's variance as a constant in the backward pass",
     ),
     batch_norm(
         "batch_norm: statistics constant in the backward",
         "if training:  # x",
         "if False:  # x",
         "backward",
-        "batch's mean and variance for constants",
+        "treats the batch's mean and variance as constants in the backward pass",
     ),
     batch_norm(
         "batch_norm: 1/n missing in the backward",

@@ -35,7 +35,7 @@ EMBEDDINGS = [
         POSITIONS,
         "1 + " + POSITIONS,
         "forward",
-        "gives wpe positions that are one too many",
+        r"passes positions \+ 1 to wpe",
         cases=DEEP,
     ),
     embed(
@@ -43,7 +43,7 @@ EMBEDDINGS = [
         POSITIONS,
         "np.arange(tokens.shape[1])",
         "forward",
-        "gives wpe positions that begin at 0",
+        "passes numbers from 0 on as positions to wpe",
         cases=CACHED,
     ),
     embed(
@@ -51,7 +51,7 @@ EMBEDDINGS = [
         POSITIONS,
         POSITIONS + " - (before > 0)",
         "forward",
-        "gives wpe positions that are one too few",
+        "passes positions - 1 to wpe",
         cases=CACHED,
     ),
     embed(
@@ -66,7 +66,7 @@ EMBEDDINGS = [
         "self.wpe(x, ",
         "self.wpe(x * x.shape[-1] ** 0.5, ",
         "forward",
-        "multiplies what wte returns by the root of its width",
+        "multiplies the output of wte by the root of its width",
     ),
     embed(
         "GPT: the gradient of the tied weight is the head's alone",
@@ -106,7 +106,7 @@ NORMS = [
         "normed, ln_1_backward = self.ln_1(x)",
         POST_NORM,
         "forward",
-        "post-norm for pre-norm",
+        "normalises after each sum",
         cases=DEEP,
     ),
     block(
@@ -114,7 +114,7 @@ NORMS = [
         "x = x + attended",
         "x = normed + attended",
         "forward",
-        "takes what goes past the part behind the norm in sum 1",
+        "takes the residual connection from after the norm in sum 1",
         cases=DEEP,
     ),
     block(
@@ -122,7 +122,7 @@ NORMS = [
         "(x + hidden, kept)",
         "(normed + hidden, kept)",
         "forward",
-        "takes what goes past the part behind the norm in sum 2",
+        "takes the residual connection from after the norm in sum 2",
     ),
     block("Block: attention not normalised", "self.ln_1(x)", "x, lambda dx: dx", "forward", "leaves ln_1 out"),
     block("Block: the feed-forward part not normalised", "self.ln_2(x)", "x, lambda dx: dx", "forward", "leaves ln_2 out"),
@@ -145,7 +145,7 @@ PAST_THE_PARTS = [
         "return dx + ln_1_backward(",
         "return ln_1_backward(",
         "backward",
-        "no gradient through the first term of sum 1",
+        "loses the gradient of the first term of sum 1",
         cases=DEEP,
     ),
     block(
@@ -153,7 +153,7 @@ PAST_THE_PARTS = [
         "dx = dy + ln_2",
         "dx = ln_2",
         "backward",
-        "no gradient through the first term of sum 2",
+        "loses the gradient of the first term of sum 2",
     ),
     block(
         "Block: no gradient through the feed-forward part",
@@ -189,7 +189,7 @@ PAST_THE_PARTS = [
         "attention_backward(attended_dropout_backward(dx))",
         "attention_backward(dx)",
         "backward",
-        "leaves call 1 of dropout out of the backward",
+        "leaves call 1 of dropout out of the backward pass",
         cases=("gpt-dropout",),
     ),
     read(
@@ -208,16 +208,23 @@ CACHE = [
         "zip(*state, strict=True)",
         "zip(*(part[..., :-1, :] for part in state), strict=True)",
         "forward",
-        "gives each of blocks past without its last step",
+        "passes past without its last step to every module in blocks",
         cases=CACHED,
     ),
-    read("GPT: the cache not read", "block(x, past)", "block(x, None)", "forward", "pass past on to each of blocks", cases=CACHED),
+    read(
+        "GPT: the cache not read",
+        "block(x, past)",
+        "block(x, None)",
+        "forward",
+        "pass past to every module in blocks",
+        cases=CACHED,
+    ),
     read(
         "GPT: keys and values of the cache swapped",
         "zip(*state, strict=True)",
         "zip(*state[::-1], strict=True)",
         "forward",
-        "gives each of blocks the parts of past in the reverse order",
+        "passes the tensors of past in reverse order to every module in blocks",
         cases=CACHED,
     ),
     read(
@@ -271,7 +278,7 @@ ATTENTION = [
         "x.reshape(B, T, width // self.head_dim, self.head_dim).swapaxes(1, 2)",
         "x.reshape(B, width // self.head_dim, T, self.head_dim)",
         "forward",
-        "by a reshape alone",
+        "with a reshape only",
         function="layers.attention.MultiheadAttention._split",
         cases=DEEP,
     ),
@@ -280,7 +287,7 @@ ATTENTION = [
         "normed, None, True, past)",
         "normed, None, False, past)",
         "forward",
-        "gives attention False for is_causal",
+        "passes is_causal = False to attention",
     ),
 ]
 

@@ -84,7 +84,7 @@ def _mistakes(use: Use, name: str) -> Iterator[tuple[str, Wrong]]:
 
 def _lost_inputs(use: Use, name: str) -> Iterator[tuple[str, Wrong]]:
     for key, leaves in _groups(use.inputs.items()):
-        yield f"loses the gradient of the input {key} of {name}", _given(partial(_changed, leaves, constant))
+        yield f"loses the gradient of the argument {key} of {name}", _given(partial(_changed, leaves, constant))
         yield f"passes zeros to {name} as {key}", _given(partial(_changed, leaves, torch.zeros_like))
 
 
@@ -100,7 +100,7 @@ def _swapped_inputs(use: Use, name: str) -> Iterator[tuple[str, Wrong]]:
     given = list(use.inputs.items())
     for (i, (key, one)), (j, (other, two)) in combinations(enumerate(given), 2):
         if isinstance(one, Tensor) and isinstance(two, Tensor) and one.shape == two.shape and one is not two:
-            yield f"swaps the inputs {key} and {other} of {name}", _given(partial(_swapped, i, j))
+            yield f"swaps the arguments {key} and {other} of {name}", _given(partial(_swapped, i, j))
     numbers: dict[int, list[int]] = {}  # of the inputs that are one tensor
     for i, (_, value) in enumerate(given):
         if isinstance(value, Tensor) and value.is_floating_point():
