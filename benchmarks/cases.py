@@ -97,7 +97,7 @@ F = "torch.nn.functional"
 ANCHORS = ((1.0, 1.5), (2.0, 1.25), (3.0, 4.0))  # in cells
 
 IMAGE_OPS = [
-    ParityCase(f"conv2d-{name}", "ops.conv2d", f"{F}.conv2d", affine(x, weight), config)
+    ParityCase(f"conv2d-{name}", "ops.conv2d", affine(x, weight), config, reference=f"{F}.conv2d")
     for name, x, weight, config in (
         ("3x3", (32, 64, 28, 28), (64, 64, 3, 3), {"padding": 1}),
         ("3x3-stride2", (32, 64, 28, 28), (128, 64, 3, 3), {"padding": 1, "stride": 2}),
@@ -107,12 +107,11 @@ IMAGE_OPS = [
     )
 ]
 IMAGE_OPS += [
-    ParityCase("max_pool2d-2x2", "ops.max_pool2d", f"{F}.max_pool2d", normal(32, 64, 28, 28), {"kernel_size": 2}),
-    ParityCase("avg_pool2d-2x2", "ops.avg_pool2d", f"{F}.avg_pool2d", normal(32, 64, 28, 28), {"kernel_size": 2}),
+    ParityCase("max_pool2d-2x2", "ops.max_pool2d", normal(32, 64, 28, 28), {"kernel_size": 2}, reference=f"{F}.max_pool2d"),
+    ParityCase("avg_pool2d-2x2", "ops.avg_pool2d", normal(32, 64, 28, 28), {"kernel_size": 2}, reference=f"{F}.avg_pool2d"),
     ParityCase(
         "batch_norm",
         "ops.batch_norm",
-        "functional.batch_norm",
         normalisation(32, 64, 28, 28),
         {"training": True},
         constants=("running_mean", "running_var"),
@@ -120,69 +119,63 @@ IMAGE_OPS += [
     ParityCase(
         "frozen_batch_norm",
         "ops.frozen_batch_norm",
-        "functional.frozen_batch_norm",
         normalisation(32, 64, 28, 28),
         constants=("weight", "bias", "running_mean", "running_var"),
     ),
-    ParityCase("group_norm", "ops.group_norm", "functional.group_norm", group_normalisation(32, 64, 28, 28), {"num_groups": 8}),
+    ParityCase("group_norm", "ops.group_norm", group_normalisation(32, 64, 28, 28), {"num_groups": 8}),
     ParityCase(
         "conv_transpose2d-2x2",
         "ops.conv_transpose2d",
-        f"{F}.conv_transpose2d",
         spreading((16, 64, 32, 32), (64, 32, 2, 2)),
         {"stride": 2},
+        reference=f"{F}.conv_transpose2d",
     ),
     ParityCase(
         "upsample-bilinear",
         "ops.interpolate",
-        f"{F}.interpolate",
         normal(16, 64, 32, 32),
         {"scale_factor": 2, "mode": "bilinear", "align_corners": False},
+        reference=f"{F}.interpolate",
     ),
 ]
 
 ROW_OPS = [
-    ParityCase("linear", "ops.linear", f"{F}.linear", affine((512, 1024), (1024, 1024))),
-    ParityCase("gelu", "ops.gelu", f"{F}.gelu", normal(2048, 1024)),
-    ParityCase("gelu-tanh", "ops.gelu", f"{F}.gelu", normal(2048, 1024), {"approximate": "tanh"}),
+    ParityCase("linear", "ops.linear", affine((512, 1024), (1024, 1024)), reference=f"{F}.linear"),
+    ParityCase("gelu", "ops.gelu", normal(2048, 1024), reference=f"{F}.gelu"),
+    ParityCase("gelu-tanh", "ops.gelu", normal(2048, 1024), {"approximate": "tanh"}, reference=f"{F}.gelu"),
     ParityCase(
         "layer_norm",
         "ops.layer_norm",
-        "functional.layer_norm",
         row_normalisation(2048, 768, "weight", "bias"),
         {"normalized_shape": (768,)},
     ),
-    ParityCase(
-        "rms_norm", "ops.rms_norm", "functional.rms_norm", row_normalisation(2048, 768, "weight"), {"normalized_shape": (768,)}
-    ),
+    ParityCase("rms_norm", "ops.rms_norm", row_normalisation(2048, 768, "weight"), {"normalized_shape": (768,)}),
     *(
         ParityCase(
             f"attention-causal-{T}",
             "ops.scaled_dot_product_attention",
-            f"{F}.scaled_dot_product_attention",
             attended(2, 6, T, 64),
             {"is_causal": True},
+            reference=f"{F}.scaled_dot_product_attention",
         )
         for T in (256, 512, 1024, 2048)
     ),
-    ParityCase("softmax", "ops.softmax", f"{F}.softmax", normal(4096, 1000), {"dim": -1}),
-    ParityCase("cross_entropy-1000", "ops.cross_entropy", f"{F}.cross_entropy", labelled(4096, 1000)),
-    ParityCase("cross_entropy-50257", "ops.cross_entropy", f"{F}.cross_entropy", labelled(256, 50257)),
-    ParityCase("box_iou-1000x100", "ops.box_iou", "boxes.box_iou", overlapping(1000, 100)),
+    ParityCase("softmax", "ops.softmax", normal(4096, 1000), {"dim": -1}, reference=f"{F}.softmax"),
+    ParityCase("cross_entropy-1000", "ops.cross_entropy", labelled(4096, 1000), reference=f"{F}.cross_entropy"),
+    ParityCase("cross_entropy-50257", "ops.cross_entropy", labelled(256, 50257), reference=f"{F}.cross_entropy"),
+    ParityCase("box_iou-1000x100", "ops.box_iou", overlapping(1000, 100)),
     ParityCase(
         "yolo_boxes-416x416",
         "ops.yolo_boxes",
-        "yolo.yolo_boxes",
         lambda draw: {"predictions": draw.normal(8, 3 * (13 * 13 + 26 * 26), 85)},
         {"grids": (((13, 13), ANCHORS), ((26, 26), ANCHORS))},
     ),
-    ParityCase("generalized_box_iou-1000x100", "ops.generalized_box_iou", "boxes.generalized_box_iou", overlapping(1000, 100)),
+    ParityCase("generalized_box_iou-1000x100", "ops.generalized_box_iou", overlapping(1000, 100)),
 ]
 
 IMAGE_MODELS = [
     ParityCase(
         f"cnn-{batch}",
-        "models.CNN",
         "models.CNN",
         normal(batch, 1, 28, 28),
         {"in_channels": 1, "image_size": (28, 28), "classes": 10},
@@ -190,20 +183,16 @@ IMAGE_MODELS = [
     for batch in (64, 128)
 ]
 IMAGE_MODELS += [
-    ParityCase(
-        "unet-64x64", "models.UNet", "models.UNet", normal(8, 1, 64, 64), {"in_channels": 1, "classes": 11, "depth": 3, "width": 32}
-    ),
-    ParityCase("yolo-64x64", "models.YOLO", "models.YOLO", normal(32, 1, 64, 64), {"in_channels": 1, "classes": 10}),
+    ParityCase("unet-64x64", "models.UNet", normal(8, 1, 64, 64), {"in_channels": 1, "classes": 11, "depth": 3, "width": 32}),
+    ParityCase("yolo-64x64", "models.YOLO", normal(32, 1, 64, 64), {"in_channels": 1, "classes": 10}),
     ParityCase(
         "resnet18-32x32",
-        "models.ResNet",
         "models.ResNet",
         normal(32, 3, 32, 32),
         {"depth": 18, "classes": 10, "small_images": True},
     ),
     ParityCase(
         "vit-6x192",
-        "models.ViT",
         "models.ViT",
         normal(32, 3, 32, 32),
         {
@@ -219,16 +208,13 @@ IMAGE_MODELS += [
     ),
 ]
 ROW_MODELS = [
-    ParityCase(
-        "mlp-512", "models.MLP", "models.MLP", normal(512, 784), {"in_features": 784, "hidden": [256, 256], "out_features": 10}
-    ),
+    ParityCase("mlp-512", "models.MLP", normal(512, 784), {"in_features": 784, "hidden": [256, 256], "out_features": 10}),
 ]
 
 
 ROW_MODELS += [
     ParityCase(
         f"char-lm-{cell}-{time}",
-        "models.CharLanguageModel",
         "models.CharLanguageModel",
         tokens(64, time, vocabulary=65),
         {"vocab_size": 65, "embedding_size": 256, "hidden_size": 256, "cell": cell},
@@ -239,7 +225,6 @@ ROW_MODELS += [
 ROW_MODELS += [
     ParityCase(
         "gpt-4x384",
-        "models.GPT",
         "models.GPT",
         tokens(8, 256, vocabulary=8192),
         {"vocab_size": 8192, "context": 256, "width": 384, "layers": 4, "heads": 6},

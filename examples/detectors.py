@@ -10,8 +10,7 @@ import numpy as np
 from average_precision import Seen
 from objectives import Objective
 
-import reference.matching
-import reference.yolo
+import reference.ops
 import scratch.models
 from scratch import ops
 from scratch.module import Array
@@ -23,7 +22,7 @@ class YOLO:
     def __init__(self, options: argparse.Namespace):
         self.config: dict[str, Any] = dict(in_channels=1, classes=10, width=options.width)
         self.grids = scratch.models.YOLO(**self.config).grids(options.size, options.size)
-        self.objective = Objective(*(partial(loss, grids=self.grids) for loss in (ops.yolo_loss, reference.yolo.yolo_loss)))
+        self.objective = Objective(*(partial(loss, grids=self.grids) for loss in (ops.yolo_loss, reference.ops.yolo_loss)))
 
     def reads(self, images: Array) -> dict[str, Array]:
         """The inputs of the model by name."""
@@ -54,7 +53,7 @@ class DETR:
             num_queries=12,
             dropout=options.dropout,
         )
-        self.objective = Objective(ops.detr_loss, reference.matching.detr_loss)
+        self.objective = Objective(ops.detr_loss, reference.ops.detr_loss)
 
     def reads(self, images: Array) -> dict[str, Array]:
         """The inputs of the model by name."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-import reference.functional
+import reference.ops
 from scratch import ops
 from scratch.module import Array, Backward
 
@@ -111,7 +111,7 @@ def _pixels_numpy(logits: Array, labels: Array, label_smoothing: float, dice: fl
 
 def _pixels_torch(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float, dice: float) -> Any:
     entropy = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    return (entropy, dice * reference.functional.dice_loss(logits.softmax(1), labels)) if dice else entropy
+    return (entropy, dice * reference.ops.dice_loss(logits.softmax(1), labels)) if dice else entropy
 
 
 def _heads(given: tuple[Any, ...]) -> list[tuple[Any, Any]]:

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase
-from parity.cases import CASES, matching
+from parity.cases import matching, tables
 from parity.check import DTYPES, check
 from parity.command import exit_status
 from parity.judging.verdict import Verdict
@@ -111,7 +111,7 @@ def list_cases(options: argparse.Namespace) -> int:
         ]
         print(json.dumps({"cases": rows}, indent=2))
         return 0
-    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(CASES)} cases", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(tables().cases)} cases", title_justify="left")
     for heading in ("case", "NumPy twin", "PyTorch twin"):
         table.add_column(heading, overflow="fold")
     table.add_column("parameters", justify="right")

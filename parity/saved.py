@@ -13,7 +13,7 @@ import numpy as np
 import parity.siblings  # noqa: F401  first
 import scratch.models
 from parity.case import ParityCase, resolve
-from parity.cases import CASES
+from parity.cases import tables
 from parity.checkpoints.arrays import load_arrays, refuse_not_finite
 from parity.judging.verdict import describe
 from parity.running.builders import reference_builder
@@ -27,7 +27,7 @@ from scratch.module import Array
 def saved_model(directory: Path, pattern: str = "") -> ParityCase:
     """Return the case of a directory's model; ValueError, in one line, where its files cannot be those of one."""
     model, config = load_config(directory)
-    rows = [case for case in CASES if case.scratch == f"models.{model}" and case.training]
+    rows = [case for case in tables().cases if case.scratch == f"models.{model}" and case.training]
     if not rows:
         raise ValueError(
             f"{directory}: config.json names the model {model!r}, which has no case; `parity list` names those that have"

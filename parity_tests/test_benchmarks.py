@@ -90,26 +90,26 @@ def small_linear():
     return ParityCase(
         "linear",
         "ops.linear",
-        "torch.nn.functional.linear",
         lambda draw: {"x": draw.normal(5, 7), "weight": draw.normal(3, 7), "bias": draw.normal(3)},
+        reference="torch.nn.functional.linear",
     )
 
 
 def small_mlp():
     config = {"in_features": 7, "hidden": [5], "out_features": 3}
-    return ParityCase("mlp", "models.MLP", "models.MLP", lambda draw: {"x": draw.normal(13, 7)}, config)
+    return ParityCase("mlp", "models.MLP", lambda draw: {"x": draw.normal(13, 7)}, config)
 
 
 def small_gpt():
     """With gradients that are 0 but for rounding: those of the biases of its keys."""
     config = {"vocab_size": 11, "context": 6, "width": 8, "layers": 2, "heads": 2}
-    return ParityCase("gpt", "models.GPT", "models.GPT", tokens(3, 6, vocabulary=11), config)
+    return ParityCase("gpt", "models.GPT", tokens(3, 6, vocabulary=11), config)
 
 
 def small_unet():
     """With a label for each pixel."""
     config = {"in_channels": 1, "classes": 3, "depth": 1, "width": 2}
-    return ParityCase("unet", "models.UNet", "models.UNet", normal(2, 1, 6, 8), config)
+    return ParityCase("unet", "models.UNet", normal(2, 1, 6, 8), config)
 
 
 def wrong_value(*operands):

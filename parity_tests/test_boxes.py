@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import reference.boxes
+import reference.ops
 from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
 from scratch.ops import (
     binary_cross_entropy_with_logits,
@@ -93,7 +93,7 @@ def test_suppression_is_greedy_and_stable(n, threshold, largest, seed):
     scores = rng.integers(0, largest + 1, n).astype(float)
     kept, backward = nms(boxes, scores, threshold)
     assert kept.tolist() == suppressed_by_hand(boxes, scores, threshold)
-    theirs = reference.boxes.nms(torch.from_numpy(boxes), torch.from_numpy(scores), threshold)
+    theirs = reference.ops.nms(torch.from_numpy(boxes), torch.from_numpy(scores), threshold)
     assert kept.tolist() == theirs.tolist()
     assert kept.dtype == np.int64
     assert backward(kept) == (None, None)

@@ -11,7 +11,7 @@ import scratch.optim
 from parity.weights import get_state, set_state
 from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line, assert_weights_go
 from parity_tests.torchvision_names import resnet50, shapes_of
-from reference import matching
+from reference import ops as their_ops
 from scratch.layers import DETRDecoderLayer, DETREncoderLayer
 from scratch.layers.norm import freeze_batch_norm
 from scratch.ops import detections, detr_loss, pad_images, set_loss
@@ -322,7 +322,7 @@ def test_what_is_found():
     assert labels.tolist() == [[1, 0]]
     np.testing.assert_allclose(corners, [[[0.4, 0.1, 0.6, 0.7], [0.05, 0.05, 0.15, 0.15]]])
     assert backward(scores, corners) == (None, None)
-    theirs = matching.detections(torch.from_numpy(logits), torch.from_numpy(boxes))
+    theirs = their_ops.detections(torch.from_numpy(logits), torch.from_numpy(boxes))
     for one, other in zip((scores, labels, corners), theirs, strict=True):
         np.testing.assert_allclose(one, other)
 
@@ -349,7 +349,7 @@ def test_steps_of_training_are_the_same_in_both_backends(frozen_norm):
         backward(*loss_backward(*(np.ones_like(part) for part in parts))[:2])
         optimizer.step()
         their_optimizer.zero_grad()
-        their_parts = matching.detr_loss(*theirs(*tensors[:2]), *tensors[2:])
+        their_parts = their_ops.detr_loss(*theirs(*tensors[:2]), *tensors[2:])
         sum(their_parts).backward()
         their_optimizer.step()
         losses.append((*parts, *(part.item() for part in their_parts)))

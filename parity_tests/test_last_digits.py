@@ -20,7 +20,7 @@ from parity_tests.shared import assert_found
 from scratch.layers import Linear
 from scratch.module import Module
 
-QUICK = [fault for family in ("basics", "activations", "losses", "recurrent ops", "boxes") for fault in FAMILIES[family][::8]]
+QUICK = [fault for family in ("basics", "activations", "losses", "recurrent", "boxes") for fault in FAMILIES[family][::8]]
 X, C = Draw(0).normal(5, 7), np.random.default_rng(1).normal(size=(5, 7))
 
 

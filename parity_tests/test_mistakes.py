@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from parity.case import ParityCase
-from parity.cases import FAMILIES, attention, basics, convolutional, recurrent, recurrent_models, segmentation, transformers
+from parity.cases import (
+    FAMILIES,
+    attention,
+    basics,
+    feed_forward,
+    positions,
+    recurrent_layers,
+    recurrent_models,
+    row_norms,
+    segmentation,
+)
+from parity.cases.draws import normal
 from parity.check import posed
 from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
 from parity.explaining.hints import MARGIN
@@ -21,14 +32,14 @@ from parity_tests.faults import schedules_replay
 TOKENS = np.arange(15).reshape(3, 5) % 11
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
 SUBMODULES = [  # of models, with the functions that only models call
-    ParityCase(path, f"models.{path}", f"models.{path}", inputs, config)
+    ParityCase(path, f"models.{path}", inputs, config)
     for path, inputs, config in (
         ("seq2seq.Encoder", lambda draw: {"tokens": TOKENS, "lengths": np.array([2, 5, 1])}, ENCODER),
         ("transformer.InputEmbedding", lambda draw: {"tokens": TOKENS}, {"vocab_size": 11, "width": 7, "dropout": 0.0}),
         ("bert.Pooler", lambda draw: {"x": draw.normal(3, 5, 7)}, {"width": 7}),
         (
             "resnet.PaddedShortcut",
-            convolutional.images(3, 4, 5, 6),
+            normal(3, 4, 5, 6),
             {"in_channels": 4, "out_channels": 7, "stride": 2},
         ),
     )
@@ -36,16 +47,21 @@ SUBMODULES = [  # of models, with the functions that only models call
 SQUARE = ParityCase(  # as many classes as columns, so that the classes can be taken from the wrong axis
     "cross_entropy-square",
     "ops.cross_entropy",
-    "torch.nn.functional.cross_entropy",
-    lambda draw: {"input": draw.normal(3, 5, 5), "target": draw.integers(0, 5, (3, 5))},
+    lambda draw: {"input": draw.normal(3, 5, 5), "target": draw.integers(0, 5, 3, 5)},
+    reference="torch.nn.functional.cross_entropy",
 )
-LAYERS = [*attention.CASES, *transformers.CASES, *recurrent.CASES, *recurrent_models.CASES, *segmentation.CASES]
+LAYERS = [
+    case
+    for table in (attention, row_norms, positions, feed_forward, recurrent_layers, recurrent_models, segmentation)
+    for case in table.CASES
+    if not case.scratch.startswith("ops.")
+]
 CASES = [
     *SUBMODULES,
     SQUARE,
     *(case for family in FAMILIES.values() for case in family.CASES if case.scratch.startswith("ops.")),
     *(case for case in basics.CASES if case.scratch == "layers.Dropout"),
-    *(case for case in LAYERS if not case.scratch.startswith("ops.")),
+    *LAYERS,
 ]
 MISTAKES = [(name, message) for name in functions_with_mistakes() for message, _ in registered(name)]
 calibrated = cache(posed.__wrapped__)

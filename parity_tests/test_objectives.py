@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-import reference.matching
+import reference.ops
 from parity_tests.planting import planted
 from scratch import ops
 
@@ -37,7 +37,7 @@ OBJECTIVES = {
     "pixels": (objectives.cross_entropy_of_pixels(0.1), [RNG.normal(size=(2, 4, 5, 7))], [RNG.integers(0, 4, (2, 5, 7))]),
     "dice": (objectives.cross_entropy_of_pixels(dice=0.7), [RNG.normal(size=(2, 4, 5, 7))], [RNG.integers(0, 4, (2, 5, 7))]),
     "sets": (
-        objectives.Objective(ops.set_loss, reference.matching.set_loss),
+        objectives.Objective(ops.set_loss, reference.ops.set_loss),
         [RNG.normal(size=(3, 6, 4)), boxes(3, 6)],
         [np.array([[0, 1, -1], [2, -1, -1], [-1, -1, -1]]), boxes(3, 3)],
     ),

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import reference.functional
 import reference.layers
 import reference.models
+import reference.ops
 import scratch.models
 from parity.weights import get_state, set_state
 from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
@@ -157,7 +157,7 @@ def test_a_pixel_that_is_no_number_is_seen_by_its_neighbours_alone():
 def test_group_norm_in_every_memory_layout_and_in_blocks(monkeypatch, layout, dy_layout, block):
     monkeypatch.setattr(threads, "BLOCK", block)
     arrays = [laid_out(normal(7, 6, 5, 7), layout), normal(6, seed=1), normal(6, seed=2)]
-    theirs = reference.functional.group_norm
+    theirs = reference.ops.group_norm
     assert_same(ops.group_norm, theirs, arrays, dy_layout, num_groups=3)
 
 

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from parity.cases.set_prediction import CLASSES, B, N, Q, all_alike, nothing, predictions, scattered
+from parity.cases.draws import CLASSES, IMAGES, OBJECTS, QUERIES, no_objects, set_predictions
+from parity.cases.set_prediction import all_alike, scattered
 from parity.inputs import Draw
 from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
-from reference import matching as theirs
-from reference.positions import sinusoidal_positions_2d as their_positions
+from reference import ops as theirs
+from reference.ops import sinusoidal_positions_2d as their_positions
 from scratch.ops import bipartite_matching, box_convert, generalized_box_iou_loss, matching_cost, set_loss, sinusoidal_positions_2d
 
+B, Q, N = IMAGES, QUERIES, OBJECTS
 EVERYONE = np.ones((1, 3), bool)
 
 
@@ -44,7 +46,7 @@ def test_objects_that_are_not_there_take_no_query():
     assert bipartite_matching(cost, ~EVERYONE)[0].tolist() == [[-1, -1, -1]]
 
 
-@pytest.mark.parametrize("draw_inputs", [predictions, scattered, all_alike, nothing])
+@pytest.mark.parametrize("draw_inputs", [set_predictions, scattered, all_alike, no_objects])
 def test_a_loss_is_the_papers(draw_inputs):
     """Image by image and object by object, on the matching that is found."""
     inputs = draw_inputs(Draw(0))
@@ -71,7 +73,7 @@ def test_a_loss_is_the_papers(draw_inputs):
 
 
 def test_the_order_of_queries_and_of_objects_does_not_matter():
-    logits, boxes, labels, targets = predictions(Draw(1)).values()
+    logits, boxes, labels, targets = set_predictions(Draw(1)).values()
     parts, backward = set_loss(logits, boxes, labels, targets)
     dlogits, dboxes, *_ = backward(1.0, 1.0, 1.0)
     queries, objects = np.random.default_rng(0).permutation(Q), np.random.default_rng(1).permutation(N)
@@ -83,7 +85,7 @@ def test_the_order_of_queries_and_of_objects_does_not_matter():
 
 
 def test_right_predictions_cost_next_to_nothing():
-    _, boxes, labels, targets = predictions(Draw(2)).values()
+    _, boxes, labels, targets = set_predictions(Draw(2)).values()
     logits = np.full((B, Q, CLASSES + 1), -20.0)
     logits[:, :, -1] = 20
     boxes[:, :N] = np.where(labels[:, :, None] < 0, boxes[:, :N], targets)
@@ -97,7 +99,7 @@ def test_right_predictions_cost_next_to_nothing():
 
 
 def test_float32_is_matched_as_float64_is():
-    inputs = predictions(Draw(3))
+    inputs = set_predictions(Draw(3))
     exact, _ = set_loss(*inputs.values())
     rounded = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in inputs.values()]
     parts, backward = set_loss(*rounded)
@@ -138,7 +140,7 @@ def test_an_image_has_its_own_positions_whatever_the_padding(normalize):
 
 
 def loss(**changed):
-    inputs = predictions(Draw(0)) | changed
+    inputs = set_predictions(Draw(0)) | changed
     return lambda: set_loss(*inputs.values())
 
 
@@ -158,11 +160,11 @@ BAD = {
         "bipartite_matching: expected present of shape (2, 4), got (2, 3)",
     ),
     "weight of boxes": (
-        lambda: set_loss(*predictions(Draw(0)).values(), box_weight=-1.0),
+        lambda: set_loss(*set_predictions(Draw(0)).values(), box_weight=-1.0),
         "set_loss: box_weight is -1.0, expected",
     ),
     "weight of boxes in a cost": (
-        lambda: matching_cost(*predictions(Draw(0)).values(), box_weight=float("inf")),
+        lambda: matching_cost(*set_predictions(Draw(0)).values(), box_weight=float("inf")),
         "matching_cost: box_weight is inf, expected",
     ),
     "label": (loss(labels=np.full((B, N), CLASSES)), f"set_loss: labels hold {CLASSES}, expected 0 to 5, or -1 where there is no"),

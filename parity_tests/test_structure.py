@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-import reference.boxes
-import reference.functional
 import reference.layers
-import reference.matching
 import reference.models
-import reference.positions
-import reference.yolo
+import reference.ops
 import scratch.layers
 import scratch.models
 import scratch.ops
@@ -29,7 +25,8 @@ ARROWS = {
     "siblings": set(),
     "inputs": {"siblings"},
     "case": {"inputs"},
-    "cases": {"case", "inputs"},
+    "discovery": {"case"},
+    "cases": {"discovery", "case", "inputs"},
     "checkpoints": {"siblings"},
     "running": {"siblings", "case", "inputs"},
     "judging": {"siblings", "running", "inputs"},
@@ -152,11 +149,20 @@ def test_everything_public_has_a_case(kind):
 
 def test_models_are_twins_by_name():
     assert scratch.models.__all__ == reference.models.__all__
-    for folder in ("models", "layers"):
-        ours = {file.name for file in (ROOT / "scratch" / folder).glob("*.py")}
-        theirs = {file.name for file in (ROOT / "reference" / folder).glob("*.py")}
-        assert theirs <= ours
-        assert folder == "layers" or ours == theirs
+
+
+@pytest.mark.parametrize("folder", ["ops", "layers", "models"])
+def test_twins_have_one_file_name(folder):
+    ours, theirs = ({file.name for file in (ROOT / package / folder).glob("*.py")} for package in ("scratch", "reference"))
+    assert theirs <= ours
+    assert folder != "models" or ours == theirs
+
+
+@pytest.mark.parametrize("name", [*reference.ops.__all__, *reference.layers.__all__, *reference.models.__all__])
+def test_twins_are_defined_in_files_of_one_name(name):
+    package = next(package for package in ("ops", "layers", "models") if name in getattr(reference, package).__all__)
+    ours, theirs = (inspect.unwrap(getattr(getattr(root, package), name)).__module__ for root in (scratch, reference))
+    assert ours.removeprefix("scratch.") == theirs.removeprefix("reference.")
 
 
 @pytest.mark.parametrize("name", scratch.models.__all__)
@@ -181,8 +187,7 @@ def test_layers_that_torch_lacks_have_one_signature(name):
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
 def test_ops_take_torchs_arguments(name):
-    ours_in_torch = reference.boxes, reference.functional, reference.matching, reference.positions, reference.yolo
-    libraries = *ours_in_torch, torch.nn.functional, torch
+    libraries = reference.ops, torch.nn.functional, torch
     theirs = next(getattr(library, name) for library in libraries if hasattr(library, name))
     try:
         signature = inspect.signature(theirs).parameters

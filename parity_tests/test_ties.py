@@ -7,13 +7,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-import reference.boxes
-import reference.functional
-import reference.yolo
+import reference.ops
+from reference.ops.yolo_boxes import LARGEST
 from scratch import ops
 
 GRID = [((1, 1), [(1.0, 1.0)])]  # one cell with one anchor of its size
-HELD = np.float32(reference.yolo.LARGEST)
+HELD = np.float32(LARGEST)
 STEPS = np.array([2])
 SQUARE, BESIDE, TWICE = [[0, 0, 2, 2]], [[2, 0, 4, 2]], [[0, 0, 4, 2]]
 
@@ -30,15 +29,15 @@ KINKS = {
     ),
     "equal maxima of steps": (
         partial(ops.masked_max, lengths=STEPS),
-        partial(reference.functional.masked_max, lengths=torch.from_numpy(STEPS)),
+        partial(reference.ops.masked_max, lengths=torch.from_numpy(STEPS)),
         [[[[7], [7]]]],
         [[[1], [0]]],
     ),
-    "boxes that touch": (ops.box_iou, reference.boxes.box_iou, [SQUARE, BESIDE], [[0, 0, 0.25, 0]]),
-    "corners that are equal": (ops.box_iou, reference.boxes.box_iou, [SQUARE, TWICE], [[-0.0625, -0.0625, 0.25, 0.0625]]),
+    "boxes that touch": (ops.box_iou, reference.ops.box_iou, [SQUARE, BESIDE], [[0, 0, 0.25, 0]]),
+    "corners that are equal": (ops.box_iou, reference.ops.box_iou, [SQUARE, TWICE], [[-0.0625, -0.0625, 0.25, 0.0625]]),
     "exponent at its limit": (
         partial(ops.yolo_boxes, grids=GRID),
-        partial(reference.yolo.yolo_boxes, grids=GRID),
+        partial(reference.ops.yolo_boxes, grids=GRID),
         [[[[0, 0, HELD, 0, 0, 0]]]],
         [[[0.25, 0.25, 62.5, 1, 0, 0]]],
     ),

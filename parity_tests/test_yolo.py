@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import reference.models
-import reference.yolo
+import reference.ops
 import scratch.models
 import scratch.optim
 from parity.cases.yolo import CLASSES, EVEN_GRIDS, GRIDS, B, N, at_edges, equal_objects, nothing, objects, predictions
@@ -59,7 +59,7 @@ def matched_by(matching, labels, boxes, grids):
     return matching(*map(torch.from_numpy, as_arrays), grids).tolist()
 
 
-every_matching = pytest.mark.parametrize("matching", [anchor_matching, reference.yolo.anchor_matching], ids=BACKENDS)
+every_matching = pytest.mark.parametrize("matching", [anchor_matching, reference.ops.anchor_matching], ids=BACKENDS)
 
 # --- boxes ---
 
@@ -293,7 +293,7 @@ def test_nothing_is_seen_where_nothing_is_sure():
             "scores": ((0,), np.float32),
             "labels": ((0,), np.int64),
         }
-    for theirs in reference.yolo.yolo_detections(torch.from_numpy(said), GRIDS):
+    for theirs in reference.ops.yolo_detections(torch.from_numpy(said), GRIDS):
         assert {name: tuple(tensor.shape) for name, tensor in theirs.items()} == {"boxes": (0, 4), "scores": (0,), "labels": (0,)}
 
 
@@ -414,7 +414,7 @@ def test_steps_of_training_and_what_is_seen_after_them_are_the_same_in_both_back
         backward(loss_backward(1.0, 1.0, 1.0)[0])
         optimizer.step()
         their_optimizer.zero_grad()
-        their_parts = reference.yolo.yolo_loss(theirs(torch.from_numpy(images)), *batch, grids)
+        their_parts = reference.ops.yolo_loss(theirs(torch.from_numpy(images)), *batch, grids)
         sum(their_parts).backward()
         their_optimizer.step()
         losses.append((parts, [part.item() for part in their_parts]))
@@ -424,7 +424,7 @@ def test_steps_of_training_and_what_is_seen_after_them_are_the_same_in_both_back
     theirs.eval()
     found, _ = yolo_detections(ours(images)[0], grids)
     with torch.no_grad():
-        their_found = reference.yolo.yolo_detections(theirs(torch.from_numpy(images)), grids)
+        their_found = reference.ops.yolo_detections(theirs(torch.from_numpy(images)), grids)
     assert sum(len(each["labels"]) for each in found) > 0
     for mine, other in zip(found, their_found, strict=True):
         assert mine["labels"].tolist() == other["labels"].tolist()

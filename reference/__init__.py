@@ -1,1 +1,1 @@
-"""The PyTorch twins."""
+"""The PyTorch twins of scratch."""

@@ -1,8 +1,8 @@
-"""Writing with a language model: the next token, a text token by token, and the most likely continuation.
+"""Text generation with a language model: one token, a text token by token, and beam search.
 
-A model is called as `logits, state = model(tokens, state)` with tokens (B, T), logits (B, T, V) and a state that None
-begins: tensors (layers, B, H) or tuples of them. Randomness comes in as uniform numbers, so that the same numbers make
-the same text in every backend.
+A model is called as `logits, state = model(tokens, state)` with tokens (B, T) and logits (B, T, V). The initial state is None,
+others are tensors (layers, B, H) or tuples of them. Random numbers are arguments, so that equal numbers give equal texts in
+every backend.
 """
 
 import math
@@ -16,10 +16,11 @@ Model = Callable[..., Any]
 
 
 def next_token(logits: Tensor, uniform: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
-    """Draw a token (B,) for each row of logits (B, V) by its uniform number (B,) from 0 to below 1.
+    """Sample a token (B,) for each row of logits (B, V), by a uniform number (B,) in [0, 1) for each.
 
-    The logits are divided by the temperature; 0 takes the most likely. top_k keeps so many of the most likely tokens (Fan,
-    Lewis & Dauphin 2018, section 5.4), top_p the fewest whose probabilities come to it (Holtzman et al. 2020, section 3.1).
+    The logits are divided by the temperature; temperature 0 selects the most likely token. top_k keeps that many of the most
+    likely tokens (Fan, Lewis & Dauphin 2018, section 5.4). top_p keeps the fewest tokens whose probabilities sum to at least
+    top_p (Holtzman et al. 2020, section 3.1).
     """
     if not temperature >= 0:
         raise ValueError(f"temperature is {temperature}, expected at least 0; 0 takes the most likely token")
@@ -34,7 +35,7 @@ def next_token(logits: Tensor, uniform: Tensor, temperature: float = 1.0, top_k:
     if top_k is not None:
         ranked[:, top_k:] = 0
     before = ranked.cumsum(dim=-1) - ranked
-    ranked[before >= top_p * ranked.sum(dim=-1, keepdim=True)] = 0  # those before it suffice
+    ranked[before >= top_p * ranked.sum(dim=-1, keepdim=True)] = 0  # the tokens before reach top_p already
     p = torch.zeros_like(p).scatter(-1, order, ranked)
     reached = p.cumsum(dim=-1)
     passed = reached <= uniform[:, None] * reached[:, -1:]
@@ -44,9 +45,9 @@ def next_token(logits: Tensor, uniform: Tensor, temperature: float = 1.0, top_k:
 
 @torch.no_grad()
 def generate(model: Model, prompt: Tensor, uniforms: Tensor, state: Any = None, **options: Any) -> tuple[Tensor, Any]:
-    """Continue prompts (B, T) token by token, as many as there are rows of uniform numbers (steps, B).
+    """Continue prompts (B, T) token by token, by one token for each row of uniform numbers (steps, B).
 
-    Returns the new tokens (B, steps) and the state after the last but one. The options are those of next_token.
+    Return the new tokens (B, steps), and the state before the last of them is read. The options are those of next_token.
     """
     tokens, fed = [], prompt
     for uniform in uniforms:
@@ -58,15 +59,15 @@ def generate(model: Model, prompt: Tensor, uniforms: Tensor, state: Any = None, 
 
 @torch.no_grad()
 def generate_beyond(model: Model, prompt: Tensor, uniforms: Tensor, context: int, **options: Any) -> Tensor:
-    """generate for a model whose state holds at most `context` tokens: as long as the text fits, the same tokens.
+    """Continue prompts with a model whose state holds at most `context` tokens, and return the new tokens (B, steps).
 
-    Each time the context is full, the model forgets and reads the last half of it, so that every token is written with at
-    least so many before it. Returns the new tokens (B, steps).
+    While the text fits into the context, these are the tokens of `generate`. Each time the context is full, the model starts
+    anew from the last half of it, so that every token depends on at least that many before it.
     """
     text, written = prompt, 0
     while written < len(uniforms):
         seen = text if text.shape[1] <= context else text[:, -max(context // 2, 1) :]
-        steps = context - seen.shape[1] + 1  # the last token need not be read
+        steps = context - seen.shape[1] + 1  # the last token is not read
         tokens, _ = generate(model, seen, uniforms[written : written + steps], **options)
         text, written = torch.cat([text, tokens], dim=1), written + steps
     return text[:, prompt.shape[1] :]
@@ -76,9 +77,9 @@ def generate_beyond(model: Model, prompt: Tensor, uniforms: Tensor, context: int
 def beam_search(
     model: Model, prompt: Tensor, steps: int, beams: int, end: int | None = None, length_penalty: float = 0.0, state: Any = None
 ) -> tuple[Tensor, float]:
-    """The most likely continuation of one prompt (1, T), of those that keeping the `beams` best at each step finds.
+    """Search for the most likely continuation of one prompt (1, T), and keep the `beams` best texts at each step.
 
-    Returns at most `steps` tokens, up to and with `end`, and the sum of their log-probabilities divided by
+    Return at most `steps` tokens, up to and including `end`, and their score: the sum of their log-probabilities divided by
     length ** length_penalty (Wu et al. 2016, section 7, without its constants).
     """
     logits, state = model(prompt, state)
@@ -87,7 +88,7 @@ def beam_search(
     for step in range(1, steps + 1):
         log_p = torch.log_softmax(logits[:, -1].double(), dim=-1)
         total, kept = (scores[:, None] + log_p).flatten().sort(descending=True, stable=True)
-        scores, kept = total[: 2 * beams], kept[: 2 * beams]  # so that `beams` are left however many of them end
+        scores, kept = total[: 2 * beams], kept[: 2 * beams]  # at most half of these end, so that enough are left
         parents, tokens = kept // log_p.shape[-1], kept % log_p.shape[-1]
         texts = torch.cat([texts[parents], tokens[:, None]], dim=1)
         ended = tokens == (end if end is not None else -1) if step < steps else torch.ones_like(tokens, dtype=torch.bool)
@@ -103,5 +104,5 @@ def beam_search(
 
 
 def _select(state: Any, rows: Tensor) -> Any:
-    """The state of some rows of the batch, perhaps of one several times."""
+    """Return the state of the given rows of the batch; a row may occur several times."""
     return tuple(_select(part, rows) for part in state) if isinstance(state, tuple) else state[:, rows]

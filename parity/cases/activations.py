@@ -8,21 +8,21 @@ from scratch.module import Array
 
 
 def kinked(draw: Draw) -> dict[str, Array]:
-    """Numbers at scale 2.5, one row of small whole numbers (exact zeros), one row far out on both sides."""
+    """Draw numbers of scale 2.5, one row of small integers (exact zeros), and one row of large numbers of both signs."""
     x = draw.normal(5, 7, 3, scale=2.5)
     x[1] = draw.grid(7, 3)
     x[2] = draw.normal(7, 3, scale=60)
-    x[2, 0] = 100, -110, 0.5  # where exp overflows and vanishes in float32
+    x[2, 0] = 100, -110, 0.5  # exp overflows or underflows here in float32
     return {"x": x}
 
 
 def rows_of_logits(draw: Draw) -> dict[str, Array]:
-    """Rows at +200 and -300 and one that spreads over 100."""
+    """Draw rows of logits: one around +200, one around -300, and one from -60 to 60."""
     return {"x": draw.logits(5, 11)}
 
 
 def images_of_logits(draw: Draw) -> dict[str, Array]:
-    """Logits whose classes lie along the second of four axes."""
+    """Draw logits with four axes, the second of which is that of the classes."""
     return {"x": draw.logits(5 * 3 * 2, 7).reshape(5, 3, 2, 7).transpose(0, 3, 1, 2).copy()}
 
 
@@ -41,16 +41,16 @@ CASES = [
     for op, layer, config in OPS
     for suffix in ["-tanh" if config.get("approximate") == "tanh" else ""]
     for case in (
-        ParityCase(f"{op}{suffix}", f"ops.{op}", f"torch.nn.functional.{op}", kinked, config),
-        ParityCase(f"{layer}{suffix}", f"layers.{layer}", f"torch.nn.{layer}", kinked, config),
+        ParityCase(f"{op}{suffix}", f"ops.{op}", kinked, config, reference=f"torch.nn.functional.{op}"),
+        ParityCase(f"{layer}{suffix}", f"layers.{layer}", kinked, config, reference=f"torch.nn.{layer}"),
     )
 ]
 CASES += [
-    ParityCase("leaky_relu-default", "ops.leaky_relu", "torch.nn.functional.leaky_relu", kinked),
-    ParityCase("softmax", "ops.softmax", "torch.nn.functional.softmax", rows_of_logits, {"dim": -1}),
-    ParityCase("softmax-axis1", "ops.softmax", "torch.nn.functional.softmax", images_of_logits, {"dim": 1}),
-    ParityCase("Softmax", "layers.Softmax", "torch.nn.Softmax", images_of_logits, {"dim": 1}),
-    ParityCase("log_softmax", "ops.log_softmax", "torch.nn.functional.log_softmax", rows_of_logits, {"dim": -1}),
-    ParityCase("log_softmax-axis1", "ops.log_softmax", "torch.nn.functional.log_softmax", images_of_logits, {"dim": 1}),
-    ParityCase("LogSoftmax", "layers.LogSoftmax", "torch.nn.LogSoftmax", images_of_logits, {"dim": 1}),
+    ParityCase("leaky_relu-default", "ops.leaky_relu", kinked, reference="torch.nn.functional.leaky_relu"),
+    ParityCase("softmax", "ops.softmax", rows_of_logits, {"dim": -1}, reference="torch.nn.functional.softmax"),
+    ParityCase("softmax-axis1", "ops.softmax", images_of_logits, {"dim": 1}, reference="torch.nn.functional.softmax"),
+    ParityCase("Softmax", "layers.Softmax", images_of_logits, {"dim": 1}, reference="torch.nn.Softmax"),
+    ParityCase("log_softmax", "ops.log_softmax", rows_of_logits, {"dim": -1}, reference="torch.nn.functional.log_softmax"),
+    ParityCase("log_softmax-axis1", "ops.log_softmax", images_of_logits, {"dim": 1}, reference="torch.nn.functional.log_softmax"),
+    ParityCase("LogSoftmax", "layers.LogSoftmax", images_of_logits, {"dim": 1}, reference="torch.nn.LogSoftmax"),
 ]

@@ -1,4 +1,4 @@
-"""Attention by itself, its masks, and the layer of several heads."""
+"""Attention, its masks, and multi-head attention."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 
 from parity.case import ParityCase
+from parity.cases.draws import Inputs
 from parity.inputs import Draw
 from scratch.module import Array
 
-Inputs = Callable[[Draw], dict[str, Any]]
 B, H, L, S, E, V = 3, 2, 13, 17, 5, 7  # batch, heads, queries, keys, and the widths of keys and values
 LENGTHS = np.array([6, 17, 1])
 
 
 def attended(*leading: int, queries: int = L, keys: int = S, groups: int = 0, values: bool = True, spread: bool = False) -> Inputs:
-    """Queries, keys and values (*leading, ...), the last two perhaps of fewer heads; spread: most weights are near 0."""
+    """Return a draw of queries, keys and values (*leading, ...), the latter two with `groups` heads if these are given.
+
+    With `spread`, the scores differ so much that most weights are near 0.
+    """
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         few = (*leading[:-1], groups) if groups else leading
@@ -29,12 +32,12 @@ def attended(*leading: int, queries: int = L, keys: int = S, groups: int = 0, va
 
 
 def masked(inputs: Inputs, mask: Callable[[Draw], Array]) -> Inputs:
-    """The same with a mask."""
+    """Return a draw of the same inputs and an attention mask."""
     return lambda draw: inputs(draw) | {"attn_mask": mask(draw)}
 
 
 def dropping(inputs: Inputs, *shape: int) -> Inputs:
-    """The same with dropout's mask, behind the other where there is one."""
+    """Return a draw of the same inputs and a dropout mask, after the attention mask or None."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         drawn = inputs(draw)
@@ -44,35 +47,35 @@ def dropping(inputs: Inputs, *shape: int) -> Inputs:
 
 
 def ragged(draw: Draw) -> Array:
-    """Keys within their lengths, for every query and head alike."""
+    """Return a mask of the keys within each length, the same for every query and head."""
     return (np.arange(S) < LENGTHS[:, None])[:, None, None]
 
 
 def arbitrary(draw: Draw) -> Array:
-    """Any keys, for one query none, for one all, for one the last alone."""
+    """Draw a mask by which one query attends no key, one attends all keys, and one attends the last key alone."""
     mask = draw.booleans(L, S)
     mask[3], mask[7], mask[9] = False, True, np.arange(S) == S - 1
     return mask
 
 
 def bias(*shape: int) -> Callable[[Draw], Array]:
-    """Numbers to add to the scores."""
+    """Return a draw of an additive mask."""
     return lambda draw: draw.normal(*shape)
 
 
 def bias_with_blind_rows(draw: Draw) -> Array:
-    """Numbers to add to the scores, and minus infinity where there is nothing to attend."""
+    """Draw an additive mask with minus infinity where `arbitrary` is false, for some queries in all places."""
     return np.where(arbitrary(draw), draw.normal(B, 1, L, S), -np.inf)
 
 
 def given(**inputs: Any) -> Inputs:
-    """Inputs that are not drawn."""
+    """Return a draw that always gives these inputs."""
     return lambda draw: inputs
 
 
 SDPA, WEIGHTS = "scaled_dot_product_attention", "attention_weights"
 ATTENTION = [
-    ParityCase(f"attention{suffix}", f"ops.{SDPA}", f"functional.{SDPA}", inputs, config)
+    ParityCase(f"attention{suffix}", f"ops.{SDPA}", inputs, config)
     for suffix, inputs, config in (
         ("", attended(B, H), {}),
         ("-spread", attended(B, H, spread=True), {}),
@@ -107,7 +110,7 @@ ATTENTION = [
     )
 ]
 ATTENTION += [
-    ParityCase(f"attention_weights{suffix}", f"ops.{WEIGHTS}", f"functional.{WEIGHTS}", inputs, config)
+    ParityCase(f"attention_weights{suffix}", f"ops.{WEIGHTS}", inputs, config)
     for suffix, inputs, config in (
         ("", attended(B, H, values=False), {}),
         ("-causal", attended(B, H, values=False), {"is_causal": True, "scale": 0.3, "causal_offset": 1}),
@@ -117,7 +120,7 @@ ATTENTION += [
 ]
 
 MASKS = [
-    ParityCase(f"causal_mask{suffix}", "ops.causal_mask", "functional.causal_mask", given(**sizes))
+    ParityCase(f"causal_mask{suffix}", "ops.causal_mask", given(**sizes))
     for suffix, sizes in (
         ("", {"L": 13, "S": None}),
         ("-fewer-queries", {"L": 13, "S": 17}),
@@ -126,8 +129,8 @@ MASKS = [
     )
 ]
 MASKS += [
-    ParityCase("padding_mask", "ops.padding_mask", "functional.padding_mask", given(lengths=LENGTHS, T=S)),
-    ParityCase("padding_mask-none", "ops.padding_mask", "functional.padding_mask", given(lengths=np.array([4, 0, 17]), T=S)),
+    ParityCase("padding_mask", "ops.padding_mask", given(lengths=LENGTHS, T=S)),
+    ParityCase("padding_mask-none", "ops.padding_mask", given(lengths=np.array([4, 0, 17]), T=S)),
 ]
 
 
@@ -135,7 +138,7 @@ WIDTH, HEADS, HEAD = 12, 3, 4
 
 
 def sequences(queries: int = L, keys: int = S, kdim: int = WIDTH, vdim: int = WIDTH, **others: Callable[[Draw], Any]) -> Inputs:
-    """What a layer of attention takes: query, key and value, and the others that are given."""
+    """Return a draw of the inputs of a layer: query, key, value and other arguments, each with its own draw."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         inputs = {"query": draw.normal(B, queries, WIDTH), "key": draw.normal(B, keys, kdim), "value": draw.normal(B, keys, vdim)}
@@ -146,12 +149,12 @@ def sequences(queries: int = L, keys: int = S, kdim: int = WIDTH, vdim: int = WI
 
 
 def always(value: Any) -> Callable[[Draw], Any]:
-    """An option."""
+    """Return a draw that always gives this value."""
     return lambda draw: value
 
 
 def heads(count: int, length: int) -> Callable[[Draw], Any]:
-    """Keys and values of an earlier call."""
+    """Return a draw of a key-value cache."""
     return lambda draw: (draw.normal(B, count, length, HEAD), draw.normal(B, count, length, HEAD))
 
 
@@ -159,7 +162,6 @@ MULTI = "MultiheadAttention"
 MULTIHEAD = [
     ParityCase(
         f"{MULTI}{suffix}",
-        f"layers.{MULTI}",
         f"layers.{MULTI}",
         inputs,
         {"embed_dim": WIDTH, "num_heads": HEADS} | config,

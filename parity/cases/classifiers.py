@@ -1,12 +1,13 @@
-"""Classifiers of images: AlexNet, VGG and the residual networks."""
+"""Image classifiers: AlexNet, VGG and the residual networks."""
 
 from parity.case import ParityCase
-from parity.cases.convolutional import images
+from parity.cases.draws import normal
 
+AFTER = ("convolutional",)
 SMALL = {"classes": 7, "width": 2}
 
 CASES = [
-    ParityCase(name, f"models.{model}", f"models.{model}", images(*shape), SMALL | config)
+    ParityCase(name, f"models.{model}", normal(*shape), SMALL | config)
     for name, model, shape, config in (
         ("alexnet", "AlexNet", (3, 3, 67, 91), {"hidden": 11}),
         ("alexnet-grey", "AlexNet", (3, 1, 75, 63), {"in_channels": 1, "hidden": 11, "dropout": 0.3}),

@@ -1,17 +1,15 @@
 """Convolution, pooling, batch normalisation and the CNN."""
 
-from collections.abc import Callable
 from typing import Any
 
 from parity.case import ParityCase
+from parity.cases.draws import Inputs, normal
 from parity.inputs import Draw
 from scratch.module import Array
 
-Inputs = Callable[[Draw], dict[str, Any]]
-
 
 def convolution(x: tuple[int, ...], weight: tuple[int, ...], bias: bool = True) -> Inputs:
-    """Images, a kernel at the scale of its fan-in, and perhaps a bias."""
+    """Return a draw of images, a kernel scaled by its fan-in, and, if asked for, a bias."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         _, channels, height, width = weight
@@ -21,23 +19,18 @@ def convolution(x: tuple[int, ...], weight: tuple[int, ...], bias: bool = True) 
     return draw_inputs
 
 
-def images(*shape: int) -> Inputs:
-    """One input of normal numbers."""
-    return lambda draw: {"x": draw.normal(*shape)}
-
-
 def ties(*shape: int) -> Inputs:
-    """Small whole numbers, in which most windows hold their maximum more than once."""
+    """Return a draw of small integers: most pooling windows hold their maximum more than once."""
     return lambda draw: {"x": draw.grid(*shape)}
 
 
 def negative(*shape: int) -> Inputs:
-    """Images below 0, which zeros in the padding would win over."""
+    """Return a draw of negative images: in their maximum, padding with zeros would show."""
     return lambda draw: {"x": -draw.positive(*shape)}
 
 
 def normalisation(*shape: int, affine: bool = True, statistics: bool = True) -> Inputs:
-    """Features near eps and far off zero, random scales and shifts, random running statistics."""
+    """Return a draw of features with a tiny variance or a large mean, of parameters, and of running statistics."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         C = shape[1]
@@ -73,31 +66,31 @@ CONVOLUTIONS: list[tuple[str, Inputs, dict[str, Any]]] = [
 ]
 
 POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
-    ("max_pool2d", "2x2", images(3, 5, 8, 6), {"kernel_size": 2}),
-    ("max_pool2d", "odd", images(3, 5, 9, 7), {"kernel_size": 2}),
+    ("max_pool2d", "2x2", normal(3, 5, 8, 6), {"kernel_size": 2}),
+    ("max_pool2d", "odd", normal(3, 5, 9, 7), {"kernel_size": 2}),
     ("max_pool2d", "ties", ties(3, 5, 9, 11), {"kernel_size": (2, 3)}),
     ("max_pool2d", "overlapping-ties", ties(3, 5, 9, 12), {"kernel_size": 3, "stride": (2, 1), "padding": 1}),
     ("max_pool2d", "dilated", ties(3, 5, 11, 12), {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0), "dilation": (2, 3)}),
     ("max_pool2d", "negative", negative(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
-    ("max_pool2d", "gaps", images(3, 5, 11, 12), {"kernel_size": 2, "stride": 3}),
-    ("max_pool2d", "one-image", images(5, 9, 7), {"kernel_size": 2}),
-    ("avg_pool2d", "2x2", images(3, 5, 9, 6), {"kernel_size": 2}),
-    ("avg_pool2d", "overlapping", images(3, 5, 9, 12), {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}),
+    ("max_pool2d", "gaps", normal(3, 5, 11, 12), {"kernel_size": 2, "stride": 3}),
+    ("max_pool2d", "one-image", normal(5, 9, 7), {"kernel_size": 2}),
+    ("avg_pool2d", "2x2", normal(3, 5, 9, 6), {"kernel_size": 2}),
+    ("avg_pool2d", "overlapping", normal(3, 5, 9, 12), {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}),
     (
         "avg_pool2d",
         "padding-not-counted",
-        images(3, 5, 9, 12),
+        normal(3, 5, 9, 12),
         {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
     ),
-    ("adaptive_avg_pool2d", "uneven", images(3, 5, 9, 11), {"output_size": (4, 3)}),
-    ("adaptive_avg_pool2d", "global", images(3, 5, 9, 11), {"output_size": 1}),
-    ("adaptive_avg_pool2d", "enlarging", images(3, 5, 4, 3), {"output_size": (7, 5)}),
+    ("adaptive_avg_pool2d", "uneven", normal(3, 5, 9, 11), {"output_size": (4, 3)}),
+    ("adaptive_avg_pool2d", "global", normal(3, 5, 9, 11), {"output_size": 1}),
+    ("adaptive_avg_pool2d", "enlarging", normal(3, 5, 4, 3), {"output_size": (7, 5)}),
 ]
 
 LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
     (
         "Conv2d",
-        images(3, 6, 9, 11),
+        normal(3, 6, 9, 11),
         {
             "in_channels": 6,
             "out_channels": 9,
@@ -108,11 +101,11 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
             "groups": 3,
         },
     ),
-    ("Conv2d-no-bias", images(3, 5, 9, 11), {"in_channels": 5, "out_channels": 7, "kernel_size": 3, "bias": False}),
-    ("Conv2d-narrowing", images(3, 7, 9, 11), {"in_channels": 7, "out_channels": 4, "kernel_size": 3, "padding": 1}),
+    ("Conv2d-no-bias", normal(3, 5, 9, 11), {"in_channels": 5, "out_channels": 7, "kernel_size": 3, "bias": False}),
+    ("Conv2d-narrowing", normal(3, 7, 9, 11), {"in_channels": 7, "out_channels": 4, "kernel_size": 3, "padding": 1}),
     ("MaxPool2d", ties(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
-    ("AvgPool2d", images(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
-    ("AdaptiveAvgPool2d", images(3, 5, 9, 11), {"output_size": (4, 3)}),
+    ("AvgPool2d", normal(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+    ("AdaptiveAvgPool2d", normal(3, 5, 9, 11), {"output_size": (4, 3)}),
     ("BatchNorm1d", lambda draw: {"x": draw.features(13, 5)}, {"num_features": 5}),
     ("BatchNorm1d-sequences", lambda draw: {"x": draw.features(3, 5, 13)}, {"num_features": 5, "eps": 1e-3, "momentum": 0.3}),
     ("BatchNorm2d", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5}),
@@ -126,17 +119,17 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
 ]
 
 CASES = [
-    ParityCase(f"conv2d-{name}", "ops.conv2d", "torch.nn.functional.conv2d", inputs, config)
+    ParityCase(f"conv2d-{name}", "ops.conv2d", inputs, config, reference="torch.nn.functional.conv2d")
     for name, inputs, config in CONVOLUTIONS
 ]
 CASES += [
-    ParityCase(f"{op}-{name}", f"ops.{op}", f"torch.nn.functional.{op}", inputs, config) for op, name, inputs, config in POOLING
+    ParityCase(f"{op}-{name}", f"ops.{op}", inputs, config, reference=f"torch.nn.functional.{op}")
+    for op, name, inputs, config in POOLING
 ]
 CASES += [
     ParityCase(
         f"batch_norm-{name}",
         "ops.batch_norm",
-        "functional.batch_norm",
         normalisation(*shape, **present),
         config,
         constants=STATISTICS,
@@ -149,13 +142,11 @@ CASES += [
     )
 ]
 CASES += [
-    ParityCase(name, f"layers.{name.split('-')[0]}", f"torch.nn.{name.split('-')[0]}", inputs, config)
+    ParityCase(name, f"layers.{name.split('-')[0]}", inputs, config, reference=f"torch.nn.{name.split('-')[0]}")
     for name, inputs, config in LAYERS
 ]
 CASES += [
-    ParityCase(
-        name, "models.CNN", "models.CNN", images(4, 3, 13, 17), {"in_channels": 3, "image_size": [13, 17], "classes": 7} | config
-    )
+    ParityCase(name, "models.CNN", normal(4, 3, 13, 17), {"in_channels": 3, "image_size": [13, 17], "classes": 7} | config)
     for name, config in (
         ("cnn", {"channels": [5, 6], "hidden": 11}),
         ("cnn-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),

@@ -1,27 +1,27 @@
-"""DETR: its layers, the whole model on padded images, the loss of all its layers, and what it has found."""
+"""DETR: its layers, the whole model on padded images, the loss over all layers, and the detections."""
 
 from typing import Any
 
 import numpy as np
 
 from parity.case import ParityCase
-from parity.cases.convolutional import Inputs
-from parity.cases.set_prediction import CLASSES, boxes, nothing, predictions
+from parity.cases.draws import CLASSES, Inputs, centred_boxes, no_objects, padded_images, set_predictions
 from parity.inputs import Draw
 from scratch.module import Array
 
+AFTER = ("set_prediction", "vit")
 LAYERS = 3
 B, Q, S, WIDTH, HEADS, INNER = 3, 7, 13, 15, 3, 11
-THERE = (np.arange(S) < np.array([6, 13, 1])[:, None])[:, None, None]
+PRESENT = (np.arange(S) < np.array([6, 13, 1])[:, None])[:, None, None]
 
 
-def placed(mask: Array | None) -> Inputs:
-    """What an encoder layer takes."""
+def encoder_inputs(mask: Array | None) -> Inputs:
+    """Return a draw of the inputs of an encoder layer."""
     return lambda draw: {"src": draw.normal(B, S, WIDTH), "positions": draw.normal(B, S, WIDTH), "src_mask": mask}
 
 
-def looking(mask: Array | None) -> Inputs:
-    """What a decoder layer takes."""
+def decoder_inputs(mask: Array | None) -> Inputs:
+    """Return a draw of the inputs of a decoder layer."""
     return lambda draw: {
         "tgt": draw.normal(B, Q, WIDTH),
         "memory": draw.normal(B, S, WIDTH),
@@ -31,8 +31,8 @@ def looking(mask: Array | None) -> Inputs:
     }
 
 
-def of_layers(inputs: Inputs) -> Inputs:
-    """Predictions of several layers for the same objects."""
+def for_all_layers(inputs: Inputs) -> Inputs:
+    """Return a draw of the predictions of several layers for the same objects."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         one, *others = (inputs(draw) for _ in range(LAYERS))
@@ -41,28 +41,19 @@ def of_layers(inputs: Inputs) -> Inputs:
     return draw_inputs
 
 
-def padded(channels: int, H: int, W: int, *sizes: tuple[int, int]) -> Inputs:
-    """Images, of these heights and widths, padded to the right and below.
-
-    With numbers: of so many zeros, torch's batch norm sums the squares in float64 one by one, always rounded the same way.
-    """
-    present = np.stack([(np.arange(H) < h)[:, None] & (np.arange(W) < w) for h, w in sizes])
-    return lambda draw: {"images": draw.normal(len(sizes), channels, H, W), "present": present}
-
-
 def without_padding(*shape: int) -> Inputs:
-    """Images of one size."""
+    """Return a draw of images of one size, without a mask."""
     return lambda draw: {"images": draw.normal(*shape), "present": None}
 
 
 def unequal(draw: Draw) -> dict[str, Any]:
-    """Images of unequal sizes."""
+    """Draw images of different sizes."""
     return {"images": [draw.normal(3, h, w) for h, w in ((5, 4), (2, 7), (4, 3))]}
 
 
 def answers(draw: Draw) -> dict[str, Any]:
-    """What one layer predicts."""
-    return {"logits": draw.normal(B, Q, CLASSES + 1, scale=2), "boxes": boxes(draw, B, Q)}
+    """Draw the predictions of one layer."""
+    return {"logits": draw.normal(B, Q, CLASSES + 1, scale=2), "boxes": centred_boxes(draw, B, Q)}
 
 
 SMALL: dict[str, Any] = {
@@ -79,46 +70,49 @@ SMALL: dict[str, Any] = {
     "in_channels": 2,
     "small_images": True,
 }
-# Queries of the size that training starts from, and parts that add less than what goes past them, or all queries grow alike.
+# Queries as large as at initialisation, and small residual branches: otherwise all queries become similar.
 SCALES = {"queries": 4, "out_proj": 0.5, "linear2": 0.5}
 UNEQUAL = (31, 46), (25, 30), (40, 19)
-LARGER = (50, 70), (44, 51), (62, 33)  # of few pixels, a batch's own statistics are of poor condition
+LARGER = (50, 70), (44, 51), (62, 33)  # batch statistics over few pixels are ill-conditioned
 
 CASES = [
-    ParityCase("pad_images", "ops.pad_images", "functional.pad_images", unequal),
-    ParityCase("detections", "ops.detections", "matching.detections", answers),
+    ParityCase("pad_images", "ops.pad_images", unequal),
+    ParityCase("detections", "ops.detections", answers),
     *(
-        ParityCase(f"detr_loss{suffix}", "ops.detr_loss", "matching.detr_loss", inputs, config, constants=("target_boxes",))
+        ParityCase(f"detr_loss{suffix}", "ops.detr_loss", inputs, config, constants=("target_boxes",))
         for suffix, inputs, config in (
-            ("", of_layers(predictions), {}),
-            ("-last-layer", of_layers(predictions), {"auxiliary": False}),
-            ("-weights", of_layers(predictions), {"no_object": 0.3, "box_weight": 0.25, "giou_weight": 0.5}),
-            ("-no-objects", of_layers(nothing), {}),
+            ("", for_all_layers(set_predictions), {}),
+            ("-last-layer", for_all_layers(set_predictions), {"auxiliary": False}),
+            ("-weights", for_all_layers(set_predictions), {"no_object": 0.3, "box_weight": 0.25, "giou_weight": 0.5}),
+            ("-no-objects", for_all_layers(no_objects), {}),
         )
     ),
     *(
         ParityCase(
             f"DETR{layer}{suffix}",
             f"layers.DETR{layer}",
-            f"layers.DETR{layer}",
             inputs(mask),
             {"d_model": WIDTH, "nhead": HEADS, "dim_feedforward": INNER, "dropout": dropout},
         )
-        for layer, inputs in (("EncoderLayer", placed), ("DecoderLayer", looking))
-        for suffix, mask, dropout in (("", None, 0.0), ("-padded", THERE, 0.0), ("-dropout", THERE, 0.3))
+        for layer, inputs in (("EncoderLayer", encoder_inputs), ("DecoderLayer", decoder_inputs))
+        for suffix, mask, dropout in (("", None, 0.0), ("-padded", PRESENT, 0.0), ("-dropout", PRESENT, 0.3))
     ),
     *(
-        ParityCase(f"detr{suffix}", "models.DETR", "models.DETR", inputs, SMALL | config, scales=SCALES)
+        ParityCase(f"detr{suffix}", "models.DETR", inputs, SMALL | config, scales=SCALES)
         for suffix, inputs, config in (
-            ("", padded(2, 40, 46, *UNEQUAL), {}),
-            ("-trained-here", padded(2, 62, 70, *LARGER), {"frozen_norm": False, "dropout": 0.3}),
+            ("", padded_images(2, 40, 46, *UNEQUAL), {}),
+            ("-trained-here", padded_images(2, 62, 70, *LARGER), {"frozen_norm": False, "dropout": 0.3}),
             ("-one-size", without_padding(3, 2, 33, 47), {"decoder_layers": 2}),
             (
                 "-bottleneck",
-                padded(1, 70, 99, (70, 99), (44, 51), (33, 80)),
+                padded_images(1, 70, 99, (70, 99), (44, 51), (33, 80)),
                 {"depth": 14, "width": 6, "in_channels": 1, "small_images": False},
             ),
-            ("-one-layer", padded(2, 25, 33, (25, 33), (17, 30)), {"encoder_layers": 1, "decoder_layers": 1, "num_queries": 4}),
+            (
+                "-one-layer",
+                padded_images(2, 25, 33, (25, 33), (17, 30)),
+                {"encoder_layers": 1, "decoder_layers": 1, "num_queries": 4},
+            ),
         )
     ),
 ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from parity.case import ParityCase
-from parity.cases.recurrent_models import Inputs
+from parity.cases.draws import Inputs
 from parity.inputs import Draw
 
 V, CONTEXT, HEADS, HEAD = 23, 19, 3, 5
@@ -11,10 +11,10 @@ B, T, BEFORE = 5, 13, 6
 
 
 def text(layers: int = 0, time: int = T) -> Inputs:
-    """Tokens of which many repeat, and what so many layers kept of those before them."""
+    """Return a draw of tokens, many of them equal, and of the key-value caches of so many layers."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
-        inputs: dict[str, Any] = {"tokens": draw.integers(0, V - 1, B, time)}  # the last row is looked up by the head alone
+        inputs: dict[str, Any] = {"tokens": draw.integers(0, V - 1, B, time)}  # only the head uses the last row of the table
         kept = (draw.normal(layers, B, HEADS, BEFORE, HEAD) for _ in range(2))
         return inputs | ({"state": tuple(kept)} if layers else {})
 
@@ -23,7 +23,7 @@ def text(layers: int = 0, time: int = T) -> Inputs:
 
 SIZES: dict[str, Any] = {"vocab_size": V, "context": CONTEXT, "width": HEADS * HEAD, "layers": 2, "heads": HEADS}
 CASES = [
-    ParityCase(f"gpt{suffix}", "models.GPT", "models.GPT", inputs, SIZES | config, constants=("state",))
+    ParityCase(f"gpt{suffix}", "models.GPT", inputs, SIZES | config, constants=("state",))
     for suffix, inputs, config in (
         ("", text(), {}),
         ("-one-layer", text(time=CONTEXT), {"layers": 1}),

@@ -1,20 +1,18 @@
 """Transposed convolution, resizing, group and frozen batch normalisation, the Dice loss and the U-Net."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from parity.case import ParityCase
+from parity.cases.draws import Inputs, normal
 from parity.inputs import Draw
 from scratch.module import Array
 
-Inputs = Callable[[Draw], dict[str, Any]]
 
-
-def spreading(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inputs:
-    """Images, a kernel (C, O/groups, KH, KW) at the scale of what meets in a pixel, and a bias of so many numbers."""
+def transposed(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inputs:
+    """Return a draw of images, a kernel (C, O/groups, KH, KW) scaled by its fan-in, and a bias of so many numbers."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         scale = (weight[0] * math.prod(weight[2:])) ** -0.5
@@ -24,19 +22,14 @@ def spreading(x: tuple[int, ...], weight: tuple[int, ...], bias: int = 0) -> Inp
     return draw_inputs
 
 
-def images(*shape: int) -> Inputs:
-    """One input of normal numbers."""
-    return lambda draw: {"x": draw.normal(*shape)}
-
-
 def grouped(draw: Draw, num_groups: int, *shape: int) -> Array:
-    """Samples (N, C, ...); the first sample's first group has the deviation 3e-3, its second a mean of 1e4 deviations."""
+    """Draw samples (N, C, ...); two groups of the first sample have a tiny standard deviation and a huge mean."""
     N, C = shape[:2]
     return draw.rows(N, num_groups, C // num_groups * math.prod(shape[2:])).reshape(shape)
 
 
 def groups(num_groups: int, *shape: int, affine: bool = True) -> Inputs:
-    """Samples in groups, with random scales and shifts of their channels."""
+    """Return a draw of samples in groups, and of a scale and shift for each channel."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         return {
@@ -48,8 +41,8 @@ def groups(num_groups: int, *shape: int, affine: bool = True) -> Inputs:
     return draw_inputs
 
 
-def trained(*shape: int) -> Inputs:
-    """Samples with the numbers that their channels' normalisation was trained to."""
+def with_statistics(*shape: int) -> Inputs:
+    """Return a draw of samples, and of the parameters and running statistics of their channels."""
 
     def draw_inputs(draw: Draw) -> dict[str, Array]:
         C = shape[1]
@@ -58,63 +51,63 @@ def trained(*shape: int) -> Inputs:
             "weight": draw.normal(C, scale=0.5, offset=1),
             "bias": draw.normal(C),
             "running_mean": draw.normal(C),
-            "running_var": draw.positive(C) * np.where(np.arange(C) == 1, 2.0**-17, 1.0),  # of the second channel near eps
+            "running_var": draw.positive(C) * np.where(np.arange(C) == 1, 2.0**-17, 1.0),  # the second is near eps
         }
 
     return draw_inputs
 
 
 def labelled(*shape: int) -> Inputs:
-    """Probabilities of classes with a label for each pixel; the last class is never seen."""
+    """Return a draw of class probabilities and labels for each pixel; no label names the last class."""
     return lambda draw: {
         "input": draw.probabilities(*shape),
         "target": draw.integers(0, shape[1] - 1, shape[0], *shape[2:]),
     }
 
 
-def shares(*shape: int) -> Inputs:
-    """Probabilities of classes with the true ones."""
+def soft_labels(*shape: int) -> Inputs:
+    """Return a draw of class probabilities, with probabilities as targets."""
     return lambda draw: {"input": draw.probabilities(*shape), "target": draw.probabilities(*shape)}
 
 
 def one_class(draw: Draw) -> dict[str, Array]:
-    """The probability of one class, as a sigmoid gives it, with true shares, some of them exactly 0 or 1."""
+    """Draw probabilities of a single class, with targets from 0 to 1, some of them exactly 0 or 1."""
     return {"input": draw.fractions(3, 1, 5, 4), "target": draw.fractions(3, 1, 5, 4)}
 
 
 TRANSPOSED: list[tuple[str, Inputs, dict[str, Any]]] = [
-    ("plain", spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {}),
-    ("no-bias", spreading((3, 5, 4, 6), (5, 7, 3, 2)), {}),
-    ("doubling", spreading((3, 5, 4, 6), (5, 7, 2, 2), bias=7), {"stride": 2}),
-    ("padded", spreading((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"padding": 1}),
-    ("strided", spreading((3, 5, 4, 6), (5, 7, 3, 4), bias=7), {"stride": (2, 3), "padding": (1, 2)}),
-    ("gaps", spreading((3, 5, 4, 6), (5, 7, 2, 1), bias=7), {"stride": (3, 2)}),
+    ("plain", transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {}),
+    ("no-bias", transposed((3, 5, 4, 6), (5, 7, 3, 2)), {}),
+    ("doubling", transposed((3, 5, 4, 6), (5, 7, 2, 2), bias=7), {"stride": 2}),
+    ("padded", transposed((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"padding": 1}),
+    ("strided", transposed((3, 5, 4, 6), (5, 7, 3, 4), bias=7), {"stride": (2, 3), "padding": (1, 2)}),
+    ("gaps", transposed((3, 5, 4, 6), (5, 7, 2, 1), bias=7), {"stride": (3, 2)}),
     (
         "output-padding",
-        spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
+        transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
         {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)},
     ),
-    ("output-padding-seen", spreading((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"stride": 2, "padding": 2, "output_padding": 1}),
-    ("dilated", spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
+    ("output-padding-seen", transposed((3, 5, 4, 6), (5, 7, 3, 3), bias=7), {"stride": 2, "padding": 2, "output_padding": 1}),
+    ("dilated", transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7), {"stride": (2, 1), "padding": (2, 1), "dilation": (2, 3)}),
     (
         "dilated-output-padding",
-        spreading((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
+        transposed((3, 5, 4, 6), (5, 7, 3, 2), bias=7),
         {"padding": (2, 1), "output_padding": (1, 2), "dilation": (2, 3)},
     ),
     (
         "groups",
-        spreading((3, 6, 4, 5), (6, 3, 3, 2), bias=9),
+        transposed((3, 6, 4, 5), (6, 3, 3, 2), bias=9),
         {"stride": (1, 2), "padding": (0, 1), "output_padding": (0, 1), "groups": 3, "dilation": (2, 1)},
     ),
     (
         "depthwise",
-        spreading((3, 5, 4, 6), (5, 2, 3, 3), bias=10),
+        transposed((3, 5, 4, 6), (5, 2, 3, 3), bias=10),
         {"stride": 2, "padding": 1, "output_padding": (0, 1), "groups": 5},
     ),
-    ("1x1", spreading((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {}),
-    ("1x1-strided", spreading((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {"stride": 2, "output_padding": 1}),
-    ("one-pixel", spreading((3, 5, 1, 1), (5, 7, 3, 2), bias=7), {"stride": 2}),
-    ("many-channels", spreading((3, 33, 7, 9), (33, 35, 3, 3), bias=35), {"padding": 1}),
+    ("1x1", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {}),
+    ("1x1-strided", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {"stride": 2, "output_padding": 1}),
+    ("one-pixel", transposed((3, 5, 1, 1), (5, 7, 3, 2), bias=7), {"stride": 2}),
+    ("many-channels", transposed((3, 33, 7, 9), (33, 35, 3, 3), bias=35), {"padding": 1}),
 ]
 
 RESIZED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
@@ -122,7 +115,7 @@ RESIZED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("nearest-enlarging", (3, 5, 4, 7), {"size": (7, 19)}),
     ("nearest-shrinking", (3, 5, 9, 11), {"size": (4, 3)}),
     ("nearest-factors", (3, 5, 5, 7), {"scale_factor": (1.5, 0.7)}),
-    ("nearest-rounded", (3, 2, 14, 26), {"size": (46, 22)}),  # row 23 of 14 / 46 is row 7 but for the rounding to float32
+    ("nearest-rounded", (3, 2, 14, 26), {"size": (46, 22)}),  # 23 x 14 / 46 is 7, but less than 7 in float32
     ("nearest-from-one", (3, 5, 1, 4), {"size": (3, 1)}),
     *(
         (f"bilinear{suffix}-{name}", shape, {"mode": "bilinear", "align_corners": corners, **config})
@@ -147,11 +140,10 @@ GROUPED: list[tuple[str, Inputs, dict[str, Any]]] = [
     ("plain", groups(3, 3, 6, 5, 4, affine=False), {"num_groups": 3}),
 ]
 
-LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
+LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
     (
         "ConvTranspose2d",
-        "torch.nn",
-        images(3, 6, 4, 5),
+        normal(3, 6, 4, 5),
         {
             "in_channels": 6,
             "out_channels": 9,
@@ -165,29 +157,25 @@ LAYERS: list[tuple[str, str, Inputs, dict[str, Any]]] = [
     ),
     (
         "ConvTranspose2d-no-bias",
-        "torch.nn",
-        images(3, 5, 4, 6),
+        normal(3, 5, 4, 6),
         {"in_channels": 5, "out_channels": 7, "kernel_size": 2, "stride": 2, "bias": False},
     ),
-    ("Upsample", "torch.nn", images(3, 5, 4, 7), {"scale_factor": 3}),
-    ("Upsample-bilinear", "torch.nn", images(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
-    ("Upsample-corners", "torch.nn", images(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
+    ("Upsample", normal(3, 5, 4, 7), {"scale_factor": 3}),
+    ("Upsample-bilinear", normal(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
+    ("Upsample-corners", normal(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
     (
         "GroupNorm",
-        "torch.nn",
         lambda draw: {"x": grouped(draw, 3, 3, 6, 5, 4)},
         {"num_groups": 3, "num_channels": 6, "eps": 1e-3},
     ),
     (
         "GroupNorm-plain",
-        "torch.nn",
         lambda draw: {"x": grouped(draw, 2, 3, 6, 13)},
         {"num_groups": 2, "num_channels": 6, "affine": False},
     ),
-    ("FrozenBatchNorm2d", "layers", images(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
 ]
 
-# Small ones: a rounding that moves any of their ReLUs across 0 changes gradients at once, and large ones have many.
+# These are small, because each ReLU whose input is near 0 may change sides by a rounding, and large models have many.
 UNETS: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
     ("unet", (9, 11), {"depth": 2}),
     ("unet-even", (8, 12), {"depth": 2}),
@@ -197,43 +185,42 @@ UNETS: list[tuple[str, tuple[int, int], dict[str, Any]]] = [
 
 CASES = [
     *(
-        ParityCase(f"conv_transpose2d-{name}", "ops.conv_transpose2d", "torch.nn.functional.conv_transpose2d", inputs, config)
+        ParityCase(
+            f"conv_transpose2d-{name}", "ops.conv_transpose2d", inputs, config, reference="torch.nn.functional.conv_transpose2d"
+        )
         for name, inputs, config in TRANSPOSED
     ),
     *(
-        ParityCase(f"interpolate-{name}", "ops.interpolate", "torch.nn.functional.interpolate", images(*shape), config)
+        ParityCase(f"interpolate-{name}", "ops.interpolate", normal(*shape), config, reference="torch.nn.functional.interpolate")
         for name, shape, config in RESIZED
     ),
-    *(
-        ParityCase(f"group_norm-{name}", "ops.group_norm", "functional.group_norm", inputs, config)
-        for name, inputs, config in GROUPED
-    ),
+    *(ParityCase(f"group_norm-{name}", "ops.group_norm", inputs, config) for name, inputs, config in GROUPED),
     *(
         ParityCase(
             f"frozen_batch_norm-{name}",
             "ops.frozen_batch_norm",
-            "functional.frozen_batch_norm",
-            trained(*shape),
+            with_statistics(*shape),
             config,
             constants=("weight", "bias", "running_mean", "running_var"),
         )
         for name, shape, config in (("images", (3, 5, 7, 4), {}), ("rows", (13, 5), {"eps": 1e-3}))
     ),
     *(
-        ParityCase(f"dice_loss-{name}", "ops.dice_loss", "functional.dice_loss", inputs, config)
+        ParityCase(f"dice_loss-{name}", "ops.dice_loss", inputs, config)
         for name, inputs, config in (
             ("labels", labelled(3, 7, 5, 4), {}),
-            ("shares", shares(3, 7, 5, 4), {"smooth": 0.25}),
+            ("shares", soft_labels(3, 7, 5, 4), {"smooth": 0.25}),
             ("rows", labelled(13, 7), {}),
             ("as-in-the-paper", one_class, {"smooth": 0.0}),
         )
     ),
     *(
-        ParityCase(name, f"layers.{name.split('-')[0]}", f"{package}.{name.split('-')[0]}", inputs, config)
-        for name, package, inputs, config in LAYERS
+        ParityCase(name, f"layers.{name.split('-')[0]}", inputs, config, reference=f"torch.nn.{name.split('-')[0]}")
+        for name, inputs, config in LAYERS
     ),
+    ParityCase("FrozenBatchNorm2d", "layers.FrozenBatchNorm2d", normal(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
     *(
-        ParityCase(name, "models.UNet", "models.UNet", images(3, 3, *size), {"in_channels": 3, "classes": 5, "width": 2} | config)
+        ParityCase(name, "models.UNet", normal(3, 3, *size), {"in_channels": 3, "classes": 5, "width": 2} | config)
         for name, size, config in UNETS
     ),
 ]

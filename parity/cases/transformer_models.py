@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from parity.case import ParityCase
+from parity.cases.draws import Inputs
 from parity.inputs import Draw
 from scratch.module import Array
 
-Inputs = Callable[[Draw], dict[str, Any]]
+AFTER = ("feed_forward",)
 B, S, T = 3, 13, 17
 WIDTH, HEADS, INNER = 15, 3, 11
 LENGTHS = np.array([6, 13, 1])
@@ -17,28 +18,28 @@ PRESENT = (np.arange(S) < LENGTHS[:, None])[:, None, None]
 
 
 def sequence(**others: Any) -> Inputs:
-    """What an encoder layer takes: src (B, S, WIDTH), and the others as they are or as they are drawn."""
+    """Return a draw of the inputs of an encoder layer: src (B, S, WIDTH) and others, as values or draws."""
     return lambda draw: {"src": draw.normal(B, S, WIDTH)} | drawn(draw, {"src_mask": None, "is_causal": False} | others)
 
 
 def sequences(**others: Any) -> Inputs:
-    """What a decoder layer takes: tgt (B, T, WIDTH), memory (B, S, WIDTH), and the others as they are or as they are drawn."""
+    """Return a draw of the inputs of a decoder layer: tgt (B, T, WIDTH), memory (B, S, WIDTH) and others, as values or draws."""
     given = {"tgt_mask": None, "memory_mask": None, "tgt_is_causal": True} | others
     return lambda draw: {"tgt": draw.normal(B, T, WIDTH), "memory": draw.normal(B, S, WIDTH)} | drawn(draw, given)
 
 
 def drawn(draw: Draw, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The inputs, those that are functions of a draw drawn."""
+    """Return the inputs, with the result of each that is a function of a draw."""
     return {name: value(draw) if callable(value) else value for name, value in inputs.items()}
 
 
 def added(*shape: int) -> Callable[[Draw], Array]:
-    """Numbers to add to the scores."""
+    """Return a draw of an additive mask."""
     return lambda draw: draw.normal(*shape)
 
 
 def kept(draw: Draw) -> tuple[Array, ...]:
-    """What a decoder layer kept of 5 tokens and of the memory."""
+    """Draw a decoder layer's key-value cache: of 5 tokens and of the memory."""
     return tuple(draw.normal(B, HEADS, length, WIDTH // HEADS) for length in (5, 5, S, S))
 
 
@@ -46,7 +47,6 @@ SIZES: dict[str, Any] = {"d_model": WIDTH, "nhead": HEADS, "dim_feedforward": IN
 LAYERS = [
     ParityCase(
         f"Transformer{layer}{suffix}",
-        f"layers.Transformer{layer}",
         f"layers.Transformer{layer}",
         inputs,
         SIZES | config,
@@ -75,18 +75,16 @@ V = 19
 
 
 def translation(draw: Draw) -> dict[str, Any]:
-    """Sources of unequal length and the targets that the decoder reads."""
+    """Draw sources of different lengths, and the targets that the decoder reads."""
     return {"source": draw.integers(0, V - 1, B, S), "lengths": LENGTHS, "target": draw.integers(0, V - 1, B, T)}
 
 
-# In a deep stack whose parts are as loud as what goes past them all tokens grow alike, and mistakes of attention hide.
+# In a deep stack with large residual branches all tokens become similar, and mistakes in attention no longer show.
 QUIET = {".out_proj.": 0.25, ".linear2.": 0.25, ".norm1.bias": 0.25, ".norm2.bias": 0.25, ".norm3.bias": 0.25, ".q_proj.weight": 2}
 LANGUAGES: dict[str, Any] = {"source_vocab_size": V, "target_vocab_size": V + 2, "context": T, "dropout": 0.0}
 STACK: dict[str, Any] = {"width": WIDTH, "layers": 1, "heads": HEADS, "feed_forward": INNER}
 TRANSFORMER = [
-    ParityCase(
-        f"transformer{suffix}", "models.Transformer", "models.Transformer", translation, LANGUAGES | STACK | config, scales=scales
-    )
+    ParityCase(f"transformer{suffix}", "models.Transformer", translation, LANGUAGES | STACK | config, scales=scales)
     for suffix, config, scales in (
         ("", {}, {}),
         ("-pre-norm", {"norm_first": True}, {}),
@@ -99,7 +97,7 @@ TRANSFORMER = [
 
 
 def passages(draw: Draw) -> dict[str, Any]:
-    """Texts of unequal length, two segments in each but the shortest."""
+    """Draw texts of different lengths, each but the shortest with two segments."""
     return {
         "tokens": draw.integers(0, V - 1, B, S),
         "segments": (np.arange(S) >= np.array([[4], [7], [S]])).astype(np.int64),
@@ -108,9 +106,7 @@ def passages(draw: Draw) -> dict[str, Any]:
 
 
 BERT = [
-    ParityCase(
-        f"bert{suffix}", "models.BERT", "models.BERT", passages, {"vocab_size": V, "context": T} | STACK | config, scales=scales
-    )
+    ParityCase(f"bert{suffix}", "models.BERT", passages, {"vocab_size": V, "context": T} | STACK | config, scales=scales)
     for suffix, config, scales in (
         ("", {"dropout": 0.0}, {}),
         ("-two", {"layers": 2, "segments": 3, "dropout": 0.3}, {}),

@@ -1,21 +1,21 @@
-"""The Vision Transformer, self-attention with torch's own parameters, and positions for images of another size."""
+"""The Vision Transformer, its self-attention, and the interpolation of its positions."""
 
 from typing import Any
 
 from parity.case import ParityCase
-from parity.cases.convolutional import Inputs, images
+from parity.cases.draws import Inputs, normal
 
 
 def table(positions: int) -> Inputs:
-    """Learned positions."""
+    """Return a draw of a table of learned positions."""
     return lambda draw: {"positions": draw.normal(1, positions, 7)}
 
 
+AFTER = ("transformer_models",)
 OPS = [
     ParityCase(
         f"interpolate_positions-{name}",
         "ops.interpolate_positions",
-        "positions.interpolate_positions",
         table(first + grid[0] * grid[1]),
         {"grid": grid, "size": size},
     )
@@ -32,21 +32,20 @@ LAYERS = [
     ParityCase(
         f"SelfAttention{suffix}",
         "layers.SelfAttention",
-        "layers.SelfAttention",
-        images(3, T, 15),
+        normal(3, T, 15),
         {"embed_dim": 15, "num_heads": heads},
     )
     for suffix, T, heads in (("", 13, 3), ("-one-head", 13, 1), ("-long", 131, 5))
 ]
 
-# Weights with more than one axis are drawn the smaller the more of them there are, which is meant for kernels.
+# Weights with several axes are scaled by their fan-in, as kernels need; that would make these two too small.
 SCALES = {"pos_embedding": 8, "class_token": 4}
 STACK: dict[str, Any] = {"width": 15, "layers": 2, "heads": 3, "feed_forward": 11, "classes": 7}
 PIXELS: dict[str, Any] = {"in_channels": 3, "image_size": [15, 12], "patch_size": [5, 3]}
-# In a deep stack whose parts are as loud as what goes past them all tokens grow alike, and mistakes of attention hide.
+# In a deep stack with large residual branches all tokens become similar, and mistakes in attention no longer show.
 QUIET = {".out_proj.": 0.25, ".mlp.3.": 0.25, ".ln_1.bias": 0.25, ".ln_2.bias": 0.25, ".in_proj_weight": 2}
 MODELS = [
-    ParityCase(f"vit{suffix}", "models.ViT", "models.ViT", images(3, 3, *size), PIXELS | STACK | config, scales=SCALES | scales)
+    ParityCase(f"vit{suffix}", "models.ViT", normal(3, 3, *size), PIXELS | STACK | config, scales=SCALES | scales)
     for suffix, size, config, scales in (
         ("", (15, 12), {}, {}),
         ("-mean", (15, 12), {"pool": "mean"}, {}),

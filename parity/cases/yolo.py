@@ -1,75 +1,74 @@
-"""A grid of anchors: what it says of boxes, which prediction is for which object, the loss, detections, and the whole YOLO."""
+"""A grid detector: its boxes, the assignment of objects, the loss, the detections, and YOLO itself."""
 
 from typing import Any
 
 import numpy as np
 
 from parity.case import ParityCase
-from parity.cases.convolutional import images
-from parity.cases.set_prediction import boxes
+from parity.cases.draws import Inputs, centred_boxes, normal
 from parity.inputs import Draw, float32_representable
 from scratch.module import Array
 
 CLASSES = 4
 GRIDS = (((3, 5), ((1.5, 1.0), (1.25, 1.25))), ((6, 10), ((1.0, 2.5), (2.0, 1.0), (0.5, 0.625))))
-EVEN_GRIDS = (((4, 8), ((2.0, 1.0), (1.0, 1.0))), ((8, 16), ((4.0, 2.0), (2.0, 2.0))))  # both shapes are there twice
+EVEN_GRIDS = (((4, 8), ((2.0, 1.0), (1.0, 1.0))), ((8, 16), ((4.0, 2.0), (2.0, 2.0))))  # each shape occurs twice
 B, N = 4, 5
-THERE = np.arange(N) < np.array([[3], [0], [5], [1]])  # an image without any object among them
+PRESENT = np.arange(N) < np.array([[3], [0], [5], [1]])  # the second image has no object
 
 
 def predictions(draw: Draw, grids: Any) -> Array:
-    """What is said of each cell and anchor: boxes not far from the anchors, but for some whose sides would overflow."""
+    """Draw a prediction for each cell and anchor: most boxes are like the anchors, some sides would overflow."""
     P = sum(H * W * len(anchors) for (H, W), anchors in grids)
-    said = draw.normal(B, P, 5 + CLASSES, scale=0.75)
-    said[..., :4] *= 0.5
-    said[:, ::13, 2:4] *= 400
-    return said
+    predicted = draw.normal(B, P, 5 + CLASSES, scale=0.75)
+    predicted[..., :4] *= 0.5
+    predicted[:, ::13, 2:4] *= 400
+    return predicted
 
 
-def seen(grids: Any) -> Any:
-    """Predictions alone."""
+def predictions_alone(grids: Any) -> Inputs:
+    """Return a draw of predictions."""
     return lambda draw: {"predictions": predictions(draw, grids)}
 
 
-def sure(grids: Any) -> Any:
-    """Predictions of which some neighbours are sure of an object, with scores too far apart for rounding to exchange two."""
+def confident(grids: Any) -> Inputs:
+    """Return a draw of predictions: some neighbours have high scores, too different for roundings to change their order."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
-        said = predictions(draw, grids)
-        said[..., 4] = -6
-        said[:, 24:36, 4] = 1
+        predicted = predictions(draw, grids)
+        predicted[..., 4] = -6
+        predicted[:, 24:36, 4] = 1
         spread = np.tile(np.linspace(-3, 3, 12 * CLASSES), (B, 1))
-        said[:, 24:36, 5:] = float32_representable(draw.rng.permuted(spread, axis=1).reshape(B, 12, CLASSES))
-        return {"predictions": said}
+        predicted[:, 24:36, 5:] = float32_representable(draw.rng.permuted(spread, axis=1).reshape(B, 12, CLASSES))
+        return {"predictions": predicted}
 
     return draw_inputs
 
 
-def equally_sure(draw: Draw) -> dict[str, Any]:
-    """The same with many scores equal."""
-    said = sure(GRIDS)(draw)["predictions"]
-    said[:, 24:36, 5:] = draw.grid(B, 12, CLASSES)
-    return {"predictions": said}
+def equally_confident(draw: Draw) -> dict[str, Any]:
+    """Draw predictions with many equal scores."""
+    predicted = confident(GRIDS)(draw)["predictions"]
+    predicted[:, 24:36, 5:] = draw.grid(B, 12, CLASSES)
+    return {"predictions": predicted}
 
 
-def objects(grids: Any) -> Any:
-    """Labels and boxes of which images have as many as they happen to have, each much like some anchor; padding is nonsense."""
+def objects(grids: Any) -> Inputs:
+    """Return a draw of labels and boxes: a different number for each image, each box like some anchor, nonsense as padding."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         found = np.full((B, N, 4), -7.0)
-        for image, n in np.argwhere(THERE):
+        for image, n in np.argwhere(PRESENT):
             (H, W), anchors = grids[draw.rng.integers(len(grids))]
             corner, anchor = draw.rng.integers((W, H)), anchors[draw.rng.integers(len(anchors))]
             centre, sides = corner + draw.rng.uniform(0.3, 0.7, 2), anchor * draw.rng.uniform(0.8, 1.25, 2)
             found[image, n] = np.concatenate([centre, sides]) / (W, H, W, H)
-        labels = np.where(THERE, draw.integers(0, CLASSES, B, N), -1)
+        labels = np.where(PRESENT, draw.integers(0, CLASSES, B, N), -1)
         return {"labels": labels, "boxes": float32_representable(found)}
 
     return draw_inputs
 
 
 def equal_objects(draw: Draw) -> dict[str, Any]:
-    """Objects in one cell, several of the shape of two anchors, in two images more than their cells have anchors."""
+    """Draw objects in one cell, several with the shape of two anchors; in two images they outnumber the cell's anchors."""
     centres = np.repeat(draw.rng.uniform(0.1, 0.9, (B, 1, 2)), N + 1, axis=1)
     sides = np.array([[0.25, 0.25], [0.125, 0.25], [0.125, 0.125], [0.125, 0.25], [0.25, 0.25], [0.25, 0.25]])
     labels = draw.integers(0, CLASSES, B, N + 1)
@@ -78,7 +77,7 @@ def equal_objects(draw: Draw) -> dict[str, Any]:
 
 
 def on_borders(draw: Draw) -> dict[str, Any]:
-    """Objects whose centres lie on the borders of cells and of the image."""
+    """Draw objects whose centres lie on the borders of cells and of the image."""
     centres = np.array([(x, y) for y in (0, 0.25, 0.5, 1) for x in (0, 0.125, 0.25, 0.5, 0.875, 1)])
     sides = draw.rng.uniform(0.05, 0.4, (len(centres), 2))
     found = float32_representable(np.concatenate([centres, sides], axis=1)).reshape(B, -1, 4)
@@ -86,19 +85,19 @@ def on_borders(draw: Draw) -> dict[str, Any]:
 
 
 def at_edges(draw: Draw) -> dict[str, Any]:
-    """Objects whose centres lie on the edges of the image, in its corners, and elsewhere; not first in their rows."""
-    found = boxes(draw, B, N)
+    """Draw objects, some with centres on the edges and in the corners of the image; padding comes first."""
+    found = centred_boxes(draw, B, N)
     found[1, :, :2] = [[0, 0], [1, 0], [0, 0.625], [1, 0.625], [0.625, 0]]
-    return {"labels": np.where(THERE[::-1, ::-1], draw.integers(0, CLASSES, B, N), -1), "boxes": found}
+    return {"labels": np.where(PRESENT[::-1, ::-1], draw.integers(0, CLASSES, B, N), -1), "boxes": found}
 
 
 def nothing(draw: Draw) -> dict[str, Any]:
-    """Images without any object."""
+    """Draw no objects for any image."""
     return {"labels": np.full((B, N), -1), "boxes": np.zeros((B, N, 4))}
 
 
-def with_predictions(draw_objects: Any, grids: Any) -> Any:
-    """Objects, and what is said of them."""
+def with_predictions(draw_objects: Inputs, grids: Any) -> Inputs:
+    """Return a draw of predictions and objects."""
     return lambda draw: {"predictions": predictions(draw, grids), **draw_objects(draw)}
 
 
@@ -110,18 +109,17 @@ OBJECTS: list[tuple[str, Any, Any]] = [
 ]
 OPS = [
     *(
-        ParityCase(f"yolo_boxes{suffix}", "ops.yolo_boxes", "yolo.yolo_boxes", seen(grids), {"grids": grids})
+        ParityCase(f"yolo_boxes{suffix}", "ops.yolo_boxes", predictions_alone(grids), {"grids": grids})
         for suffix, grids in (("", GRIDS), ("-even", EVEN_GRIDS), ("-one-grid", GRIDS[1:]))
     ),
     *(
-        ParityCase(f"anchor_matching{suffix}", "ops.anchor_matching", "yolo.anchor_matching", inputs, {"grids": grids})
+        ParityCase(f"anchor_matching{suffix}", "ops.anchor_matching", inputs, {"grids": grids})
         for suffix, inputs, grids in (*OBJECTS, ("-borders", on_borders, EVEN_GRIDS))
     ),
     *(
         ParityCase(
             f"yolo_loss{suffix}",
             "ops.yolo_loss",
-            "yolo.yolo_loss",
             with_predictions(inputs, grids),
             {"grids": grids, **config},
             constants=("boxes",),
@@ -132,11 +130,11 @@ OPS = [
         )
     ),
     *(
-        ParityCase(f"yolo_detections{suffix}", "ops.yolo_detections", "yolo.yolo_detections", inputs, {"grids": grids, **config})
+        ParityCase(f"yolo_detections{suffix}", "ops.yolo_detections", inputs, {"grids": grids, **config})
         for suffix, inputs, grids, config in (
-            ("", sure(GRIDS), GRIDS, {}),
-            ("-ties", equally_sure, GRIDS, {}),
-            ("-few", sure(EVEN_GRIDS), EVEN_GRIDS, {"score_threshold": 0.3, "iou_threshold": 0.25}),
+            ("", confident(GRIDS), GRIDS, {}),
+            ("-ties", equally_confident, GRIDS, {}),
+            ("-few", confident(EVEN_GRIDS), EVEN_GRIDS, {"score_threshold": 0.3, "iou_threshold": 0.25}),
         )
     ),
 ]
@@ -146,8 +144,7 @@ MODELS = [
     ParityCase(
         f"yolo{suffix}",
         "models.YOLO",
-        "models.YOLO",
-        images(3, *size),
+        normal(3, *size),
         {"in_channels": 2, "classes": 3, "anchors": ANCHORS, "width": 2, "blocks": (1, 1)} | config,
     )
     for suffix, size, config in (

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 import scratch
-from parity.cases import CASES
+from parity.cases import tables
 from parity.own_package.worker import Outcome
 from parity.report import explain
 from parity.running.definitions import Definitions, Place, learning_order
@@ -116,7 +116,7 @@ class Progress:
 @cache
 def curriculum() -> list[str]:
     """Every target in the order of the tables, each after what `scratch` makes it from."""
-    return learning_order(Definitions(Path(scratch.__file__).parent), dict.fromkeys(case.scratch for case in CASES))
+    return learning_order(Definitions(Path(scratch.__file__).parent), dict.fromkeys(case.scratch for case in tables().cases))
 
 
 def print_progress(progress: Progress, console: Console) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from parity.case import ParityCase
-from parity.cases import CASES, FULL_SIZE
+from parity.cases import tables
 from parity.check import check
 from parity.judging.verdict import Verdict, describe
 from parity.own_package.channel import Channel
@@ -39,6 +39,8 @@ def serve(
 
     The files of the package that are `refused`, since their import would end the process, fail to import with that message.
     """
+    full_size = tables().full_size  # the tables are read before the process is confined
+    cases = {case.name: case for case in (*tables().cases, *full_size)}
     memory = confine(printed, last_words, end.fileno())
     warnings.simplefilter("default")  # whatever filters a fork has inherited
     channel, owner = Channel(end, token), getpid()
@@ -62,13 +64,12 @@ def serve(
 
     torch.set_num_threads(1)  # as in every comparison; what a package sets is set back to this
     package = mount(directory, on_import)
-    cases = {case.name: case for case in (*CASES, *FULL_SIZE)}
     surroundings = Surroundings()
     tell({"ready": True})
     try:
         while True:
             name, dtype, seed, why = channel.receive()
-            limit_memory(None if cases[name] in FULL_SIZE else memory)
+            limit_memory(None if cases[name] in full_size else memory)
             with time_limit(limit):
                 verdict = _judge(cases[name], dtype, seed, package, why)
                 _flush()

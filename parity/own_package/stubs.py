@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import scratch
-from parity.cases import CASES
+from parity.cases import tables
 from parity.running.definitions import Definitions, bound_names
 from parity.running.safe_text import printable
 
@@ -87,8 +87,8 @@ def write_package(directory: Path) -> int:
 def stubs() -> dict[Path, str]:
     """The files of every folder that cases judge, by their paths inside the package."""
     definitions = Definitions(ROOT)
-    judged = {definitions.find(case.scratch) for case in CASES}
-    exports = [ROOT / folder / "__init__.py" for folder in dict.fromkeys(case.scratch.split(".")[0] for case in CASES)]
+    judged = {definitions.find(case.scratch) for case in tables().cases}
+    exports = [ROOT / folder / "__init__.py" for folder in dict.fromkeys(case.scratch.split(".")[0] for case in tables().cases)]
     kept: dict[tuple[Path, str], str] = {}
     pending = [place for file in exports for place in _needs(file, _names(_tree(file)))]
     while pending:

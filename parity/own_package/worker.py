@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from parity.case import ParityCase
-from parity.cases import CASES
+from parity.cases import tables
 from parity.judging.verdict import Verdict
 from parity.own_package.process import EndedError, JudgingProcess
 from parity.running.definitions import Definitions, Place
@@ -133,4 +133,4 @@ class Worker:
         return next((reason for place, reason in self._endless.items() if place in used), "")
 
     def _is_a_target(self, place: Place) -> bool:
-        return any(self._definitions.find(path) == place for path in {case.scratch for case in CASES})
+        return any(self._definitions.find(path) == place for path in {case.scratch for case in tables().cases})

@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 import scratch
+from parity.case import did_you_mean
 from parity.running.definitions import Definitions
 from parity.running.safe_text import in_one_line, message_of
 
@@ -65,7 +66,8 @@ def find(path: str, package: str) -> Any:
             raise NotImplementedError(f"{package} has no {module}") from None
         raise SubjectError(f"it does not import: {_story(error)}") from error
     if found is None or isinstance(found, ModuleType):  # a file of that name that does not define it
-        raise NotImplementedError(f"{whole} has no {name}")
+        like = did_you_mean(name, vars(sys.modules[whole])) if package == "scratch" else ""
+        raise NotImplementedError(f"{whole} has no {name}{like}")
     if package != "scratch":
         _refuse_unusable(found, path, package)
     return found

@@ -1,6 +1,6 @@
-"""Plant every fault in all of its cases and print what the harness makes of them.
+"""Plant every fault in all of its cases and print the answers of the harness.
 
-Exit status: 0 where every fault is caught with the culprit and the cause that its entry names, 1 where one is not.
+The exit status is 0 if every fault is caught, with the expected culprit and cause, and 1 otherwise.
 """
 
 import argparse
@@ -44,10 +44,10 @@ def main() -> int:
 def plant_all(seeds: int, jobs: int, console: Console) -> list[Judgement]:
     """Plant every fault in each of its cases, on `seeds` seeds of the case."""
     cases = dict.fromkeys(case for fault in FAULTS for case in fault.cases)
-    first = {case: i % 8 for i, case in enumerate(cases)}  # a run on one seed sees eight seeds, each in other cases
+    first = {case: i % 8 for i, case in enumerate(cases)}  # even with one seed per case, all eight seeds occur
     plantings = [(fault, case, (first[case] + i) % 8) for fault in FAULTS for case in fault.cases for i in range(seeds)]
-    plantings.sort(key=itemgetter(1, 2))  # the reference runs once for all faults of a case
-    # a matrix product with more threads than there are cores for it would wait for the others
+    plantings.sort(key=itemgetter(1, 2))  # then the reference runs once for all faults of a case
+    # one BLAS thread per process: more would compete for the cores
     with ProcessPoolExecutor(jobs, get_context("spawn"), threadpool_limits, (1,)) as pool:
         found = pool.map(judge, *zip(*plantings, strict=True), chunksize=32)
         return list(track(found, "planting", len(plantings), console=console))

@@ -1,4 +1,4 @@
-"""Faults of attention: scores, masks, softmax, grouped heads, blocks of queries, and the layer with what it keeps for later."""
+"""Faults of attention: scores, masks, softmax, grouped heads, blocks of queries, and the layer with its key-value cache."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Faults of affine maps, dropout and reshaping."""
+"""Faults of linear maps, dropout and flattening."""
 
 from functools import partial
 

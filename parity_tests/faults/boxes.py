@@ -1,4 +1,4 @@
-"""Faults of boxes: wrong formats, overlaps of boxes far apart, ties in suppression, and the losses of detectors."""
+"""Faults of boxes: wrong formats, overlaps of distant boxes, ties in non-maximum suppression, and the losses of detectors."""
 
 from functools import partial
 

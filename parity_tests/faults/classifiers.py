@@ -1,4 +1,4 @@
-"""Faults of AlexNet, VGG and the residual networks: shortcuts lost or added in the wrong place, strides in other layers."""
+"""Faults of AlexNet, VGG and the residual networks: lost or misplaced shortcuts, strides in other layers."""
 
 from functools import partial
 
@@ -325,7 +325,7 @@ NETWORKS = [
         "features.append(MaxPool2d(3, 2, padding=1))",
         "forward",
         None,
-        cases=("vgg-11", "vgg-11-eval"),  # of the 2x2 pixels that vgg-13-bn comes to, either window sees all
+        cases=("vgg-11", "vgg-11-eval"),  # vgg-13-bn ends with 2x2 pixels, which both windows cover
         culprit="MaxPool2d",
     ),
     vgg(

@@ -1,4 +1,4 @@
-"""Faults of DETR: positions that are lost or get into the values, layers that are not trained, padding that is looked at."""
+"""Faults of DETR: positions that are lost or added to the values, layers without a loss, attention to padding."""
 
 from functools import partial
 
@@ -142,7 +142,7 @@ DECODER_LAYERS = [
         "placed = tgt",
         "forward",
         "second term of sum 1 out",
-        cases=("DETRDecoderLayer-padded", "DETRDecoderLayer"),  # what begins as zeros has the same values everywhere
+        cases=("DETRDecoderLayer-padded", "DETRDecoderLayer"),  # targets of zeros have the same values everywhere
     ),
     decoder_layer(
         "DETRDecoderLayer: the queries that have not attended each other look at the memory",

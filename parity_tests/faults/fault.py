@@ -1,4 +1,4 @@
-"""A fault as data, and what the harness says of it once it is planted."""
+"""A fault as data, and the judgement of the harness once it is planted."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from parity_tests.faults import replay, schedules_replay
 from parity_tests.planting import planted
 from scratch.module import Module
 
+LATER = "later call"  # the cause where a backward is stored, and the next call overwrites it
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -28,11 +30,11 @@ class Fault:
     name        what the mistake is, unique in the catalogue
     old, new    `old` occurs once in the function's source
     phase       the pass that is wrong: "forward" or "backward", or the "step" of an optimiser or schedule
-    cause       what the harness must name as the cause, a regular expression; None where no cause can be certain
+    cause       a regular expression for the cause that the harness must name; None where no cause can be certain
     function    dotted path inside scratch
-    cases       the cases, or settings of an optimiser or schedule, that show the mistake, each of them on every seed
-    culprit     the op, and the classes of the layers that are made of it, between bars: all of them in a case are culprits;
-                or the paths of those that are, where others of their class are not
+    cases       cases, or settings of an optimiser or schedule, each of which shows the mistake on every seed
+    culprit     the op and the classes of layers that use it, separated by bars: all of them in a case are culprits;
+                or the paths of the culprits, where other layers of their class are right
     dtype       "float32" where the mistake is one of accuracy
     """
 
@@ -49,7 +51,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the harness said of one fault in one case on one seed."""
+    """The answer of the harness to one fault in one case on one seed."""
 
     fault: Fault
     case: str
@@ -61,12 +63,12 @@ class Judgement:
 
     @property
     def named(self) -> bool:
-        """Whether every culprit has the expected cause."""
+        """Return whether every culprit has the expected cause."""
         return bool(self.causes) and all(self.expects(cause) for cause in self.causes)
 
     @property
     def strange(self) -> tuple[str, ...]:
-        """The causes given that are not the expected one."""
+        """Return the named causes that are not the expected one."""
         return tuple(cause for cause in dict.fromkeys(self.causes) if cause and not self.expects(cause))
 
     def expects(self, cause: str) -> bool:
@@ -77,7 +79,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
-    """Plant the fault, ask the harness, and compare its answer with what is expected."""
+    """Plant the fault, run the harness, and compare its answer with the expected one."""
     with planted(function_at(fault.function), fault.old, fault.new), np.errstate(all="ignore"):
         for replayed in (replay, schedules_replay):
             if case in replayed.SETTINGS:
@@ -90,7 +92,7 @@ def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
 
 
 def _judge_replay(replayed: ModuleType, fault: Fault, case: str, seed: int) -> Judgement:
-    """The fault is caught in its own setting, and in those of the optimisers or schedules that are made of the function alone."""
+    """Judge a fault in an optimiser or schedule: it must be caught in its setting, and only where the function is used."""
     ratios = {setting: replayed.largest_ratio(setting, seed) for setting in replayed.SETTINGS}
     wrong = {replayed.SETTINGS[setting][0] for setting, ratio in ratios.items() if ratio > 1}
     exact = bool(wrong) and wrong <= set(fault.culprit.split("|"))
@@ -100,7 +102,7 @@ def _judge_replay(replayed: ModuleType, fault: Fault, case: str, seed: int) -> J
 
 @cache
 def culprits_of(case: ParityCase, kinds: str) -> frozenset[str]:
-    """The paths of the case's modules of these classes, or at these paths; the whole, "", where the case is of an op."""
+    """Return the paths of the case's modules that have one of these classes or paths; {""} where the case is of an op."""
     subject = builders(case)[0]()
     if not isinstance(subject, Module):
         return frozenset({""})
@@ -109,7 +111,7 @@ def culprits_of(case: ParityCase, kinds: str) -> frozenset[str]:
 
 
 def function_at(path: str) -> Any:
-    """The function or method at a dotted path inside scratch: "ops.norm.batch_norm", "module.Parameter.accumulate"."""
+    """Return the function or method at a path inside scratch: "ops.norm.batch_norm", "module.Parameter.accumulate"."""
     parts = path.split(".")
     for n in range(len(parts), 0, -1):
         try:
@@ -119,4 +121,4 @@ def function_at(path: str) -> Any:
         for name in parts[n:]:
             found = vars(found)[name] if isinstance(found, type) else getattr(found, name)
         return found
-    raise ValueError(f"scratch has nothing at {path!r}")
+    raise ValueError(f"scratch has nothing at {path!r}, expected the path of a function or method")

@@ -1,4 +1,4 @@
-"""Faults of the position-wise feed-forward blocks."""
+"""Faults of the feed-forward block."""
 
 from functools import partial
 

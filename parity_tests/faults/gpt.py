@@ -1,11 +1,11 @@
-"""Faults of GPT: positions, the norms' place, what goes past the parts, tied weights, the cache, and attention in its midst."""
+"""Faults of GPT: positions, the place of the norms, residual connections, tied weights, the key-value cache, and attention."""
 
 from functools import partial
 
 from parity_tests.faults.fault import Fault
 
 CASES = ("gpt",)
-DEEP = ("gpt", "gpt-deep")  # which takes long
+DEEP = ("gpt", "gpt-deep")  # the second takes long
 CACHED = ("gpt-continued", "gpt-one-token")
 model = partial(Fault, culprit="GPT", cases=CASES)
 built = partial(model, function="models.gpt.GPT.__init__")

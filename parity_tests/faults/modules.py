@@ -1,14 +1,12 @@
-"""Faults of layers, containers and models: what is kept, passed on, shared or written over."""
+"""Faults of layers, containers and models: backwards that are stored, gradients that are lost, shared or overwritten."""
 
 from functools import partial
 
-from parity_tests.faults.fault import Fault
-
-LATER = "later call"
+from parity_tests.faults.fault import LATER, Fault
 
 
 def kept(layer: str, call: str, cases: tuple[str, ...]) -> Fault:
-    """What the backward needs is kept on the layer, where the next call overwrites it."""
+    """Return the fault that a layer stores its backward on itself, where the next call overwrites it."""
     name = layer.split(".")[-1]
     return Fault(
         f"{name}: backward kept on the layer",

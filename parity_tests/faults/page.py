@@ -1,4 +1,4 @@
-"""docs/fault-catalogue.md, written from the catalogue."""
+"""The page docs/fault-catalogue.md, which is written from the catalogue."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def measured() -> str:
 
 
 def figures(judgements: Sequence[Judgement], seeds: int) -> str:
-    """Summarise what the harness made of the faults, in a line each."""
+    """Summarise the judgements in a line for each figure."""
     caught, exact = (sum(getattr(j, figure) for j in judgements) for figure in ("caught", "exact"))
     named, strange = sum(j.named for j in judgements), sum(bool(j.strange) for j in judgements)
     n = len(judgements)
@@ -61,5 +61,5 @@ def _section(family: str, faults: Sequence[Fault]) -> str:
 
 
 def _code(text: str) -> str:
-    """Source in one line of a table; nothing is an empty set."""
+    """Return source code as one line of a table; ∅ stands for an empty text."""
     return "`" + " ".join(text.split()).replace("|", "\\|") + "`" if text.strip() else "∅"

@@ -1,4 +1,4 @@
-"""Faults of positions: sinusoids, learned vectors, rotations, buckets of distances."""
+"""Faults of positions: sinusoidal, learned and rotary ones, and buckets of distances."""
 
 from functools import partial
 

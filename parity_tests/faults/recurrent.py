@@ -1,4 +1,4 @@
-"""Faults of the recurrent ops and of looking rows up."""
+"""Faults of the recurrent ops and of the lookup of embeddings."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ embedding = partial(
     Fault, function="ops.embedding.embedding", cases=("embedding", "Embedding-padding"), culprit="embedding|Embedding"
 )
 
-# Reads the gates of an LSTM's weights in another order, by the blocks of rows that i, f, g and o are taken from.
+# Permutes the gates of an LSTM's weights: the blocks of rows from which i, f, g and o are taken.
 REORDERED = (
     "half[2 * H : 3 * H] = 1; weight_ih, weight_hh, bias_ih, bias_hh = (w if w is None else "
     "w.reshape(4, H, *w.shape[1:])[[{}]].reshape(w.shape) for w in (weight_ih, weight_hh, bias_ih, bias_hh))"

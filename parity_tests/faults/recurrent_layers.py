@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from parity_tests.faults.fault import Fault
-from parity_tests.faults.modules import LATER
+from parity_tests.faults.fault import LATER, Fault
 
 layer = partial(Fault, function="layers.recurrent._Recurrent.forward", culprit="RNN|LSTM|GRU")
 both_ways = partial(layer, cases=("RNN-deep-both-ways", "LSTM-both-ways"))

@@ -1,4 +1,4 @@
-"""Faults of recurrent models and their parts: states, lengths and masks that get lost, gradients that take the wrong way."""
+"""Faults of recurrent models and their parts: lost states, lengths and masks, and gradients that are lost or misdirected."""
 
 from functools import partial
 
@@ -217,7 +217,7 @@ SENTIMENT = [
         "x",
         "forward",
         "masks nothing",
-        cases=("masked_mean", "MaskedMean"),  # of a model, padding may be 0
+        cases=("masked_mean", "MaskedMean"),  # in a model, the padding may be 0
     ),
     masked_mean("masked_mean: not divided", "sum(axis=1) / count", "sum(axis=1)", "forward", "does not divide"),
     masked_mean("masked_mean: the gradient not divided", "(dy / count)", "(dy)", "backward", "does not divide the gradient"),

@@ -1,7 +1,7 @@
-"""Judges the optimisers: gradients replayed through scratch.optim and torch.optim, compared by the metric of the harness.
+"""Judgement of the optimisers: scratch.optim and torch.optim get the same gradients, and every step is compared.
 
-A setting is an optimiser with its options, or clipping by itself. Half of the parameters are as small as the steps, and the
-gradients' scales run from 1e-10 to 1e5, so that no misplaced eps is lost behind a larger number.
+A setting is an optimiser with its options, or gradient clipping alone. Half of the parameters are as small as the steps, and
+the gradients' scales run from 1e-10 to 1e5, so that a misplaced eps always shows.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def largest_ratio(setting: str, seed: int) -> float:
-    """The largest error over tolerance that scratch makes in a setting, over all parameters and steps."""
+    """Return the largest error over tolerance of scratch in a setting, over all parameters and steps."""
     reference = _reference(setting, seed)
     return _largest(_run(*_scratch(setting), setting, seed, "float64"), reference[0], reference)
 
 
 def cause(setting: str, seed: int) -> str:
-    """The known mistakes whose every step scratch makes in a setting."""
+    """Return the known mistakes that make the same steps as scratch in a setting."""
     ours = _run(*_scratch(setting), setting, seed, "float64")
     reference = _reference(setting, seed)
     found = []
@@ -60,7 +60,7 @@ def _largest(ours: list[Array], target: list[Array], reference: tuple[list[Array
 
 
 def _ratio(ours: Array, target: Array, ref64: Array, ref32: Array) -> float:
-    """The largest distance over tolerance of one parameter; its unit at a step is the largest up to there."""
+    """Return the largest error over tolerance of one parameter; the tolerance never falls from step to step."""
     noise, size, scale, distance = (
         np.abs(a).reshape(len(a), -1).max(axis=1) for a in (ref32 - ref64, ref64, target, ours - target)
     )
@@ -71,11 +71,11 @@ def _ratio(ours: Array, target: Array, ref64: Array, ref32: Array) -> float:
 
 @cache
 def _reference(setting: str, seed: int) -> tuple[list[Array], list[Array]]:
-    """torch in float64 and in float32."""
+    """Return the steps of torch in float64 and in float32."""
     return _run(*_torch(setting), setting, seed, "float64"), _run(*_torch(setting), setting, seed, "float32")
 
 
-# Each side is how it holds an array, and how it makes the step, a function of the learning rate, over what it holds.
+# A side is two functions: one makes a parameter of an array; one makes the step, a function of the learning rate.
 Side = tuple[Callable[[Array], Any], Callable[[list[Any]], Callable[[float], None]]]
 
 
@@ -123,7 +123,7 @@ def _counterfactual(wrong: Callable[..., Any], setting: str) -> Side:
 def _run(
     hold: Callable[[Array], Any], stepping: Callable[[list[Any]], Callable[[float], None]], setting: str, seed: int, dtype: str
 ) -> list[Array]:
-    """Every parameter after every step (steps, ...) under a falling learning rate; of clipping, every gradient."""
+    """Return each parameter after every step (steps, ...), with a falling learning rate; for clipping, each gradient."""
     name, options = SETTINGS[setting]
     clips = name.startswith("clip")
     lr = options.get("lr", 1.0)
@@ -141,7 +141,7 @@ def _run(
 
 @cache
 def _problem(lr: float, seed: int, spread: bool) -> tuple[list[Array], list[Array]]:
-    """Where the parameters start, and the gradients replayed on each; `spread` over many sizes from step to step."""
+    """Return the initial parameters and the gradients of each; with `spread`, their scale varies from step to step."""
     rng = np.random.default_rng(seed)
     sizes = 10 ** rng.uniform(-11, 0.5, STEPS) if spread else np.ones(STEPS)
     starts, gradients = [], []

@@ -1,4 +1,4 @@
-"""Faults of layer normalisation and of normalisation by the root mean square."""
+"""Faults of layer normalisation and RMS normalisation."""
 
 from functools import partial
 

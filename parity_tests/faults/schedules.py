@@ -6,7 +6,7 @@ from parity_tests.faults.fault import Fault
 
 
 def of(schedule: str, file: str, *settings: str, method: str = "multiplier") -> partial:
-    """Faults of one method of a schedule, in its settings; three of them are part of the sequence, too."""
+    """Return a maker of faults in one method of a schedule, for its settings; three schedules are in the sequence, too."""
     in_sequence = schedule in ("LinearLR", "CosineAnnealingLR", "ExponentialLR")
     return partial(
         Fault,
@@ -18,7 +18,7 @@ def of(schedule: str, file: str, *settings: str, method: str = "multiplier") -> 
 
 
 def of_function(factor: str, setting: str) -> partial:
-    """Faults of a warm-up."""
+    """Return a maker of faults in a warm-up."""
     return partial(Fault, phase="step", function=f"optim.lr_scheduler.warm_up.{factor}", cases=(setting,), culprit=factor)
 
 

@@ -1,6 +1,6 @@
-"""Judges the schedules: every step of scratch.optim.lr_scheduler and of torch's, compared to what roundings may do.
+"""Judgement of the schedules: every step of scratch.optim.lr_scheduler is compared with torch's.
 
-A setting is a schedule with its options, or a warm-up for LambdaLR, over three groups of SGD with a momentum.
+A setting is a schedule with its options, or a warm-up for LambdaLR. It drives SGD with momentum and three parameter groups.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def largest_ratio(setting: str, seed: int) -> float:
-    """The largest error over tolerance that scratch makes in a setting, over all groups, rates, momentums and steps."""
+    """Return the largest error over tolerance of scratch in a setting, over all groups, rates, momentums and steps."""
     return ratio(walk(setting, seed, scratch.optim), truth_of(setting, seed))
 
 
 def cause(setting: str, seed: int) -> str:
-    """The known mistakes whose every step scratch makes in a setting."""
+    """Return the known mistakes that make the same steps as scratch in a setting."""
     ours, truth = walk(setting, seed, scratch.optim), truth_of(setting, seed)
     wrongs = ((text, mistaken(wrong, setting, seed)) for text, wrong in TABLE[SETTINGS[setting][0]])
     return "; or, which is the same here: ".join(text for text, wrong in wrongs if ratio(ours, wrong) <= 1 < ratio(wrong, truth))
 
 
 def ratio(ours: Array, target: Array) -> float:
-    """Closed forms against chains of products: hundreds of roundings of each number, and of the largest near 0."""
+    """Return the largest error over tolerance, which allows for the roundings of closed forms and of chains of products."""
     tolerance = 1e-11 * np.abs(target) + 1e-15 * np.abs(target).max(axis=0)
     distance = np.abs(ours - target)
     return float(np.max(np.where(np.isfinite(distance), distance, np.inf) / tolerance))
@@ -71,14 +71,14 @@ def ratio(ours: Array, target: Array) -> float:
 
 @cache
 def truth_of(setting: str, seed: int) -> Array:
-    """What torch's schedule does."""
+    """Return the steps of torch's schedule."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # some of torch's schedules advise against what others of them do
+        warnings.simplefilter("ignore", UserWarning)  # some of torch's schedules warn of what others do
         return walk(setting, seed, torch.optim)
 
 
 def walk(setting: str, seed: int, library: Any) -> Array:
-    """The rate and the momentum of each group at every step (STEPS, groups, 2)."""
+    """Return the learning rate and the momentum of each group at every step (STEPS, groups, 2)."""
     theirs = library is torch.optim
     name, options = SETTINGS[setting]
     groups = [
@@ -102,7 +102,7 @@ def walk(setting: str, seed: int, library: Any) -> Array:
 
 
 def mistaken(wrong: Callable[..., Any], setting: str, seed: int) -> Array:
-    """What a mistake makes of it."""
+    """Return the steps of a mistake, as `walk` returns those of a library."""
     name, options = SETTINGS[setting]
     options = options | {"parts": RIGHT_PARTS} if name == "SequentialLR" else options
     steps = [[wrong(t, lr, **options) for lr in begins(seed)] for t in range(STEPS)]
@@ -110,5 +110,5 @@ def mistaken(wrong: Callable[..., Any], setting: str, seed: int) -> Array:
 
 
 def begins(seed: int) -> list[float]:
-    """The rates of three groups."""
+    """Return the initial learning rates of three groups."""
     return list(10 ** np.random.default_rng(seed).uniform(-4, 0, 3))

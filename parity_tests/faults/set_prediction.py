@@ -1,4 +1,4 @@
-"""Faults of sets of boxes: what is matched wrongly, what has no loss, and positions in images."""
+"""Faults of sets of predictions: wrong matchings, predictions without a loss, and positions in images."""
 
 from functools import partial
 

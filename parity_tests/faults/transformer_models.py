@@ -1,4 +1,4 @@
-"""Faults of transformers: norms and residuals in the wrong place, masks and memories that get lost, ties that come undone."""
+"""Faults of transformers: misplaced norms and residual connections, lost masks and memories, weights that are no longer tied."""
 
 from functools import partial
 

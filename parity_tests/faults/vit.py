@@ -1,4 +1,4 @@
-"""Faults of the Vision Transformer: tokens and positions that get lost, patches out of order, heads mixed up."""
+"""Faults of the Vision Transformer: lost tokens and positions, patches in the wrong order, mixed heads."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Faults of a grid of anchors: cells and anchors mixed up, objects without a prediction, what has no loss, and joins in YOLO."""
+"""Faults of a grid detector: mixed cells and anchors, objects without a prediction, lost terms of the loss, wrong joins in YOLO."""
 
 from functools import partial
 

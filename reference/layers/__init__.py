@@ -1,4 +1,4 @@
-"""What torch.nn lacks."""
+"""Layers that torch.nn lacks, or whose arguments it takes differently."""
 
 from reference.layers.activation import activation_named
 from reference.layers.alignment import AdditiveAttention, DotAttention

@@ -1,4 +1,4 @@
-"""The activations' names in a model's configuration."""
+"""Activation layers by name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def activation_named(name: str) -> nn.Module:
-    """A new activation layer by the name it has in a model's configuration."""
+    """Return a new activation layer, by its name in a model's configuration."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation is {name!r}, expected one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]()

@@ -5,17 +5,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference.functional import attention_weights, scaled_dot_product_attention
+from reference.ops import attention_weights, scaled_dot_product_attention
 
 Past = tuple[Tensor, Tensor]
 
 
 class MultiheadAttention(nn.Module):
-    """num_heads heads of attention side by side: query (B, L, embed_dim), key (B, S, kdim) and value (B, S, vdim) to
-    (y (B, L, embed_dim), (keys, values)).
+    """Multi-head attention with a key-value cache.
 
-    Unlike nn.MultiheadAttention it takes fewer num_kv_heads, masks as F.scaled_dot_product_attention does, and keys and
-    values of an earlier call as `past`, which come before its own, or take their place where key and value are None.
+    It maps query (B, L, embed_dim), key (B, S, kdim) and value (B, S, vdim) to y (B, L, embed_dim) and the projected (keys,
+    values). These are the cache: a later call takes them as `past`, and puts them before its own keys and values. Where key
+    and value are None, it attends the cache alone.
+
+    Unlike nn.MultiheadAttention, it takes masks as F.scaled_dot_product_attention does, and has num_kv_heads, which may be
+    fewer than num_heads (grouped-query attention).
     """
 
     def __init__(
@@ -72,18 +75,18 @@ class MultiheadAttention(nn.Module):
         is_causal: bool = False,
         past: Past | None = None,
     ) -> Tensor:
-        """The weights (B, num_heads, L, S) of a call, before any dropout."""
+        """Return the attention weights (B, num_heads, L, S) of a call, without dropout."""
         past_keys = None if past is None else past[0]
         queries, keys = self._heads(self.q_proj(query)), self._continued(self.k_proj, key, past_keys)
         offset = 0 if past_keys is None else past_keys.shape[2]
         return attention_weights(queries, keys, attn_mask, is_causal, self.scale, self.grouped, offset)
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(B, T, heads * head_dim) as (B, heads, T, head_dim)."""
+        """Split the heads: (B, T, heads * head_dim) to (B, heads, T, head_dim)."""
         return x.unflatten(2, (-1, self.head_dim)).transpose(1, 2)
 
     def _continued(self, projection: nn.Module, x: Tensor | None, past: Tensor | None) -> Any:
-        """The heads of x behind those of the past."""
+        """Return the cached keys or values, followed by those of x."""
         if x is None or past is None:
             return past if x is None else self._heads(projection(x))
         return torch.cat([past, self._heads(projection(x))], dim=2)

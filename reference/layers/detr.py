@@ -1,4 +1,4 @@
-"""What DETR is stacked of: transformer layers that are told afresh where everything is (Carion et al. 2020, appendix A.3)."""
+"""DETR's transformer layers, which add the positions to queries and keys in every layer (Carion et al. 2020, appendix A.3)."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from reference.layers.feed_forward import FeedForward
 
 
 class DETREncoderLayer(nn.Module):
-    """Self-attention and a feed-forward part: src (B, S, d_model) with its positions likewise."""
+    """Encoder layer: self-attention and a feed-forward block, for src and its positions (B, S, d_model)."""
 
     def __init__(self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1):
         super().__init__()
@@ -24,8 +24,10 @@ class DETREncoderLayer(nn.Module):
 
 
 class DETRDecoderLayer(nn.Module):
-    """Self-attention, attention to a memory and a feed-forward part: tgt (B, T, d_model) and memory (B, S, d_model), each with
-    its positions, to the like of tgt."""
+    """Decoder layer: self-attention, attention to a memory and a feed-forward block.
+
+    The targets and their positions are (B, T, d_model), the memory and its positions (B, S, d_model).
+    """
 
     def __init__(self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1):
         super().__init__()
@@ -45,12 +47,12 @@ class DETRDecoderLayer(nn.Module):
     def attend(
         self, tgt: Tensor, memory: Tensor, tgt_positions: Tensor, positions: Tensor, memory_mask: Tensor | None = None
     ) -> Tensor:
-        """The weights (B, nhead, T, S) with which a call attends the memory."""
+        """Return the attention weights (B, nhead, T, S) over the memory."""
         attended = self._attended(tgt, tgt_positions)
         return self.multihead_attn.attend(attended + tgt_positions, memory + positions, memory, memory_mask)
 
     def _attended(self, tgt: Tensor, tgt_positions: Tensor) -> Tensor:
-        """The queries once they have attended each other."""
+        """Return the targets after self-attention."""
         placed = tgt + tgt_positions
         x, _ = self.self_attn(placed, placed, tgt)
         return self.norm1(tgt + self.dropout1(x))

@@ -1,4 +1,4 @@
-"""What transformers do at each position by itself."""
+"""The feed-forward block of transformers, which treats each position separately."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from reference.layers.activation import activation_named
 
 
 class FeedForward(nn.Module):
-    """linear2(dropout(activation(linear1(x)))), or gated: linear2(dropout(activation(gate(x)) * linear1(x)))."""
+    """Feed-forward block linear2(dropout(activation(linear1(x)))), or gated: linear2(dropout(activation(gate(x)) * linear1(x)))."""
 
     def __init__(
         self, d_model: int, d_ff: int, activation: str = "relu", dropout: float = 0.0, bias: bool = True, gated: bool = False

@@ -1,11 +1,14 @@
-"""Positions as vectors that are learned."""
+"""Learned position embeddings."""
 
 import torch
 from torch import Tensor, nn
 
 
 class LearnedPositions(nn.Embedding):
-    """x (..., T, embedding_dim) plus a learned vector for each of its positions: 0 to T - 1, or those given, (T,) or (..., T)."""
+    """Layer that adds a learned vector for each position to x (..., T, embedding_dim).
+
+    The positions are 0 to T - 1 unless they are given, as (T,) or (..., T).
+    """
 
     def __init__(self, num_embeddings: int, embedding_dim: int):
         super().__init__(num_embeddings, embedding_dim)

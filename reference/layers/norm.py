@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class FrozenBatchNorm2d(nn.Module):
-    """Batch normalisation of images by numbers that are not trained: torchvision.ops.FrozenBatchNorm2d."""
+    """Batch normalisation of images with constant parameters and statistics: torchvision.ops.FrozenBatchNorm2d."""
 
     weight: Tensor
     bias: Tensor
@@ -26,7 +26,7 @@ class FrozenBatchNorm2d(nn.Module):
 
 
 def freeze_batch_norm(module: nn.Module) -> None:
-    """Put a FrozenBatchNorm2d of the same numbers in the place of every BatchNorm2d inside the module."""
+    """Replace every BatchNorm2d inside the module by a FrozenBatchNorm2d with the same parameters and statistics."""
     for parent in list(module.modules()):
         for name, norm in list(parent.named_children()):
             if isinstance(norm, nn.BatchNorm2d):

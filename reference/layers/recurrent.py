@@ -1,4 +1,4 @@
-"""torch's recurrent layers over padded batches of sequences with their lengths."""
+"""Recurrent layers of torch for padded batches of sequences with their lengths."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class RNN(nn.RNN):
-    """nn.RNN that takes lengths (B,)."""
+    """Layer nn.RNN that takes lengths (B,)."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class RNN(nn.RNN):
 
 
 class LSTM(nn.LSTM):
-    """nn.LSTM that takes lengths (B,)."""
+    """Layer nn.LSTM that takes lengths (B,)."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LSTM(nn.LSTM):
 
 
 class GRU(nn.GRU):
-    """nn.GRU that takes lengths (B,)."""
+    """Layer nn.GRU that takes lengths (B,)."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class GRU(nn.GRU):
 
 
 def over_lengths(forward: Any, batch_first: bool, x: Tensor, hx: Any, lengths: Tensor | None) -> Any:
-    """A recurrent layer's forward over sequences of these lengths, packed and padded again."""
+    """Pack sequences by their lengths, call a recurrent layer's forward, and pad the result."""
     if lengths is None:
         return forward(x, hx)
     packed = pack_padded_sequence(x, lengths.to("cpu", torch.int64), batch_first, enforce_sorted=False)
-    if hx is not None:  # torch does not check states beside packed sequences, and its kernels then read memory that is not theirs
+    if hx is not None:  # with packed sequences torch does not check the states, and its kernels read outside their memory
         forward.__self__.check_forward_args(packed.data, hx, packed.batch_sizes)
     y, states = forward(packed, hx)
     y, _ = pad_packed_sequence(y, batch_first, total_length=x.shape[1 if batch_first else 0])

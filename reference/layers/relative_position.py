@@ -1,14 +1,14 @@
-"""What attention adds to its scores for the distance between query and key."""
+"""A bias of attention scores by the distance between query and key."""
 
 from torch import Tensor, nn
 
-from reference.positions import relative_position_bucket
+from reference.ops import relative_position_bucket
 
 
 class RelativePositionBias(nn.Embedding):
-    """A learned number for each head and bucket of distances, as T5 has them (Raffel et al. 2020, section 2.1).
+    """Bias with a learned number for each head and bucket of distances, as in T5 (Raffel et al. 2020, section 2.1).
 
-    The positions of queries (L,) and keys (S,) to (num_heads, L, S); weight is (num_buckets, num_heads).
+    It maps the positions of queries (L,) and keys (S,) to (num_heads, L, S). The weight is (num_buckets, num_heads).
     """
 
     def __init__(self, num_buckets: int, max_distance: int, num_heads: int, bidirectional: bool = True):

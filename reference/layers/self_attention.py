@@ -1,14 +1,14 @@
-"""Multi-head attention of a sequence to itself."""
+"""Multi-head self-attention."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reference.functional import attention_weights
+from reference.ops import attention_weights
 
 
 class SelfAttention(nn.Module):
-    """x (B, T, embed_dim) attends itself in num_heads heads: nn.MultiheadAttention of x, x and x, with its parameters."""
+    """Self-attention of x (B, T, embed_dim) with the parameters of nn.MultiheadAttention."""
 
     def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
@@ -28,12 +28,12 @@ class SelfAttention(nn.Module):
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
     def attend(self, x: Tensor) -> Tensor:
-        """The weights (B, num_heads, T, T) of a call."""
+        """Return the attention weights (B, num_heads, T, T)."""
         query, key, _ = self._projected(x)
         return attention_weights(query, key)
 
     def _projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (B, num_heads, T, head_dim)."""
+        """Return queries, keys and values (B, num_heads, T, head_dim)."""
         projected = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         query, key, value = (part.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for part in projected.chunk(3, dim=2))
         return query, key, value

@@ -1,13 +1,16 @@
-"""Positions as sines and cosines."""
+"""Sinusoidal position encoding."""
 
 import torch
 from torch import Tensor, nn
 
-from reference.positions import sinusoidal_positions
+from reference.ops import sinusoidal_positions
 
 
 class SinusoidalPositions(nn.Module):
-    """x (..., T, D) plus the sines and cosines of its positions: 0 to T - 1, or those given, (T,) or (..., T)."""
+    """Layer that adds the sinusoidal encoding of each position to x (..., T, D).
+
+    The positions are 0 to T - 1 unless they are given, as (T,) or (..., T).
+    """
 
     def __init__(self, base: float = 10000.0):
         super().__init__()

@@ -1,12 +1,12 @@
-"""Positions in images as sines and cosines."""
+"""Sinusoidal position encoding of images."""
 
 from torch import Tensor, nn
 
-from reference.positions import sinusoidal_positions_2d
+from reference.ops import sinusoidal_positions_2d
 
 
 class SinusoidalPositions2d(nn.Module):
-    """Feature maps x (B, C, H, W), present where (B, H, W) is true, to the sines and cosines of their places, (B, C, H, W)."""
+    """Layer from feature maps x (B, C, H, W) and a mask (B, H, W) of the real pixels to the encoding (B, C, H, W) of each pixel."""
 
     def __init__(self, normalize: bool = True, base: float = 10000.0):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What transformers are stacked of: self-attention, attention to a memory and a feed-forward part, each with a way past it."""
+"""Transformer layers: self-attention, attention to a memory and a feed-forward block, each with a residual connection."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ Kept = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class _Layer(nn.Module):
-    """What has parts with a way past each: norm(x + part(x)), or with norm_first x + part(norm(x))."""
+    """Base of layers with residual connections: norm(x + part(x)), or x + part(norm(x)) with norm_first."""
 
     norm_first: bool
 
@@ -21,9 +21,9 @@ class _Layer(nn.Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention and a feed-forward part: src (B, S, d_model) likewise.
+    """Encoder layer: self-attention and a feed-forward block, for src (B, S, d_model).
 
-    Unlike nn.TransformerEncoderLayer it takes masks as F.scaled_dot_product_attention does.
+    Unlike nn.TransformerEncoderLayer, it takes masks as F.scaled_dot_product_attention does.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class TransformerEncoderLayer(_Layer):
         return self._after(self.norm2, attended + self.dropout2(x))
 
     def attend(self, src: Tensor, src_mask: Tensor | None = None, is_causal: bool = False) -> Tensor:
-        """The weights (B, nhead, S, S) of the self-attention."""
+        """Return the attention weights (B, nhead, S, S) of the self-attention."""
         x = self._before(self.norm1, src)
         return self.self_attn.attend(x, x, x, src_mask, is_causal)
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to a memory (B, S, d_model) and a feed-forward part: tgt (B, T, d_model) likewise.
+    """Decoder layer: self-attention, attention to a memory (B, S, d_model) and a feed-forward block, for tgt (B, T, d_model).
 
-    The value is (y, kept): the keys and values of the self-attention and those of the memory, for a later call. As its
-    `past` the former come before its own, and the latter are the memory's, which is None. Masks are as
-    F.scaled_dot_product_attention takes them.
+    The value is (y, cache): the cache holds the keys and values of the self-attention and those of the memory. A later call
+    takes it as `past`, without the memory: it puts the former before its own keys and values, and attends the latter. Masks
+    are as in F.scaled_dot_product_attention.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class TransformerDecoderLayer(_Layer):
         tgt_is_causal: bool = False,
         past: Kept | None = None,
     ) -> Tensor:
-        """The weights (B, nhead, T, S) with which a call attends the memory."""
+        """Return the attention weights (B, nhead, T, S) over the memory."""
         attended, _ = self._attended(tgt, tgt_mask, tgt_is_causal, past)
         x = self._before(self.norm2, attended)
         return self.multihead_attn.attend(x, memory, memory, memory_mask, False, past and past[2:])
@@ -116,7 +116,7 @@ class TransformerDecoderLayer(_Layer):
     def _attended(
         self, tgt: Tensor, tgt_mask: Tensor | None, tgt_is_causal: bool, past: Kept | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The tokens once they have attended each other, and the keys and values of that."""
+        """Return the targets after self-attention, and the keys and values of this attention."""
         x = self._before(self.norm1, tgt)
         x, own = self.self_attn(x, x, x, tgt_mask, tgt_is_causal, past and past[:2])
         return self._after(self.norm1, tgt + self.dropout1(x)), own

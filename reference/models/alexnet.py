@@ -1,10 +1,10 @@
-"""AlexNet (Krizhevsky, Sutskever & Hinton 2012), in the one column of Krizhevsky 2014."""
+"""AlexNet (Krizhevsky, Sutskever & Hinton 2012), in the single-column version of Krizhevsky 2014."""
 
 from torch import nn
 
 
 class AlexNet(nn.Sequential):
-    """Images (N, in_channels, H, W) of at least 63x63 to logits (N, classes), under torchvision's names."""
+    """Classifier from images (N, in_channels, H, W) of at least 63x63 to logits (N, classes), with torchvision's names."""
 
     def __init__(self, classes: int = 1000, in_channels: int = 3, width: int = 64, hidden: int = 4096, dropout: float = 0.5):
         super().__init__()

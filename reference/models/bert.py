@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference.functional import padding_mask
 from reference.layers import LearnedPositions, TransformerEncoderLayer
+from reference.ops import padding_mask
 
 EPS = 1e-12
 
 
 class InputEmbedding(nn.Module):
-    """Tokens (B, T) and the segments (B, T) that they are in to vectors (B, T, width), with what is learned of their positions."""
+    """Embedding of tokens (B, T), their segments (B, T) and their positions, to vectors (B, T, width)."""
 
     def __init__(self, vocab_size: int, context: int, width: int, segments: int, dropout: float):
         super().__init__()
@@ -27,7 +27,7 @@ class InputEmbedding(nn.Module):
 
 
 class Pooler(nn.Module):
-    """Vectors (B, T, width) to what the first of them says of the whole (B, width)."""
+    """Pooling of vectors (B, T, width): a linear map and tanh of the first vector, to (B, width)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -39,7 +39,7 @@ class Pooler(nn.Module):
 
 
 class TokenHead(nn.Module):
-    """Vectors (..., width) to the logits (..., vocab_size) of the tokens that stood in their places."""
+    """Head from vectors (..., width) to the logits (..., vocab_size) of the masked tokens."""
 
     def __init__(self, vocab_size: int, width: int):
         super().__init__()
@@ -53,7 +53,7 @@ class TokenHead(nn.Module):
 
 
 class BERT(nn.Module):
-    """Tokens (B, T), their segments (B, T) and lengths (B,) to (token_logits (B, T, vocab_size), next_logits (B, 2))."""
+    """Model from tokens (B, T), their segments (B, T) and lengths (B,) to (token_logits (B, T, vocab_size), next_logits (B, 2))."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class BERT(nn.Module):
         self.embedding = InputEmbedding(vocab_size, context, width, segments, dropout)
         stack = [TransformerEncoderLayer(width, heads, feed_forward, dropout, "gelu", EPS) for _ in range(layers)]
         for layer in stack:
-            layer.feed_forward.dropout = nn.Dropout(0.0)  # which BERT has not between the two maps
+            layer.feed_forward.dropout = nn.Dropout(0.0)  # BERT has no dropout between the two linear maps
         self.layers = nn.ModuleList(stack)
         self.pooler = Pooler(width)
         self.token_head = TokenHead(vocab_size, width)
@@ -94,7 +94,7 @@ class BERT(nn.Module):
         return self.token_head(x), self.next_head(self.pooler(x))
 
     def attend(self, tokens: Tensor, segments: Tensor, lengths: Tensor) -> Tensor:
-        """The weights (layers, B, heads, T, T) with which the tokens attend each other."""
+        """Return the attention weights (layers, B, heads, T, T)."""
         mask = padding_mask(lengths, tokens.shape[1])
         x = self.embedding(tokens, segments)
         weights = []

@@ -10,7 +10,7 @@ CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class CharLanguageModel(nn.Module):
-    """Tokens (B, T) and a state, zeros where it is not given, to the next token's logits (B, T, vocab_size) and the state."""
+    """Language model from tokens (B, T) and a state, by default zeros, to logits (B, T, vocab_size) and the new state."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class CharLanguageModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden_size, vocab_size)
         if tied:
-            self.embedding.weight = self.head.weight  # as small as the head's, so that the logits begin near 0
+            self.embedding.weight = self.head.weight  # initialised like the head, so that the first logits are near 0
 
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         values, state = self.rnn(self.embedding(tokens), state)

@@ -1,4 +1,4 @@
-"""Convolutional classifier: conv-relu-pool blocks and a fully connected head (LeCun et al. 1998, with later parts)."""
+"""Convolutional classifier: conv-relu-pool blocks and a fully connected head (after LeCun et al. 1998)."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class CNN(nn.Module):
-    """Images (N, in_channels, H, W) to logits (N, classes), for images of `image_size` = (H, W)."""
+    """Classifier from images (N, in_channels, H, W) to logits (N, classes), where (H, W) is `image_size`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""DETR: objects found as a set, with a transformer (Carion et al. 2020)."""
+"""DETR: detection as the prediction of a set, with a transformer (Carion et al. 2020)."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from reference.models.resnet import ResNet
 
 
 class Encoder(nn.Module):
-    """Vectors (B, S, d_model), their positions likewise and where they are no padding (B, 1, 1, S) to a memory (B, S, d_model)."""
+    """Encoder from vectors and their positions (B, S, d_model) and a mask (B, 1, 1, S) to a memory (B, S, d_model)."""
 
     def __init__(self, layers: int, d_model: int, nhead: int, dim_feedforward: int, dropout: float):
         super().__init__()
@@ -26,10 +26,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Queries (B, Q, d_model) that look at a memory (B, S, d_model), which has its positions likewise and is no padding where
-    the mask (B, 1, 1, S) is true, to what each layer makes of them: (layers, B, Q, d_model).
+    """Decoder from queries (B, Q, d_model) to the values of all layers (layers, B, Q, d_model).
 
-    The queries tell what begins as nothing, zeros, apart: they are its positions. One norm serves the value of every layer.
+    It attends a memory (B, S, d_model), which has positions of the same shape; the mask (B, 1, 1, S) is false at padding. The
+    targets start as zeros, and the queries are their positions. One norm is applied to the value of every layer.
     """
 
     def __init__(self, layers: int, d_model: int, nhead: int, dim_feedforward: int, dropout: float):
@@ -45,7 +45,7 @@ class Decoder(nn.Module):
         return torch.stack(values)
 
     def attend(self, queries: Tensor, memory: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """The weights (B, heads, Q, S) with which the last layer attends the memory."""
+        """Return the attention weights (B, heads, Q, S) of the last layer over the memory."""
         *others, last = self.layers
         x = torch.zeros_like(queries)
         for layer in others:
@@ -55,9 +55,11 @@ class Decoder(nn.Module):
 
 
 class DETR(nn.Module):
-    """Images (N, in_channels, H, W), padded where `present` (N, H, W) is false, to what every decoder layer predicts: logits
-    (layers, N, num_queries, classes + 1), the last class "no object", and boxes (layers, N, num_queries, 4) as shares of the
-    image."""
+    """Detector from images (N, in_channels, H, W), padded where `present` (N, H, W) is false, to logits and boxes.
+
+    Every decoder layer predicts: the logits are (layers, N, num_queries, classes + 1), where the last class is "no object",
+    and the boxes (layers, N, num_queries, 4), as shares of the image.
+    """
 
     def __init__(
         self,
@@ -107,12 +109,12 @@ class DETR(nn.Module):
         return self.class_embed(x), self.sigmoid(self.bbox_embed(x))
 
     def attend(self, images: Tensor, present: Tensor | None = None) -> Tensor:
-        """The weights (N, nhead, num_queries, h, w) with which the last decoder layer attends the feature map."""
+        """Return the attention weights (N, nhead, num_queries, h, w) of the last decoder layer over the feature map."""
         seen, size = self._seen(images, present)
         return self.decoder.attend(*seen).unflatten(3, size)
 
     def _seen(self, images: Tensor, present: Tensor | None) -> tuple[tuple[Tensor, ...], tuple[int, int]]:
-        """What the decoder is given, and the size (h, w) of the feature map."""
+        """Return the inputs of the decoder, and the size (h, w) of the feature map."""
         x = self.input_proj(self.backbone(images))
         B, _, h, w = x.shape
         if present is None:

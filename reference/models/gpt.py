@@ -1,4 +1,4 @@
-"""GPT-2: a Transformer's decoder that predicts each next token (Radford et al. 2019, section 2.3)."""
+"""GPT-2: the decoder of a Transformer as a language model (Radford et al. 2019, section 2.3)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ RESIDUAL = ("attention.out_proj.weight", "mlp.linear2.weight")
 
 
 class Block(nn.Module):
-    """x + attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to its like and the (keys, values) that attention keeps."""
+    """Block x + attention(ln_1(x)), then x + mlp(ln_2(x)), for x (B, T, width); it also returns the attention's key-value cache."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -30,11 +30,11 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Tokens (B, T) to the logits (B, T, vocab_size) of each next token.
+    """Language model from tokens (B, T) to the logits (B, T, vocab_size) of each next token.
 
-    A state stands for the tokens before these, of which there may be `context` with these: the keys and the values of every layer,
-    (layers, B, heads, T before, width / heads) each, which are constants. `step` returns it, so that a text is not read again
-    for each token that is written, and generate_beyond writes longer ones:
+    A state is the key-value cache of the previous tokens: the keys and the values of every layer, each (layers, B, heads,
+    previous T, width / heads), as constants. Previous and new tokens together are at most `context`. `step` returns the
+    state, so that generation reads each token only once; generate_beyond writes texts longer than the context:
 
         generate(model.eval().step, prompt, uniforms)
     """
@@ -64,13 +64,13 @@ class GPT(nn.Module):
         return logits
 
     def step(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Read tokens (B, T) behind those of the state: the logits of each next token and the state."""
+        """Read tokens (B, T) after those of the state, and return the logits of each next token and the new state."""
         logits, kept = self._read(tokens, state)
         keys, values = zip(*kept, strict=True)
         return logits, (torch.stack(keys), torch.stack(values))
 
     def attend(self, tokens: Tensor) -> Tensor:
-        """The weights (layers, B, heads, T, T) with which each token attends those up to it."""
+        """Return the attention weights (layers, B, heads, T, T)."""
         x = self._embed(tokens, 0)
         weights = []
         block: Any
@@ -81,7 +81,7 @@ class GPT(nn.Module):
         return torch.stack(weights)
 
     def _read(self, tokens: Tensor, state: State | None) -> tuple[Tensor, list[State]]:
-        """The logits and what each layer keeps."""
+        """Return the logits and the key-value cache of each layer."""
         x = self._embed(tokens, 0 if state is None else state[0].shape[3])
         kept = []
         for block, past in zip(self.blocks, [None] * len(self.blocks) if state is None else zip(*state, strict=True), strict=True):
@@ -90,7 +90,7 @@ class GPT(nn.Module):
         return self.lm_head(self.ln_f(x)), kept
 
     def _embed(self, tokens: Tensor, before: int) -> Tensor:
-        """Tokens that come after so many others as vectors with their positions (B, T, width)."""
+        """Return the embeddings (B, T, width) of tokens and their positions, which start at `before`."""
         T = tokens.shape[1]
         if before + T > self.context:
             longer = f"{before} and {T} more" if before else f"{T}"

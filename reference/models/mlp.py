@@ -8,7 +8,7 @@ from reference.layers import activation_named
 
 
 class MLP(nn.Module):
-    """Linear layers with an activation between them: x (N, in_features) to (N, out_features)."""
+    """Stack of linear layers with an activation between them: x (N, in_features) to (N, out_features)."""
 
     def __init__(
         self,

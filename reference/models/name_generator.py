@@ -1,4 +1,4 @@
-"""Name generator: a GRU over characters whose first state is learned (Karpathy 2015; Cho et al. 2014)."""
+"""Name generator: a GRU over characters with a learned initial state (Karpathy 2015; Cho et al. 2014)."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from reference.layers import GRU
 
 
 class NameGenerator(nn.Module):
-    """Tokens (B, T) to the next token's logits (B, T, vocab_size) and the state (num_layers, B, hidden_size)."""
+    """Model from tokens (B, T) to the next token's logits (B, T, vocab_size) and the state (num_layers, B, hidden_size)."""
 
     def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
         super().__init__()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, the first with the stride, and the shortcut past them (figure 5, left)."""
+    """Block of two 3x3 convolutions with a shortcut (figure 5, left); the first convolution has the stride."""
 
     expansion = 1
 
@@ -27,7 +27,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1x1 convolution to fewer channels, a 3x3, a 1x1 to four times as many, and the shortcut past them (figure 5, right)."""
+    """Block of a 1x1 convolution to fewer channels, a 3x3, a 1x1 to four times as many, and a shortcut (figure 5, right)."""
 
     expansion = 4
 
@@ -50,7 +50,7 @@ class Bottleneck(nn.Module):
 
 
 class PaddedShortcut(nn.Module):
-    """Option A of section 3.3: every stride-th pixel, and channels of zeros behind those that there are."""
+    """Shortcut of option A (section 3.3): every stride-th pixel, and new channels of zeros after the old ones."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
@@ -61,14 +61,14 @@ class PaddedShortcut(nn.Module):
 
 
 def projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Option B of section 3.3: a 1x1 convolution."""
+    """Return the shortcut of option B (section 3.3): a 1x1 convolution."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels))
 
 
 Block = type[BasicBlock] | type[Bottleneck]
 Shortcut = Callable[[int, int, int], nn.Module]
 SHORTCUTS: dict[str, Shortcut] = {"A": PaddedShortcut, "B": projection}
-BLOCKS = {  # of each stage, by depth
+BLOCKS = {  # in each stage, by depth
     10: (1, 1, 1, 1),
     14: (1, 1, 1, 1),
     18: (2, 2, 2, 2),
@@ -82,7 +82,7 @@ BOTTLENECKS = (14, 26, 50, 101, 152)
 
 
 def _stage(block: Block, in_channels: int, channels: int, blocks: int, stride: int, shortcut: Shortcut) -> nn.Sequential:
-    """So many blocks, the first with the stride; its shortcut is the identity where that fits."""
+    """Return a stage of blocks: the first has the stride, and its shortcut is the identity where the shapes allow it."""
     out_channels = block.expansion * channels
     fits = stride == 1 and in_channels == out_channels
     first = block(in_channels, channels, stride, None if fits else shortcut(in_channels, out_channels, stride))
@@ -90,10 +90,10 @@ def _stage(block: Block, in_channels: int, channels: int, blocks: int, stride: i
 
 
 class _Residual(nn.Sequential):
-    """A stem, stages of blocks, the mean of each channel and a linear map, under torchvision's names.
+    """Base of residual networks: a stem, stages of blocks, global average pooling and a linear map, with torchvision's names.
 
-    Each stage but the first halves the images and doubles the width. The stem is a 7x7 convolution and a pooling that
-    halve the images too, for small images a 3x3 convolution alone. With no `classes`, None, the stages are the last.
+    Each stage but the first halves the images and doubles the width. The stem is a 7x7 convolution and a pooling, each of which
+    halves the images, or for small images a 3x3 convolution alone. If `classes` is None, the network ends after the stages.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class _Residual(nn.Sequential):
 
 
 class ResNet(_Residual):
-    """Images (N, in_channels, H, W) to logits (N, classes), as for ImageNet (table 1), with projections where shapes change.
+    """Classifier for ImageNet (table 1): images (N, in_channels, H, W) to logits (N, classes).
 
-    With classes None, to the feature maps that other models look at. The depth counts convolutions and the linear map: 18
-    and 34 of the paper have basic blocks, 50, 101 and 152 bottlenecks; 10 and 14, 26 are smaller ones of either kind.
-    `small_images` has a stem for images of 32x32.
+    Shortcuts are projections where the shapes change. If `classes` is None, the value is the last feature map. The depth counts
+    convolutions and the linear map. The depths 10, 18 and 34 have basic blocks; 14, 26, 50, 101 and 152 have bottlenecks; 10, 14
+    and 26 are not in the paper. `small_images` selects a stem for images of 32x32.
     """
 
     def __init__(
@@ -145,10 +145,10 @@ class ResNet(_Residual):
 
 
 class CifarResNet(_Residual):
-    """Images (N, in_channels, H, W), made for 32x32, to logits (N, classes), as for CIFAR-10 (section 4.2).
+    """Classifier for CIFAR-10 (section 4.2): images (N, in_channels, H, W), meant for 32x32, to logits (N, classes).
 
-    Three stages of n basic blocks, n = (depth - 2) / 6: depths 20, 32, 44 and 56 in the paper. Where shapes change, the shortcut
-    is option "A", padding with zeros and without parameters, or "B", a projection.
+    It has three stages of n = (depth - 2) / 6 basic blocks; the paper has depths 20, 32, 44 and 56. Where the shapes change, the
+    shortcut is option "A", padding with zeros, which has no parameters, or "B", a projection.
     """
 
     def __init__(self, depth: int = 20, classes: int = 10, in_channels: int = 3, width: int = 16, shortcut: str = "A"):

@@ -1,4 +1,4 @@
-"""Sentiment classifier: a bidirectional LSTM, pooled over the words that are there (Graves & Schmidhuber 2005)."""
+"""Sentiment classifier: a bidirectional LSTM, pooled over the words (Graves & Schmidhuber 2005)."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ POOLINGS = {"mean": MaskedMean, "max": MaskedMax}
 
 
 class SentimentClassifier(nn.Module):
-    """Tokens (B, T) of texts that are lengths (B,) long, and 0 beyond, to logits (B, classes)."""
+    """Classifier from tokens (B, T), which are 0 after lengths (B,), to logits (B, classes)."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class SentimentClassifier(nn.Module):
             raise ValueError(f"SentimentClassifier: pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
         between = dropout if num_layers > 1 else 0.0
         self.embedding = nn.Embedding(vocab_size, embedding_size, padding_idx=0)
-        self.embedding.weight.data *= 0.1  # so that words are told apart by what is learnt of them, not by what was drawn
+        self.embedding.weight.data *= 0.1  # so that learned differences outweigh random ones
         self.dropout = nn.Dropout(dropout)
         self.rnn = LSTM(embedding_size, hidden_size, num_layers, batch_first=True, dropout=between, bidirectional=True)
         self.pool = POOLINGS[pooling]()

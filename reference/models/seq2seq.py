@@ -10,7 +10,7 @@ State = tuple[Tensor, Tensor, Tensor]
 
 
 class Encoder(nn.Module):
-    """Tokens (B, S) that are lengths (B,) long to a memory (B, S, hidden_size) and a last state (num_layers, B, hidden_size)."""
+    """Encoder from tokens (B, S) and lengths (B,) to a memory (B, S, hidden_size) and a state (num_layers, B, hidden_size)."""
 
     def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int, dropout: float):
         super().__init__()
@@ -21,12 +21,14 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         memory, ends = self.rnn(self.dropout(self.embedding(tokens)), None, lengths)
-        return memory, torch.cat([ends[0::2], ends[1::2]], dim=2)  # of each layer, the one direction beside the other
+        return memory, torch.cat([ends[0::2], ends[1::2]], dim=2)  # both directions of each layer, side by side
 
 
 class Decoder(nn.Module):
-    """Tokens (B, T), a state (num_layers, B, hidden_size), the memory (B, S, hidden_size) and where it is no padding (B, S)
-    to logits (B, T, vocab_size) and the state."""
+    """Decoder from tokens (B, T) and a state (num_layers, B, hidden_size) to logits (B, T, vocab_size) and the state.
+
+    It attends a memory (B, S, hidden_size); the mask (B, S) is false at padding.
+    """
 
     def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int, attention: str, dropout: float):
         super().__init__()
@@ -45,16 +47,16 @@ class Decoder(nn.Module):
         return self.head(combined), h
 
     def attend(self, tokens: Tensor, h: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """The weights (B, T, S) with which each step attends the memory."""
+        """Return the attention weights (B, T, S) over the memory."""
         values, _ = self.rnn(self.dropout(self.embedding(tokens)), h)
         identity = torch.eye(memory.shape[1], dtype=memory.dtype, device=memory.device).expand(len(memory), -1, -1)
         return self.attention(values, memory, identity, mask[:, None])
 
 
 class Seq2Seq(nn.Module):
-    """Source (B, S) that is lengths (B,) long and target (B, T) to the logits (B, T, target_vocab_size) of each next token.
+    """Translator from a source (B, S), its lengths (B,) and a target (B, T) to the next token's logits (B, T, target_vocab_size).
 
-    The decoder reads the target itself (teacher forcing). To write freely, `step` is a model for reference.generation:
+    The decoder reads the given target (teacher forcing). For free generation, pass `step` to reference.generation:
 
         generate(model.step, first_tokens, uniforms, model.start(source, lengths))
     """
@@ -85,22 +87,22 @@ class Seq2Seq(nn.Module):
         return logits
 
     def start(self, source: Tensor, lengths: Tensor) -> State:
-        """The state in which the decoder begins: (h (num_layers, B, hidden_size), memory (S, B, hidden_size), mask (S, B))."""
+        """Return the decoder's initial state: (h (num_layers, B, hidden_size), memory (S, B, hidden_size), mask (S, B))."""
         memory, h = self.encoder(source, lengths)
         return h, memory.transpose(0, 1), _present(source, lengths).T
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read tokens (B, T): the logits (B, T, target_vocab_size) of each next token and the state."""
+        """Read tokens (B, T), and return the logits (B, T, target_vocab_size) of each next token and the new state."""
         h, memory, mask = state
         logits, h = self.decoder(tokens, h, memory.transpose(0, 1), mask.T)
         return logits, (h, memory, mask)
 
     def attend(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """The weights (B, T, S) with which each step of the target attends the source."""
+        """Return the attention weights (B, T, S) of each step of the target over the source."""
         memory, h = self.encoder(source, lengths)
         return self.decoder.attend(target, h, memory, _present(source, lengths))
 
 
 def _present(tokens: Tensor, lengths: Tensor) -> Tensor:
-    """Where tokens (B, S) are no padding."""
+    """Return a mask (B, S) of the tokens that are no padding."""
     return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]

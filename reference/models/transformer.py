@@ -6,15 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference.functional import padding_mask
 from reference.layers import SinusoidalPositions, TransformerDecoderLayer, TransformerEncoderLayer
+from reference.ops import padding_mask
 
 State = tuple[Tensor, ...]
 
 
 class InputEmbedding(nn.Module):
-    """Tokens (B, T), the first of them at position `start`, to vectors (B, T, width): √width times their embedding, plus the
-    sines and cosines of their positions."""
+    """Embedding of tokens (B, T) to vectors (B, T, width): √width times a learned vector, plus the encoding of the position.
+
+    The first token is at position `start`.
+    """
 
     def __init__(self, vocab_size: int, width: int, dropout: float):
         super().__init__()
@@ -22,7 +24,7 @@ class InputEmbedding(nn.Module):
         self.embedding = nn.Embedding(vocab_size, width)
         self.positions = SinusoidalPositions()
         self.dropout = nn.Dropout(dropout)
-        nn.init.normal_(self.embedding.weight, std=1 / self.scale)  # so that the vectors begin as large as the positions
+        nn.init.normal_(self.embedding.weight, std=1 / self.scale)  # as large as the encoding of positions
 
     def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
         positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
@@ -30,7 +32,7 @@ class InputEmbedding(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Vectors (B, S, width) and where they are no padding (B, 1, 1, S) to a memory (B, S, width)."""
+    """Encoder from vectors (B, S, width) and a mask (B, 1, 1, S), false at padding, to a memory (B, S, width)."""
 
     def __init__(self, layers: int, width: int, heads: int, feed_forward: int, dropout: float, norm_first: bool):
         super().__init__()
@@ -45,7 +47,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Vectors (B, T, width), a memory (B, S, width) and where it is no padding (B, 1, 1, S) to vectors (B, T, width)."""
+    """Decoder from vectors (B, T, width), a memory (B, S, width) and its mask (B, 1, 1, S) to vectors (B, T, width)."""
 
     def __init__(self, layers: int, width: int, heads: int, feed_forward: int, dropout: float, norm_first: bool):
         super().__init__()
@@ -59,12 +61,12 @@ class Decoder(nn.Module):
         return x if self.norm is None else self.norm(x)
 
     def start(self, memory: Tensor) -> tuple[Tensor, ...]:
-        """What the layers keep before the first token: keys and values of their own, of none, and those of the memory."""
+        """Return the key-value cache before the first token: no keys and values of tokens, but those of the memory."""
         nothing = memory[:, :0]
         return _stacked([layer(nothing, memory)[1] for layer in self.layers])
 
     def step(self, x: Tensor, mask: Tensor, kept: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The value for vectors (B, T, width) that come after those of what is kept, and what is then kept."""
+        """Return the value for vectors (B, T, width) after those of the cache, and the new cache."""
         new = []
         for layer, past in zip(self.layers, zip(*kept, strict=True), strict=True):
             x, layer_kept = layer(x, None, None, mask, True, past)
@@ -72,7 +74,7 @@ class Decoder(nn.Module):
         return x if self.norm is None else self.norm(x), (*_stacked(new), *kept[2:])
 
     def attend(self, x: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """The weights (B, heads, T, S) with which the last layer attends the memory."""
+        """Return the attention weights (B, heads, T, S) of the last layer over the memory."""
         for layer in self.layers[:-1]:
             x, _ = layer(x, memory, None, mask, True)
         last: Any = self.layers[-1]
@@ -80,9 +82,9 @@ class Decoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Source (B, S) that is lengths (B,) long and target (B, T) to the logits (B, T, target_vocab_size) of each next token.
+    """Translator from a source (B, S), its lengths (B,) and a target (B, T) to the next token's logits (B, T, target_vocab_size).
 
-    The decoder reads the target itself (teacher forcing). To write freely, `step` is a model for reference.generation:
+    The decoder reads the given target (teacher forcing). For free generation, pass `step` to reference.generation:
 
         generate(model.step, first_tokens, uniforms, model.start(source, lengths))
     """
@@ -128,29 +130,32 @@ class Transformer(nn.Module):
         return self.head(self.decoder(self.target_embedding(target), memory, mask))
 
     def start(self, source: Tensor, lengths: Tensor) -> State:
-        """The state in which the decoder begins: its own keys and values (layers, B, heads, 0, width / heads), those of the
-        memory (layers, B, heads, S, width / heads), and where that is no padding (S, B)."""
+        """Return the decoder's initial state: its key-value cache and the mask (S, B) of the source.
+
+        The cache holds keys and values of tokens (layers, B, heads, 0, width / heads) and of the memory (layers, B, heads, S,
+        width / heads).
+        """
         memory, mask = self._encoded(source, lengths)
         return *self.decoder.start(memory), mask[:, 0, 0].T
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read tokens (B, T): the logits (B, T, target_vocab_size) of each next token and the state."""
+        """Read tokens (B, T), and return the logits (B, T, target_vocab_size) of each next token and the new state."""
         kept, mask = state[:-1], state[-1]
         x = self.target_embedding(tokens, kept[0].shape[3])
         x, kept = self.decoder.step(x, mask.T[:, None, None], kept)
         return self.head(x), (*kept, mask)
 
     def attend(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """The weights (B, T, S) with which each step of the target attends the source: the last layer's, its heads' average."""
+        """Return the last layer's attention weights (B, T, S) of the target over the source, averaged over the heads."""
         memory, mask = self._encoded(source, lengths)
         return self.decoder.attend(self.target_embedding(target), memory, mask).mean(dim=1)
 
     def _encoded(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The memory (B, S, width), and where it is no padding (B, 1, 1, S)."""
+        """Return the memory (B, S, width) and its mask (B, 1, 1, S), false at padding."""
         mask = padding_mask(lengths, source.shape[1])
         return self.encoder(self.source_embedding(source), mask), mask
 
 
 def _stacked(kept: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """What each layer keeps, those of all layers one on another."""
+    """Return the caches of all layers, stacked along a new first axis."""
     return tuple(torch.stack(tensors) for tensors in zip(*kept, strict=True))

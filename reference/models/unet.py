@@ -1,4 +1,4 @@
-"""U-Net: a class for each pixel, seen from afar and from near (Ronneberger, Fischer & Brox 2015)."""
+"""U-Net: segmentation by an encoder and a decoder with skip connections (Ronneberger, Fischer & Brox 2015)."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ DEEPEST = 30
 
 
 class UNet(nn.Module):
-    """Images (N, in_channels, H, W) to logits of the same size (N, classes, H, W)."""
+    """Segmentation model from images (N, in_channels, H, W) to logits (N, classes, H, W)."""
 
     def __init__(self, in_channels: int, classes: int, depth: int = 4, width: int = 64, up: str = "transposed"):
         super().__init__()
@@ -49,7 +49,7 @@ class UNet(nn.Module):
 
 
 class Up(nn.Module):
-    """x (N, in_channels, H, W) enlarged to the size of skip (N, out_channels, 2H or 2H + 1, ...), put behind it, and convolved."""
+    """Decoder level: enlarge x (N, in_channels, H, W) to the size of skip (N, out_channels, 2H or 2H + 1, ...), and join them."""
 
     def __init__(self, in_channels: int, out_channels: int, up: str):
         super().__init__()
@@ -67,7 +67,7 @@ class Up(nn.Module):
 
 
 def double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Twice a 3x3 convolution that keeps the size, batch normalisation and ReLU."""
+    """Return two 3x3 convolutions that keep the size, each with batch normalisation and ReLU."""
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()]

@@ -1,12 +1,12 @@
-"""VGG: 3x3 convolutions, a great many of them (Simonyan & Zisserman 2015, table 1)."""
+"""VGG: deep stacks of 3x3 convolutions (Simonyan & Zisserman 2015, table 1)."""
 
 from torch import nn
 
-CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage, by depth
+CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each stage, by depth
 
 
 class VGG(nn.Sequential):
-    """Images (N, in_channels, H, W) of at least 32x32 to logits (N, classes), under torchvision's names."""
+    """Classifier from images (N, in_channels, H, W) of at least 32x32 to logits (N, classes), with torchvision's names."""
 
     def __init__(
         self,

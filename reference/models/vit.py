@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from reference.layers import SelfAttention
-from reference.positions import interpolate_positions
+from reference.ops import interpolate_positions
 
 EPS = 1e-6
-ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # at first
-SIZES = {  # of table 1, and the smaller ones of Touvron et al. 2021, table 1: ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
+ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # initialised with zeros
+SIZES = {  # of table 1, and of Touvron et al. 2021, table 1; ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
     "Ti": {"width": 192, "layers": 12, "heads": 3, "feed_forward": 768},
     "S": {"width": 384, "layers": 12, "heads": 6, "feed_forward": 1536},
     "B": {"width": 768, "layers": 12, "heads": 12, "feed_forward": 3072},
@@ -20,7 +20,7 @@ SIZES = {  # of table 1, and the smaller ones of Touvron et al. 2021, table 1: V
 
 
 class EncoderBlock(nn.Module):
-    """x + self_attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to its like."""
+    """Block x + self_attention(ln_1(x)), then x + mlp(ln_2(x)), for x (B, T, width)."""
 
     def __init__(self, width: int, heads: int, feed_forward: int, dropout: float):
         super().__init__()
@@ -43,9 +43,9 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Vectors (B, 1 + H W, width) of a token and of a grid (H, W) of patches, with their learned positions, through all layers.
+    """Encoder of vectors (B, 1 + H W, width): a class token and a grid (H, W) of patches.
 
-    The positions are of another `grid`; for images of another size they are interpolated (section 3.2).
+    It has learned positions for one `grid`; for images of another size it interpolates them (section 3.2).
     """
 
     def __init__(self, grid: tuple[int, int], width: int, layers: int, heads: int, feed_forward: int, dropout: float):
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         return self.ln(self.layers(self._placed(x, grid)))
 
     def attend(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """The weights (layers, B, heads, T, T) of a call, T = 1 + H W."""
+        """Return the attention weights (layers, B, heads, T, T), where T = 1 + H W."""
         x = self._placed(x, grid)
         weights = []
         layer: Any
@@ -72,15 +72,15 @@ class Encoder(nn.Module):
         return torch.stack(weights)
 
     def _placed(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        """x with the positions of a grid."""
+        """Return x with the positions of a grid added."""
         return self.dropout(x + interpolate_positions(self.pos_embedding, self.grid, grid))
 
 
 class ViT(nn.Module):
-    """Images (B, in_channels, H, W) to logits (B, classes), by patches whose sides divide theirs.
+    """Classifier from images (B, in_channels, H, W) to logits (B, classes); the patches' sides divide H and W.
 
-    What becomes of a class token says what the image shows, or with pool="mean" the mean of what becomes of the patches.
-    Positions are learned for images of `image_size` and interpolated for others.
+    The head reads the last value of the class token, or with pool="mean" the mean over the patches. Positions are learned for
+    images of `image_size` and interpolated for other sizes.
     """
 
     def __init__(
@@ -120,18 +120,18 @@ class ViT(nn.Module):
         return self.heads(x[:, 0] if self.pool == "token" else x[:, 1:].mean(dim=1))
 
     def attend(self, images: Tensor) -> Tensor:
-        """The weights (layers, B, heads, T, T) with which token and patches, row by row, attend each other."""
+        """Return the attention weights (layers, B, heads, T, T) between the class token and the patches, row by row."""
         x, grid = self._embed(images)
         return self.encoder.attend(x, grid)
 
     def _embed(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """The class token and the patches as vectors (B, 1 + h w, width), and their grid (h, w)."""
+        """Return the class token and the patches as vectors (B, 1 + h w, width), and their grid (h, w)."""
         grid = self._grid(images.shape[2:])
         patches = self.conv_proj(images).flatten(2).transpose(1, 2)
         return torch.cat((self.class_token.expand(len(images), -1, -1), patches), dim=1), grid
 
     def _grid(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """How many patches lie on each side of images of this size."""
+        """Return the number of patches along each side of images of this size."""
         (H, W), (h, w) = size, self.patch
         if H % h or W % w:
             raise ValueError(f"ViT: patches of {h}x{w} do not cut images of {H}x{W} evenly; resize or crop the images")

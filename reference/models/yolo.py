@@ -1,4 +1,4 @@
-"""YOLO: objects on two grids, all of them seen at once (Redmon et al. 2016; Redmon & Farhadi 2018)."""
+"""YOLO: detection on two grids in a single pass (Redmon et al. 2016; Redmon & Farhadi 2018)."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reference.yolo import Grid
+from reference.ops.yolo_boxes import Grid
 
 Anchors = Sequence[Sequence[tuple[float, float]]]
 ANCHORS = (((14, 20), (20, 26), (28, 28)), ((6, 14), (10, 18), (14, 14)))  # for handwritten digits in images of 64x64
 
 
 class YOLO(nn.Module):
-    """Images (B, in_channels, H, W) to predictions (B, P, 5 + classes), which reference.yolo explains."""
+    """Detector from images (B, in_channels, H, W) to predictions (B, P, 5 + classes), which reference.ops.yolo_boxes defines."""
 
     def __init__(
         self, in_channels: int, classes: int, anchors: Anchors = ANCHORS, width: int = 16, blocks: Sequence[int] = (1, 1, 1, 1)
@@ -37,7 +37,7 @@ class YOLO(nn.Module):
         self.fine = head(near // 2 + near, near, len(anchors[1]), self.numbers)
 
     def grids(self, height: int, width: int) -> tuple[Grid, ...]:
-        """The coarse and the fine grid over images of this size, with their anchors in cells."""
+        """Return the coarse and the fine grid of images of this size, with their anchors in cells."""
         cell = self.strides[0]
         if any(side < cell or side % cell for side in (height, width)):
             raise ValueError(
@@ -52,7 +52,7 @@ class YOLO(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"YOLO: expected images (B, {self.in_channels}, H, W), got {tuple(x.shape)}")
-        self.grids(*x.shape[2:])  # there are some
+        self.grids(*x.shape[2:])  # raises ValueError where the cells do not fit
         near = self.shallow(x)
         far = self.deep(near)
         maps = self.coarse(far), self.fine(self.up(far, near))
@@ -60,7 +60,7 @@ class YOLO(nn.Module):
 
 
 class Up(nn.Module):
-    """x (B, in_channels, H, W) in fewer channels, enlarged twofold, and put before skip (B, K, 2H, 2W)."""
+    """Upsampling of x (B, in_channels, H, W), in fewer channels, to 2H x 2W, followed by skip (B, K, 2H, 2W)."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -72,7 +72,7 @@ class Up(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + f(x), where f goes through half of the channels (2018, table 1): x (B, channels, H, W) to its like."""
+    """Block x + f(x) for x (B, channels, H, W), where f has half as many channels inside (2018, table 1)."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -84,14 +84,14 @@ class Residual(nn.Module):
 
 
 def stage(channels: int, blocks: int) -> nn.Sequential:
-    """Half the size and twice the channels, and residual blocks."""
+    """Return a stage: a convolution to half the size and twice the channels, and residual blocks."""
     return nn.Sequential(convolution(channels, 2 * channels, 3, stride=2), *(Residual(2 * channels) for _ in range(blocks)))
 
 
 def head(in_channels: int, hidden: int, anchors: int, numbers: int) -> nn.Sequential:
-    """A convolution and the numbers of each anchor (B, anchors * numbers, H, W), of which number 4 says that an object is there.
+    """Return a convolution and a map to the numbers of each anchor (B, anchors * numbers, H, W); number 4 is the objectness.
 
-    It begins with a probability of 0.01 (Lin et al. 2017, section 4.1): else the many cells without one outweigh all others.
+    The objectness starts at a probability of 0.01 (Lin et al. 2017, section 4.1): otherwise the many empty cells dominate the loss.
     """
     last = nn.Conv2d(hidden, anchors * numbers, 1)
     bias = torch.zeros(anchors, numbers)
@@ -101,7 +101,7 @@ def head(in_channels: int, hidden: int, anchors: int, numbers: int) -> nn.Sequen
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """A padded convolution, batch normalisation and the leaky ReLU of Redmon et al. 2016, equation 2."""
+    """Return a padded convolution, batch normalisation and the leaky ReLU of Redmon et al. 2016, equation 2."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(out_channels),

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-import reference.boxes as right
+import reference.ops as right
 from parity.mistakes.graft import graft
 from parity.mistakes.register import definition, mistake
 

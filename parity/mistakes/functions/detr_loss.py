@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import reference.matching as right
+import reference.ops as right
 from parity.mistakes.functions import set_loss  # noqa: F401  its mistakes come first
 from parity.mistakes.register import definition, mistake, registered
 

@@ -8,10 +8,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-import reference.matching as right
+import reference.ops as right
 from parity.mistakes.functions.boxes import box_iou, generalized_box_iou
 from parity.mistakes.register import definition, mistake
-from reference.boxes import box_convert
+from reference.ops import box_convert
 
 Combined = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
 wrong_cost = partial(mistake, "matching_cost")

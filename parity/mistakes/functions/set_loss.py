@@ -13,8 +13,7 @@ from parity.mistakes.functions.boxes import overlap
 from parity.mistakes.functions.matching import corners, matching_cost, padding_matched, unconverted
 from parity.mistakes.graft import graft
 from parity.mistakes.register import definition, mistake, registered
-from reference.boxes import generalized_box_iou_loss
-from reference.matching import bipartite_matching
+from reference.ops import bipartite_matching, generalized_box_iou_loss
 
 Losses = tuple[Tensor, Tensor, Tensor]  # of the classes, the distances and the overlaps
 wrong_loss = partial(mistake, "set_loss")

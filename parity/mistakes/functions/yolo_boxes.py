@@ -12,7 +12,7 @@ from torch import Tensor
 from parity.mistakes.functions.matching import corners
 from parity.mistakes.graft import graft
 from parity.mistakes.register import definition, mistake
-from reference.yolo import LARGEST, Grid
+from reference.ops.yolo_boxes import LARGEST, Grid
 
 Grids = Sequence[Grid]
 Boxes = Callable[[Tensor, Grids], Tensor]

@@ -12,7 +12,7 @@ from torch import Tensor
 from parity.mistakes.functions.matching import corners
 from parity.mistakes.functions.yolo_boxes import WITHIN_DETECTIONS, Boxes, Grids, yolo_boxes
 from parity.mistakes.register import definition, mistake
-from reference.boxes import nms
+from reference.ops import nms
 
 Detections = list[dict[str, Tensor]]
 wrong_detections = partial(mistake, "yolo_detections")

@@ -1,0 +1,84 @@
+"""Positions in sequences: sinusoidal, learned, rotary and relative."""
+
+import numpy as np
+
+from parity.case import ParityCase
+from parity.cases.draws import Inputs
+from scratch.module import Array
+
+AFTER = ("row_norms",)
+
+
+def at(positions: Array | None, *shape: int) -> Inputs:
+    """Return a draw of vectors x (..., T, D), with their positions if these are given."""
+    return lambda draw: {"x": draw.normal(*shape)} | ({} if positions is None else {"positions": positions})
+
+
+LATE = np.array([0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 377])  # later, the angle's own rounding error is large
+LEFT_PADDED = np.maximum(np.arange(13) - np.array([[0], [4], [1]]), 0)  # a row for each of three sequences
+
+POSITIONS = [
+    ParityCase(f"{op}{suffix}", f"ops.{op}", inputs, config)
+    for op in ("sinusoidal_positions", "rotary")
+    for suffix, inputs, config in (
+        ("", at(np.arange(13), 3, 2, 13, 6), {}),
+        ("-late", at(LATE, 3, 13, 10), {"base": 500.0}),
+        ("-left-padded", at(LEFT_PADDED[:, None], 3, 2, 13, 8), {}),
+    )
+]
+POSITIONS += [
+    ParityCase("sinusoidal_positions-odd", "ops.sinusoidal_positions", at(LATE, 3, 13, 7)),
+    ParityCase("rotary-interleaved", "ops.rotary", at(LATE, 3, 2, 13, 6), {"interleaved": True}),
+    ParityCase(
+        "rotary-interleaved-left-padded",
+        "ops.rotary",
+        at(LEFT_PADDED, 3, 13, 10),
+        {"interleaved": True, "base": 500.0},
+    ),
+]
+POSITIONS += [
+    ParityCase(f"{layer}{suffix}", f"layers.{layer}", at(positions, 3, 13, 7), config)
+    for layer, config in (
+        ("SinusoidalPositions", {"base": 500.0}),
+        ("LearnedPositions", {"num_embeddings": 17, "embedding_dim": 7}),
+    )
+    for suffix, positions in (("", None), ("-given", np.arange(13)[::-1] + 4), ("-left-padded", LEFT_PADDED))
+]
+
+
+def seen_from(queries: Array) -> Inputs:
+    """Return a draw that gives the positions of queries and of 37 keys."""
+    return lambda draw: {"queries": queries, "keys": np.arange(37)}
+
+
+FAR = np.arange(-300, 300).reshape(3, -1)  # farther than every max_distance
+BOTH, CAUSAL = {"bidirectional": True}, {"bidirectional": False}
+BUCKETS = [
+    ParityCase(
+        f"relative_position_bucket{suffix}",
+        "ops.relative_position_bucket",
+        lambda draw: {"relative_position": FAR},
+        config,
+    )
+    for suffix, config in (
+        ("", {}),
+        ("-causal", CAUSAL),
+        ("-few", {"num_buckets": 10, "max_distance": 45}),
+        ("-few-causal", {"num_buckets": 9, "max_distance": 29} | CAUSAL),
+    )
+]
+BUCKETS += [
+    ParityCase(
+        f"RelativePositionBias{suffix}",
+        "layers.RelativePositionBias",
+        seen_from(queries),
+        {"num_buckets": 12, "max_distance": 24, "num_heads": 5} | config,
+    )
+    for suffix, queries, config in (
+        ("", np.arange(29), BOTH),
+        ("-causal", np.arange(29), CAUSAL),
+        ("-continued", np.arange(31, 37), CAUSAL),
+    )
+]
+
+CASES = [*POSITIONS, *BUCKETS]
