@@ -23,11 +23,11 @@ from parity.check import posed
 from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
 from parity.explaining.hints import MARGIN
 from parity.judging.tolerance import deviation
-from parity.mistakes import register, registered, schedule
+from parity.mistakes import register, registered
 from parity.mistakes.register import definitions, functions_with_mistakes, mistake
 from parity.running.builders import reference_builder
 from parity.running.run_reference import run_reference
-from parity_tests.faults import schedules_replay
+from parity_tests.faults import replay, schedules_replay
 
 TOKENS = np.arange(15).reshape(3, 5) % 11
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
@@ -63,7 +63,10 @@ CASES = [
     *(case for case in basics.CASES if case.scratch == "layers.Dropout"),
     *LAYERS,
 ]
-MISTAKES = [(name, message) for name in functions_with_mistakes() for message, _ in registered(name)]
+OPTIMISERS = {name for name, _ in replay.SETTINGS.values()}
+SCHEDULES = {name for name, _ in schedules_replay.SETTINGS.values()}
+FUNCTIONS = [name for name in functions_with_mistakes() if name not in OPTIMISERS | SCHEDULES]
+MISTAKES = [(name, message) for name in FUNCTIONS for message, _ in registered(name)]
 calibrated = cache(posed.__wrapped__)
 
 
@@ -171,30 +174,17 @@ def test_functions_are_found_wherever_torch_and_reference_have_them(name):
     mistake(name, "is a mistake that only this test mentions")
 
 
-RIGHT_SCHEDULES = {
-    "LinearLR": schedule.linear,
-    "PolynomialLR": schedule.polynomial,
-    "CosineAnnealingLR": schedule.cosine,
-    "CosineAnnealingWarmRestarts": schedule.restarts,
-    "CyclicLR": schedule.cyclic,
-    "OneCycleLR": schedule.one_cycle,
-    "SequentialLR": schedule.sequential,
-    "warm_up_cosine": schedule.warm_up_cosine,
-    "noam": schedule.noam,
-}
-
-
 def from_truth(setting, rate):
-    """The largest ratio of error to tolerance of a schedule that is given as a function."""
+    """Return the largest ratio of error to tolerance of a schedule that is given as a function."""
     return schedules_replay.ratio(schedules_replay.mistaken(rate, setting, 0), schedules_replay.truth_of(setting, 0))
 
 
-@pytest.mark.parametrize("setting", [s for s, (name, _) in schedules_replay.SETTINGS.items() if name in RIGHT_SCHEDULES])
+@pytest.mark.parametrize("setting", [s for s, (name, _) in schedules_replay.SETTINGS.items() if name in definitions()])
 def test_a_schedule_without_a_mistake_is_torchs(setting):
-    assert from_truth(setting, RIGHT_SCHEDULES[schedules_replay.SETTINGS[setting][0]]) <= 1
+    assert from_truth(setting, definitions()[schedules_replay.SETTINGS[setting][0]]) <= 1
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name, rows in schedule.TABLE.items() for text, _ in rows])
-def test_every_mistake_in_a_schedule_shows(name, text):
-    wrong = dict(schedule.TABLE[name])[text]
+@pytest.mark.parametrize(("name", "message"), [(name, message) for name in sorted(SCHEDULES) for message, _ in registered(name)])
+def test_every_mistake_in_a_schedule_shows(name, message):
+    wrong = dict(registered(name))[message]
     assert any(from_truth(s, wrong) > 1 for s, (of, _) in schedules_replay.SETTINGS.items() if of == name)

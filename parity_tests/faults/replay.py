@@ -16,7 +16,7 @@ import torch
 import scratch.optim
 from parity.inputs import EPS32
 from parity.judging.tolerance import K
-from parity.mistakes.optimiser import TABLE
+from parity.mistakes import registered
 from parity.running.trace import to_numpy
 from scratch.module import Array, Parameter
 
@@ -48,7 +48,7 @@ def cause(setting: str, seed: int) -> str:
     ours = _run(*_scratch(setting), setting, seed, "float64")
     reference = _reference(setting, seed)
     found = []
-    for text, wrong in TABLE.get(SETTINGS[setting][0], ()):
+    for text, wrong in registered(SETTINGS[setting][0]):
         candidate = _run(*_counterfactual(wrong, setting), setting, seed, "float64")
         if _largest(ours, candidate, reference) <= 1 < _largest(candidate, reference[0], reference):
             found.append(text)

@@ -15,7 +15,9 @@ import torch
 
 import reference.lr_scheduler
 import scratch.optim
-from parity.mistakes.schedule import TABLE, cosine, linear
+from parity.mistakes import registered
+from parity.mistakes.functions.schedule_factors import linear
+from parity.mistakes.functions.schedule_waves import cosine
 from scratch.module import Array, Parameter
 
 STEPS = 60
@@ -58,7 +60,7 @@ def largest_ratio(setting: str, seed: int) -> float:
 def cause(setting: str, seed: int) -> str:
     """Return the known mistakes that make the same steps as scratch in a setting."""
     ours, truth = walk(setting, seed, scratch.optim), truth_of(setting, seed)
-    wrongs = ((text, mistaken(wrong, setting, seed)) for text, wrong in TABLE[SETTINGS[setting][0]])
+    wrongs = ((text, mistaken(wrong, setting, seed)) for text, wrong in registered(SETTINGS[setting][0]))
     return "; or, which is the same here: ".join(text for text, wrong in wrongs if ratio(ours, wrong) <= 1 < ratio(wrong, truth))
 
 
