@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from parity.mistakes.functions.boxes import box_iou
+from parity.mistakes.functions.overlaps import box_iou
 from parity.mistakes.register import definition, mistake, registered
 
 IN_THE_BACKWARD = {"larger", "smaller", "divided"}  # stages of an overlap whose mistakes change only gradients

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.functions.boxes import overlap
 from parity.mistakes.functions.matching import corners, matching_cost, padding_matched, unconverted
+from parity.mistakes.functions.overlaps import overlap
 from parity.mistakes.graft import graft
 from parity.mistakes.register import definition, mistake, registered
 from reference.ops import bipartite_matching, generalized_box_iou_loss

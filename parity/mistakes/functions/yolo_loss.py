@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.mistakes.functions.anchor_matching import SHARED_WITH_BOXES, anchor_matching
-from parity.mistakes.functions.boxes import box_iou, generalized_overlap, overlap
 from parity.mistakes.functions.matching import corners
+from parity.mistakes.functions.overlaps import box_iou, generalized_overlap, overlap
 from parity.mistakes.functions.yolo_boxes import WITHIN_LOSS, Boxes, Grids, yolo_boxes
 from parity.mistakes.graft import graft
 from parity.mistakes.register import definition, mistake, registered
