@@ -3,17 +3,10 @@
 If a scratch twin equals one of them to rounding, then it makes that mistake. `functions` holds mistakes in functions of
 torch and reference: while the reference runs again, the mistake replaces the function, in an op and in every layer that
 calls it. `uses` holds mistakes in how modules use their inputs, submodules and options. To add a mistake in a function,
-write it in a file of `functions`; all files in that folder are imported.
+write it in a file of `functions`.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
-import parity.siblings  # noqa: F401  first
-from parity.mistakes import functions
+import parity.siblings  # noqa: F401  before any module of this room imports scratch or reference
 from parity.mistakes.register import registered
-
-for found in iter_modules(functions.__path__):
-    import_module(f"{functions.__name__}.{found.name}")
 
 __all__ = ["registered"]

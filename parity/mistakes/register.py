@@ -46,32 +46,46 @@ def definition(function: str) -> Callable[[T], T]:
 
 
 def registered(function: str) -> list[tuple[str, Wrong]]:
-    """Return the message of each mistake in a function, and the function that makes it, in the order of their files."""
+    """Return the message of each mistake in a function, and the function that makes it, in the order of their registration."""
+    _all_files()
     return list(_MISTAKES.get(function, {}).items())
 
 
 def functions_with_mistakes() -> list[str]:
     """Return the names of all functions that have mistakes."""
+    _all_files()
     return list(_MISTAKES)
 
 
 def definitions() -> dict[str, Wrong]:
     """Return all definitions by the names of their functions."""
+    _all_files()
     return dict(_DEFINITIONS)
 
 
+def _all_files() -> None:
+    """Import all files with mistakes: when a mistake is first asked for, since right code needs none."""
+    import_module("parity.mistakes.functions")
+
+
 def _check(function: str, message: str, stage: str) -> None:
-    if not any(hasattr(place, function) for place in _places()):
+    if not _exists(function):
         raise ValueError(f"no function of torch or reference is called {function!r}: the mistake {message!r} can be in none")
     if message in _MISTAKES.get(function, {}):
         raise ValueError(f"{function} has two mistakes with the message {message!r}: give each a message of its own")
-    if stage and stage not in _stages(function):
-        raise ValueError(f"the definition of {function} has no stage {stage!r}: it has {', '.join(_stages(function)) or 'none'}")
+    if stage and stage not in (stages := _stages(_DEFINITIONS.get(function))):
+        raise ValueError(f"the definition of {function} has no stage {stage!r}: it has {', '.join(stages) or 'none'}")
 
 
-def _stages(function: str) -> list[str]:
-    parameters = inspect.signature(_DEFINITIONS[function]).parameters.values() if function in _DEFINITIONS else ()
+@cache
+def _stages(right: Wrong | None) -> list[str]:
+    parameters = inspect.signature(right).parameters.values() if right else ()
     return [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
+@cache
+def _exists(function: str) -> bool:
+    return any(hasattr(place, function) for place in _places())
 
 
 @cache

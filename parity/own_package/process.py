@@ -31,7 +31,8 @@ START = 120.0  # seconds that a process may take to start, which imports PyTorch
 MOST_PRINTED = 10_000  # bytes of what a comparison prints that are kept
 MOST_ON_DISK = 2**20  # bytes of it that may lie on the disk between two looks
 
-IMPORTED_LATE = "torch.fx.experimental.symbolic_shapes"  # by PyTorch's first backward, which takes most of a second
+# by PyTorch's first backward, which takes most of a second; and by the first explanation of a wrong result
+IMPORTED_LATE = ("torch.fx.experimental.symbolic_shapes", "parity.mistakes.functions")
 
 _context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # a fork has torch imported already
 
@@ -70,8 +71,9 @@ class JudgingProcess:
         self._channel = Channel(ours, token)
         arguments = theirs, token, directory, time_limit, printed, last_words, refused
         self._process = _context.Process(target=serve, args=arguments, daemon=True)
-        with warnings.catch_warnings(), suppress(ImportError):
-            importlib.import_module(IMPORTED_LATE)  # here, once, rather than in every fork
+        for name in IMPORTED_LATE:  # here, once, rather than in every fork
+            with warnings.catch_warnings(), suppress(ImportError):
+                importlib.import_module(name)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
             self._process.start()
