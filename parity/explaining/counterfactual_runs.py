@@ -64,7 +64,7 @@ def _with_wrong_inputs(subject: Any, standard: ReferenceRun) -> Iterator[tuple[s
         yield message, partial(mistaken, *reference)
     for name, reference in left_out(subject, build, problem):
         yield f"ignores {name}", partial(mistaken, *reference)
-        message = f"computes on after {name} has ended a sequence, and sets only y to 0 there"
+        message = f"ignores where {name} ends a sequence, and only sets y to 0 there"
         yield message, partial(_cut, standard.calibration.truth, *reference)
     for message, reference in chain(read_wrongly(build, problem), of_a_later_call(build, problem)):
         yield message, partial(mistaken, *reference)

@@ -96,7 +96,7 @@ BLOCKS = [
                 "dx + downsample(dsum)",
                 "0 * dx + downsample(dsum)",
                 "backward",
-                "no gradient back through input of conv1",
+                "loses the gradient of the argument input of conv1",
             ),
             block(
                 f"{name}: the shortcut's gradient not through the activation",
@@ -181,7 +181,7 @@ SHORTCUTS = [
         "else downsample(x)",
         "else ((parts := downsample(x))[0], lambda dsum: 0 * parts[1](dsum))",
         "backward",
-        "no gradient back through input of downsample",
+        "loses the gradient of the argument input of downsample",
         cases=("resnet-14", "resnet-14-eval"),
         culprit="Bottleneck",
     ),

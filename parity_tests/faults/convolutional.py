@@ -347,7 +347,7 @@ FAULTS = [
         "if training:\n        first",
         "if True:\n        first",
         "forward",
-        "training = True for False",
+        "training = True instead of False",
         cases=("batch_norm-eval", "BatchNorm2d-eval", "cnn-deep-eval"),
     ),
     batch_norm(
@@ -395,7 +395,7 @@ FAULTS = [
         "training=self.training",
         "training=True",
         "forward",
-        "training = True for False",
+        "training = True instead of False",
         cases=("BatchNorm2d-eval", "cnn-deep-eval"),
     ),
     norm_layer(

@@ -66,7 +66,7 @@ ENCODER_LAYERS = [
         "placed, src, src_mask)",
         "placed, src, ~src_mask)",
         "forward",
-        "the opposite of attn_mask",
+        "the inverse of attn_mask",
         cases=("DETREncoderLayer-padded", "detr"),
     ),
     encoder_layer(
@@ -96,14 +96,14 @@ ENCODER_LAYERS = [
         "dsum + dpositions + dvalue",
         "dsum + dpositions",
         "backward",
-        "no gradient back through value of self_attn",
+        "loses the gradient of the argument value of self_attn",
     ),
     encoder_layer(
         "DETREncoderLayer: the queries' gradient alone",
         "dpositions = dquery + dkey",
         "dpositions = dquery",
         "backward",
-        "no gradient back through key of self_attn",
+        "loses the gradient of the argument key of self_attn",
     ),
 ]
 
@@ -165,7 +165,7 @@ DECODER_LAYERS = [
         ", memory, memory_mask)\n        x, dropout2",
         ", memory, ~memory_mask)\n        x, dropout2",
         "forward",
-        "the opposite of attn_mask",
+        "the inverse of attn_mask",
         cases=("DETRDecoderLayer-padded", "detr"),
     ),
     decoder_layer(
@@ -187,7 +187,7 @@ DECODER_LAYERS = [
         "dkey + dvalue",
         "dkey",
         "backward",
-        "no gradient back through value of multihead_attn",
+        "loses the gradient of the argument value of multihead_attn",
     ),
     decoder_layer(
         "DETRDecoderLayer: the memory gets no gradient through the keys",
@@ -313,7 +313,7 @@ STACKS = [
         "dqueries += dqueries_here",
         "dqueries = dqueries_here",
         "backward",
-        r"no gradient back through tgt_positions of layers\.1",
+        r"loses the gradient of the argument tgt_positions of layers\.1",
         cases=("detr-one-size", "detr-one-size-eval"),
     ),
     decoder(
@@ -321,7 +321,7 @@ STACKS = [
         "dmemory += dmemory_here",
         "dmemory = dmemory_here",
         "backward",
-        r"no gradient back through memory of layers\.1",
+        r"loses the gradient of the argument memory of layers\.1",
         cases=("detr-one-size", "detr-one-size-eval"),
     ),
     decoder(
@@ -501,14 +501,14 @@ MODEL = [
         "dx = class_backward(dlogits) + bbox",
         "dx = 0 * class_backward(dlogits) + bbox",
         "backward",
-        "no gradient back through (input|x) of class_embed",
+        "loses the gradient of the argument (input|x) of class_embed",
     ),
     model(
         "DETR: the boxes do not train what is below them",
         "+ bbox_backward(",
         "+ 0 * bbox_backward(",
         "backward",
-        "no gradient back through (input|x) of bbox_embed",
+        "loses the gradient of the argument (input|x) of bbox_embed",
     ),
     model(
         "DETR: frozen norms that normalise by the batch",

@@ -73,7 +73,7 @@ EMBEDDINGS = [
         "wte_backward(dx)",
         "pass",
         "backward",
-        "back into wte",
+        "loses the gradient of the output of wte",
         cases=DEEP,
     ),
     embed(
@@ -89,7 +89,7 @@ EMBEDDINGS = [
         "ln_f_backward(lm_head_backward(dlogits))",
         "ln_f_backward(dlogits @ self.lm_head.weight.data)",
         "backward",
-        "no gradient into the parameters of lm_head",
+        "loses the gradient of lm_head for its shared parameters",
     ),
     built(
         "GPT: weights tied by a copy, whose gradients go apart",
@@ -160,21 +160,21 @@ PAST_THE_PARTS = [
         "ln_2_backward(mlp_backward(hidden_dropout_backward(dy)))",
         "0 * ln_2_backward(mlp_backward(hidden_dropout_backward(dy)))",
         "backward",
-        "through input of ln_2",
+        "argument input of ln_2",
     ),
     block(
         "Block: no gradient through the keys",
         "dquery + dkey + dvalue",
         "dquery + dvalue",
         "backward",
-        "back through key of attention",
+        "loses the gradient of the argument key of attention",
     ),
     block(
         "Block: no gradient through the values",
         "dquery + dkey + dvalue",
         "dquery + dkey",
         "backward",
-        "back through value of attention",
+        "loses the gradient of the argument value of attention",
     ),
     block(
         "Block: dropout of the feed-forward part left out",

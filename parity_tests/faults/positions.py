@@ -136,7 +136,7 @@ FAULTS = [
         "return dy if positions is None else (dy, None)",
         "return 0 * dy if positions is None else (0 * dy, None)",
         phase="backward",
-        cause="zero everywhere|lets no gradient",
+        cause="zero everywhere|loses the gradient",
     ),
     learned(
         "LearnedPositions: gradient of the vectors missing",

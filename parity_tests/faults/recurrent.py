@@ -129,7 +129,7 @@ RNN = [
         'rows_running("rnn", counts, T, B)',
         "[B] * T",
         "forward",
-        "goes on where (counts|lengths)",
+        "ignores where (counts|lengths) ends",
         cases=("rnn-ragged", "RNN-ragged"),
     ),
     rnn(
@@ -197,7 +197,7 @@ LSTM = [
         'rows_running("lstm", counts, T, B)',
         "[B] * T",
         "forward",
-        "goes on where (counts|lengths)",
+        "ignores where (counts|lengths) ends",
         cases=("lstm-ragged", "LSTM-ragged"),
     ),
     lstm(
@@ -426,7 +426,7 @@ GRU = [
         'rows_running("gru", counts, T, B)',
         "[B] * T",
         "forward",
-        "goes on where (counts|lengths)",
+        "ignores where (counts|lengths) ends",
         cases=("gru-ragged", "GRU-ragged"),
     ),
     gru_cell(
@@ -542,7 +542,7 @@ EMBEDDING = [
         "dweight[padding_idx] = 0",
         "dweight[0] = 0",
         "backward",
-        "padding_idx = 0 for 2",
+        "padding_idx = 0 instead of 2",
         cases=("embedding-padding", "Embedding-padding"),
     ),
     embedding(

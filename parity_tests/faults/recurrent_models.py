@@ -64,7 +64,7 @@ LANGUAGE_MODELS = [
         "return embedding_backward(dx), dfirst",
         "return None, dfirst",
         "backward",
-        "no gradient back into embedding",
+        "loses the gradient of the output of embedding",
         cases=("char-lm-lstm-tied",),
     ),
     char_lm(
@@ -87,7 +87,7 @@ LANGUAGE_MODELS = [
         "head_backward(dlogits)), *dstate)",
         "head_backward(dlogits)))",
         "backward",
-        "no gradient back into rnn from its y.1",
+        "loses the gradient of the output y.1 of rnn",
     ),
     char_lm(
         "CharLanguageModel: no gradient for the state that was given",
@@ -352,7 +352,7 @@ ATTENTION = [
         "return query_backward(dquery)",
         "return 0 * query_backward(dquery)",
         "backward",
-        "no gradient back through input of query",
+        "loses the gradient of the argument input of query",
     ),
     dot("DotAttention: mask not passed on", "value, attn_mask,", "value, None,", "forward", "ignores attn_mask"),
 ]
@@ -387,14 +387,14 @@ TRANSLATION = [
         "(dmemory, dh)",
         "(dmemory, 0 * dh)",
         "backward",
-        "no gradient back through h of decoder",
+        "loses the gradient of the argument h of decoder",
     ),
     seq2seq(
         "Seq2Seq: no gradient through the memory",
         "(dmemory, dh)",
         "(0 * dmemory, dh)",
         "backward",
-        "no gradient back through memory of decoder",
+        "loses the gradient of the argument memory of decoder",
     ),
     seq2seq(
         "Seq2Seq: the encoder not trained",
@@ -436,7 +436,7 @@ TRANSLATION = [
         "(dmemory, dends)",
         "(dmemory)",
         "backward",
-        "no gradient back into rnn from its y.1",
+        "loses the gradient of the output y.1 of rnn",
     ),
     encoder(
         "Encoder: lengths not passed on",
@@ -465,7 +465,7 @@ TRANSLATION = [
         "dvalues + dquery",
         "dvalues",
         "backward",
-        "no gradient back through query of attention",
+        "loses the gradient of the argument query of attention",
     ),
     decoder("Decoder: no gradient past the attention", "dvalues + dquery", "dquery", "backward", None),
     decoder(
@@ -473,14 +473,14 @@ TRANSLATION = [
         "dkey + dvalue, None",
         "dvalue, None",
         "backward",
-        "no gradient back through key of attention",
+        "loses the gradient of the argument key of attention",
     ),
     decoder(
         "Decoder: no gradient through the values",
         "dkey + dvalue, None",
         "dkey, None",
         "backward",
-        "no gradient back through value of attention",
+        "loses the gradient of the argument value of attention",
     ),
     decoder("Decoder: tanh left out", "= tanh(mixed)", "= mixed, lambda dy: dy", "forward", None),
     decoder(

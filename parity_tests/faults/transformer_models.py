@@ -134,7 +134,7 @@ ENCODER_LAYERS = [
         "before2(feed_forward(dropout2(dsum)))",
         "before2(0 * feed_forward(dropout2(dsum)))",
         "backward",
-        "no gradient back through x of feed_forward",
+        "loses the gradient of the argument x of feed_forward",
     ),
     encoder_layer(
         "TransformerEncoderLayer: the residual's gradient not through the norm",
@@ -149,14 +149,14 @@ ENCODER_LAYERS = [
         "dquery + dkey + dvalue",
         "dquery + dvalue",
         "backward",
-        "no gradient back through key of self_attn",
+        "loses the gradient of the argument key of self_attn",
     ),
     encoder_layer(
         "TransformerEncoderLayer: no gradient through the values",
         "dquery + dkey + dvalue",
         "dquery + dkey",
         "backward",
-        "no gradient back through value of self_attn",
+        "loses the gradient of the argument value of self_attn",
     ),
     encoder_layer(
         "TransformerEncoderLayer: dropout left out of the backward",
@@ -307,21 +307,21 @@ DECODER_LAYERS = [
         "else dkey + dvalue",
         "else dvalue",
         "backward",
-        "no gradient back through key of multihead_attn",
+        "loses the gradient of the argument key of multihead_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the memory's values",
         "else dkey + dvalue",
         "else dkey",
         "backward",
-        "no gradient back through value of multihead_attn",
+        "loses the gradient of the argument value of multihead_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the query of the memory",
         "before2(dquery)",
         "before2(0 * dquery)",
         "backward",
-        "no gradient back through query of multihead_attn",
+        "loses the gradient of the argument query of multihead_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the residual of the memory",
@@ -474,7 +474,7 @@ STACKS = [
         "dmemory += dshare",
         "dmemory += dshare * (layer_backward is backwards[-1])",
         "backward",
-        r"no gradient back through memory of layers\.0",
+        r"loses the gradient of the argument memory of layers\.0",
         cases=("transformer-two",),
     ),
     decoder(
@@ -482,7 +482,7 @@ STACKS = [
         "dmemory += dshare",
         "dmemory = dshare",
         "backward",
-        r"no gradient back through memory of layers\.1",
+        r"loses the gradient of the argument memory of layers\.1",
         cases=("transformer-two",),
     ),
     decoder(
@@ -557,7 +557,7 @@ TRANSFORMERS = [
         "encoded_backward(dmemory)",
         "encoded_backward(0 * dmemory)",
         "backward",
-        "no gradient back through memory of decoder",
+        "loses the gradient of the argument memory of decoder",
     ),
     transformer(
         "Transformer: the target's embedding not trained",
@@ -571,7 +571,7 @@ TRANSFORMERS = [
         "target_backward(dx)",
         "pass",
         "backward",
-        "no gradient back into target_embedding",
+        "loses the gradient of the output of target_embedding",
         cases=("transformer-tied",),
     ),
     transformer(
@@ -663,14 +663,14 @@ BERTS = [
         "+ pooler_backward(next_head_backward(dnext_logits))",
         "+ 0 * pooler_backward(next_head_backward(dnext_logits))",
         "backward",
-        "no gradient back through x of pooler",
+        "loses the gradient of the argument x of pooler",
     ),
     bert(
         "BERT: no gradient through the token head",
         "dx = token_head_backward(dtoken_logits) +",
         "dx = 0 * token_head_backward(dtoken_logits) +",
         "backward",
-        "no gradient back through x of token_head",
+        "loses the gradient of the argument x of token_head",
     ),
     bert("BERT: the pooler not trained", "+ pooler_backward(next_head_backward(dnext_logits))", "", "backward", "is missing"),
     bert(

@@ -61,7 +61,7 @@ BOXES = [
         "sigmoid(predictions[..., :2])",
         "predictions[..., :2], lambda dy: dy",
         "forward",
-        "applies no sigmoid to the place in the cell",
+        "applies no sigmoid to the position in the cell",
     ),
     boxes(
         "yolo_boxes: the place is that of a corner",
@@ -93,7 +93,13 @@ BOXES = [
     ),
     priors("yolo_boxes: row added to x", CORNER, CORNER.replace("column, row", "row, column"), "forward", "adds the row to x"),
     priors("yolo_boxes: divided by height and width", "[1 / W, 1 / H]", "[1 / H, 1 / W]", "forward", "divides by"),
-    priors("yolo_boxes: middle of the cell", CORNER, f"({CORNER} + cell / 2)", "forward", "counts from the centre of the cell"),
+    priors(
+        "yolo_boxes: middle of the cell",
+        CORNER,
+        f"({CORNER} + cell / 2)",
+        "forward",
+        "measures positions from the centre of the cell",
+    ),
     priors(
         "yolo_boxes: anchors not divided by the grid",
         "np.array(anchors)[anchor] * cell",
@@ -498,7 +504,7 @@ MODEL = [
         "dy + first(second(dy))",
         "dy + 0 * first(second(dy))",
         "backward",
-        "no gradient back",
+        "loses the gradient",
     ),
 ]
 

@@ -114,7 +114,7 @@ def in_order(cost: Tensor, present: Tensor) -> Tensor:
     return torch.arange(present.shape[1]).expand_as(present).masked_fill(~present, -1)
 
 
-@wrong_matching("assigns queries to padding, so that objects lack them")
+@wrong_matching("assigns queries to padding, so that real objects cannot get them")
 def padding_matched(cost: Tensor, present: Tensor) -> Tensor:
     return right.bipartite_matching(cost, torch.ones_like(present)).masked_fill(~present, -1)
 

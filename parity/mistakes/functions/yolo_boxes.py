@@ -108,14 +108,17 @@ register(
 )
 register(COLUMN_BY_COLUMN, in_loss=False, split=_column_by_column)
 register("does not add the corner of the cell", cells=lambda columns, rows: 0 * columns_and_rows(columns, rows))
-register("counts from the centre of the cell; it counts from its corner", cells=lambda x, y: columns_and_rows(x, y) + 0.5)
+register(
+    "measures positions from the centre of the cell; they are measured from its corner",
+    cells=lambda x, y: columns_and_rows(x, y) + 0.5,
+)
 register("adds the row to x and the column to y", cells=lambda columns, rows: columns_and_rows(rows, columns))
 register("divides by (H, W); the divisor is (W, H)", size=lambda H, W: (H, W))
-register("applies no sigmoid to the place in the cell", place=lambda t: t)
+register("applies no sigmoid to the position in the cell", place=lambda t: t)
 register("stretches the sigmoid beyond the cell, as YOLOv4 and YOLOv5 do", place=lambda t: 2 * t.sigmoid() - 0.5)
 register("applies no exponential to the sides", scale=lambda t: t)
 register("applies a sigmoid to the sides; they need an exponential", scale=torch.sigmoid)
 register("does not clip the exponent: it overflows", clipped=lambda t: t)
 register("has a gradient where the exponent is clipped", in_detections=False, clipped=lambda t: graft(clipped(t), t))
-register("treats the place as the first corner of the box; it is its centre", centred=lambda centre, sides: centre + sides / 2)
+register("uses the position as the first corner of the box; it is the centre", centred=lambda centre, sides: centre + sides / 2)
 register("returns corners; the boxes consist of centre, width and height", in_loss=False, in_detections=False, form=corners)
