@@ -260,9 +260,7 @@ def test_a_container_is_asked_for_its_own_calls_only():
             return F.leaky_relu(self.inner(x), 0.3)
 
     state = {"inner.weight": draw.normal(4, 4), "inner.bias": draw.normal(4)}
-    assert cause(lambda: Block(0.01), TorchBlock, {"x": X}, state=state) == (
-        "ignores negative_slope = 0.3: takes the default, 0.01"
-    )
+    assert cause(lambda: Block(0.01), TorchBlock, {"x": X}, state=state) == ("ignores negative_slope = 0.3: uses the default, 0.01")
     without_bias = {**state, "inner.bias": state["inner.bias"] * 0}
     assert "bias" not in cause(lambda: Block(-0.3), TorchBlock, {"x": X}, state=without_bias)
 
@@ -280,9 +278,11 @@ def test_only_the_wrong_pass_is_blamed():
         y, _ = softmax(x, 1)
         return y, lambda dy: y * dy
 
-    assert cause(lambda: doubled, lambda: lambda x: F.softmax(x, 1), {"x": X}).startswith("takes the normaliser for a constant")
+    assert cause(lambda: doubled, lambda: lambda x: F.softmax(x, 1), {"x": X}).startswith("treats the normaliser as a constant")
     half = lambda x: (softmax(x, 2)[0], softmax(x, 1)[1])  # noqa: E731
-    assert cause(lambda: half, lambda: lambda x: F.softmax(x, 1), {"x": X}).startswith("in the forward pass, takes dim = 2 for 1")
+    assert cause(lambda: half, lambda: lambda x: F.softmax(x, 1), {"x": X}).startswith(
+        "in the forward pass, uses dim = 2 instead of 1"
+    )
 
 
 def test_mode_and_memory():
@@ -299,7 +299,7 @@ def test_mode_and_memory():
 def test_ties_and_kinks():
     grid = {"x": draw.grid(3, 5, 8, 6)}
     closed = lambda x: (relu(x)[0], lambda dy: dy * (x >= 0))  # noqa: E731
-    assert cause(lambda: closed, lambda: F.relu, grid).startswith("lets the gradient through where x is 0")
+    assert cause(lambda: closed, lambda: F.relu, grid).startswith("lets the whole gradient through where x is 0")
 
     def last(x):
         y, backward = max_pool2d(x[..., ::-1, ::-1], 2)

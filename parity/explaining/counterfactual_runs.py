@@ -1,8 +1,7 @@
-"""The reference run once more with each known mistake: in what it is given, or in a torch function that it calls."""
+"""Runs of the reference with each known mistake: in its inputs, submodules and options, or in a torch function that it calls."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -10,41 +9,39 @@ from functools import cache, lru_cache, partial
 from itertools import chain
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from parity.explaining.mistaken_steps import mistaken_steps
 from parity.judging.reference_run import ReferenceRun
-from parity.mistakes import counterfactuals
-from parity.mistakes.parts import watch_parts, wrong_uses
-from parity.mistakes.sums import wrong_sums
-from parity.mistakes.takers import wrong_takers
-from parity.running import nested
-from parity.running.problem import Build, Problem, Tensors, other_numbers
+from parity.mistakes import registered
+from parity.mistakes.uses.inputs import left_out, of_a_later_call, other_mode, other_switches, read_wrongly
+from parity.mistakes.uses.options import other_options
+from parity.mistakes.uses.residuals import wrong_residuals
+from parity.mistakes.uses.submodules import watch_submodules, wrong_uses
+from parity.running.problem import Build, Problem, Tensors
 from parity.running.run_reference import run_reference
 from parity.running.tensor_name import Kind, TensorName
 from parity.running.training_steps import TrainingSteps
-from scratch.module import Array
 
 Run = Callable[[bool], Tensors]  # with its backward, or the outputs alone
 
 
 def known_mistakes(standard: ReferenceRun) -> Iterable[tuple[str, Run]]:
-    """Every mistake: what it says of the culprit, and the run that has the tensors it leads to.
+    """Return the message of each mistake, and the run that computes the tensors it leads to.
 
-    Of a small subject the runs are kept, for whoever makes the next mistake in it.
+    The runs of a small reference are kept for the next comparison with it.
     """
-    return _kept(standard) if standard.is_small else _mistaken_runs(standard)
+    return _kept(standard) if standard.is_small else _runs_with_mistakes(standard)
 
 
 @lru_cache(maxsize=32)
 def _kept(standard: ReferenceRun) -> list[tuple[str, Run]]:
-    return [(text, cache(run)) for text, run in _mistaken_runs(standard)]
+    return [(message, cache(run)) for message, run in _runs_with_mistakes(standard)]
 
 
-def _mistaken_runs(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
+def _runs_with_mistakes(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
     build, problem = standard.build, standard.problem
     if isinstance(steps := build(), TrainingSteps):
         yield from mistaken_steps(steps, problem)
@@ -52,83 +49,43 @@ def _mistaken_runs(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
     calls = Calls()
     with calls:
         subject = build()
-        uses = watch_parts(subject) if isinstance(subject, torch.nn.Module) else []
+        uses = watch_submodules(subject) if isinstance(subject, torch.nn.Module) else []
         run_reference(lambda: subject, problem, "float64", backward=False, taps=False)
+    yield from _with_wrong_inputs(subject, standard)
+    for message, wrong_build in wrong_uses(uses, build):
+        yield message, partial(mistaken, wrong_build, problem)
+    for message, reference in other_switches(subject, build, problem):
+        yield message, partial(mistaken, *reference)
     if isinstance(subject, torch.nn.Module):
-        mode = "eval mode though in training" if subject.training else "training though in eval mode"
-        yield f"behaves as in {mode}", partial(mistaken, lambda: build().train(not subject.training), problem)
-    for name, without, other in _left_out(subject, build, problem):
-        yield f"takes no notice of {name}", partial(mistaken, without, other)
-        yield f"goes on where {name} ends it: y alone is 0 there", partial(_cut, standard.calibration.truth, without, other)
-    for text, otherwise in _read_otherwise(problem):
-        yield text, partial(mistaken, build, otherwise)
-    later = replace(problem, inputs=nested.map_leaves(other_numbers, dict(problem.inputs)))
-    text = "is that of a later call: what the backward needs is kept where the next call overwrites it"
-    yield text, partial(mistaken, build, later)
-    for text, wrong_build in wrong_uses(uses, build):
-        yield text, partial(mistaken, wrong_build, problem)
-    for text, otherwise_made in _made_otherwise(subject, build):
-        yield text, partial(mistaken, otherwise_made, problem)
-    if isinstance(subject, torch.nn.Module):
-        sums = (kind(subject, calls.sums, build) for kind in (wrong_sums, wrong_takers))
-        for text, wrong_build, add in chain.from_iterable(sums):
-            yield text, partial(mistaken, wrong_build, problem, mode=Instead("add", add))
+        for message, wrong_build, add in wrong_residuals(subject, calls.sums, build):
+            yield message, partial(mistaken, wrong_build, problem, mode=Instead("add", add))
     for name, (arguments, options) in calls.seen.items():
-        for text, wrong in counterfactuals(name, arguments, options):
-            yield text, partial(mistaken, build, problem, mode=Instead(name, wrong))
+        for message, wrong in chain(registered(name), other_options(name, arguments, options)):
+            yield message, partial(mistaken, build, problem, mode=Instead(name, wrong))
+
+
+def _with_wrong_inputs(subject: Any, standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
+    build, problem = standard.build, standard.problem
+    for message, reference in other_mode(subject, build, problem):
+        yield message, partial(mistaken, *reference)
+    for name, reference in left_out(subject, build, problem):
+        yield f"ignores {name}", partial(mistaken, *reference)
+        message = f"ignores where {name} ends a sequence, and only sets y to 0 there"
+        yield message, partial(_cut, standard.calibration.truth, *reference)
+    for message, reference in chain(read_wrongly(build, problem), of_a_later_call(build, problem)):
+        yield message, partial(mistaken, *reference)
 
 
 def mistaken(build: Build, problem: Problem, backward: bool = True, *, mode: TorchFunctionMode | None = None) -> Tensors:
-    """What a wrong reference computes; of one whose output has another shape, only that; {} where it cannot run at all."""
+    """Return the tensors of a wrong reference: only its outputs if they have another shape, and {} if it cannot run."""
     for with_backward in (True, False) if backward else (False,):
         with suppress(Exception), mode or nullcontext():
             return run_reference(build, problem, "float64", backward=with_backward, taps=False).tensors
     return {}
 
 
-def _left_out(subject: Any, build: Build, problem: Problem) -> Iterator[tuple[str, Build, Problem]]:
-    """The reference without one of what it can do without: an input of a module, an array among the options of a function."""
-    if isinstance(subject, torch.nn.Module):
-        for name, parameter in zip(problem.inputs, inspect.signature(subject.forward).parameters.values(), strict=False):
-            if parameter.default is None and problem.inputs[name] is not None:
-                yield name, build, replace(problem, inputs={**problem.inputs, name: None})
-    elif isinstance(subject, partial):
-        for name, value in subject.keywords.items():
-            if isinstance(value, torch.Tensor):
-                yield name, partial(partial, subject, **{name: None}), problem
-
-
-def _made_otherwise(subject: Any, build: Build) -> Iterator[tuple[str, Build]]:
-    """The reference with one of the yes-or-no options that a module of ours was made with turned round."""
-    if not isinstance(subject, torch.nn.Module) or type(subject).__module__.startswith("torch."):
-        return
-
-    def otherwise_made(name: str) -> Any:
-        module = build()
-        setattr(module, name, not getattr(module, name))
-        return module
-
-    for name, value in vars(subject).items():
-        if isinstance(value, bool) and name != "training" and not name.startswith("_"):
-            yield f"takes {name} = {not value} for {value}", partial(otherwise_made, name)
-
-
-def _read_otherwise(problem: Problem) -> Iterator[tuple[str, Problem]]:
-    """The problem with other whole numbers: lengths off by one, sequences off by a step or backwards."""
-    for name, value in problem.inputs.items():
-        others: dict[str, Array] = {}
-        if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim == 1:
-            others[f"takes {name} for one more"] = np.minimum(value + 1, value.max())
-            others[f"takes {name} for one less"] = np.maximum(value - 1, value.min())
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim == 2:
-            others[f"reads {name} a step late"] = np.roll(value, 1, axis=1)
-            others[f"reads {name} a step early"] = np.roll(value, -1, axis=1)
-            others[f"reads {name} backwards"] = value[:, ::-1]
-        yield from ((text, replace(problem, inputs={**problem.inputs, name: other})) for text, other in others.items())
-
-
 def _cut(truth: Tensors, build: Build, problem: Problem, backward: bool = True) -> Tensors:
-    """What a reference computes whose first output is made 0 where the truth is; {} where the truth is 0 nowhere."""
+    """Run a reference and set its first output to 0 where the truth is 0; return {} where the truth is 0 nowhere."""
     first = next(name for name in truth if TensorName.parse(name).kind is Kind.OUTPUT)
     kept = truth[first] != 0
     if kept.all() or kept.shape != problem.cotangents[0].shape:
@@ -139,7 +96,7 @@ def _cut(truth: Tensors, build: Build, problem: Problem, backward: bool = True) 
 
 
 class _OwnCalls(TorchFunctionMode):
-    """Meets the torch functions that a subject calls itself: those that its submodules call have been found right."""
+    """Intercepts the torch functions that a subject calls itself; those of its submodules have been found right."""
 
     def __enter__(self) -> Self:
         self.depth = 0
@@ -162,12 +119,12 @@ class _OwnCalls(TorchFunctionMode):
         return (self.met(function, args, kwargs or {}) if self.depth <= 1 else function)(*args, **kwargs or {})
 
     def met(self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """The function to call instead of the one that is called."""
+        """Return the function to call in place of this one."""
         raise NotImplementedError
 
 
 class Calls(_OwnCalls):
-    """Notes the arguments of the first call of each function, and how often two tensors are added."""
+    """A record of the arguments of each function's first call, and of the number of sums of two tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +138,7 @@ class Calls(_OwnCalls):
 
 
 class Instead(_OwnCalls):
-    """Another function in place of every function of one name; inside it, that name means torch's again."""
+    """A wrong function in place of every function of one name; inside the wrong function, the name means torch's again."""
 
     def __init__(self, name: str, wrong: Callable[..., torch.Tensor]) -> None:
         super().__init__()

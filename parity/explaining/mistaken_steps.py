@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.mistakes.optimiser import TABLE as OF_OPTIMISERS
-from parity.mistakes.schedule import TABLE as OF_SCHEDULES
+from parity.mistakes.register import registered
 from parity.running.problem import Problem, Tensors
 from parity.running.training_steps import (
     FIRST_MOMENTUM,
@@ -35,7 +34,7 @@ Wrong = Callable[..., Any]
 def mistaken_steps(right: TrainingSteps, problem: Problem) -> Iterator[tuple[str, Callable[[bool], Tensors]]]:
     """Yield what each known mistake says of a reference's steps, with a run that has the results of the mistake."""
     name = str(right.target.__name__)
-    for text, wrong in (*OF_OPTIMISERS.get(name, ()), *OF_SCHEDULES.get(name, ())):
+    for text, wrong in registered(name):
         yield text, partial(_run, wrong, right, problem)
 
 

@@ -1,67 +1,12 @@
-"""References that are wrong on purpose: the mistakes that people make, each in a line or two of torch.
+"""References that are wrong on purpose: the mistakes that people make, each a few lines of torch.
 
-A table a file; each maps the name of a torch function to its mistakes. If a scratch twin equals one of them to rounding,
-then that is what it computes. A mistake stands in for the function while the reference runs again, so that it serves the
-function itself and every layer built on it. A new mistake is a row in one of these tables.
+If a scratch twin equals one of them to rounding, then it makes that mistake. `functions` holds mistakes in functions of
+torch and reference: while the reference runs again, the mistake replaces the function, in an op and in every layer that
+calls it. `uses` holds mistakes in how modules use their inputs, submodules and options. To add a mistake in a function,
+write it in a file of `functions`.
 """
 
-from __future__ import annotations
+import parity.siblings  # noqa: F401  before any module of this room imports scratch or reference
+from parity.mistakes.register import registered
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import parity.siblings  # noqa: F401  first
-from parity.mistakes import (
-    activation,
-    attention,
-    boxes,
-    cells,
-    convolution,
-    dropout,
-    embedding,
-    group_normalisation,
-    loss,
-    normalisation,
-    padding,
-    pooling,
-    positions,
-    recurrent,
-    resizing,
-    row_normalisation,
-    sequences,
-    set_prediction,
-    transposed,
-    yolo,
-)
-from parity.mistakes.options import other_options
-
-Wrong = Callable[..., Any]
-
-TABLE: dict[str, list[tuple[str, Wrong]]] = {
-    **activation.TABLE,
-    **attention.TABLE,
-    **boxes.TABLE,
-    **cells.TABLE,
-    **convolution.TABLE,
-    **dropout.TABLE,
-    **embedding.TABLE,
-    **group_normalisation.TABLE,
-    **loss.TABLE,
-    **normalisation.TABLE,
-    **padding.TABLE,
-    **pooling.TABLE,
-    **positions.TABLE,
-    **recurrent.TABLE,
-    **resizing.TABLE,
-    **row_normalisation.TABLE,
-    **sequences.TABLE,
-    **set_prediction.TABLE,
-    **transposed.TABLE,
-    **yolo.TABLE,
-}
-
-
-def counterfactuals(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Iterator[tuple[str, Wrong]]:
-    """What may be wrong with a call of the torch function of this name, and the functions that are wrong in this way."""
-    yield from TABLE.get(name, ())
-    yield from other_options(name, arguments, options)
+__all__ = ["registered"]

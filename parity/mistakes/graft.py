@@ -1,4 +1,4 @@
-"""One function's value with another one's gradient."""
+"""Tensors whose value and gradient come from two different computations."""
 
 from typing import Any
 
@@ -17,5 +17,10 @@ class _Graft(torch.autograd.Function):
 
 
 def graft(value: Tensor, gradient: Tensor) -> Tensor:
-    """A tensor with the numbers of `value` whose gradient flows back through `gradient`."""
+    """Return a tensor with the numbers of `value` whose gradient flows back through `gradient`."""
     return _Graft.apply(value.detach(), gradient)
+
+
+def constant(x: Tensor) -> Tensor:
+    """Return the same numbers with a gradient of 0, so that every parameter still has one."""
+    return graft(x, 0 * x)

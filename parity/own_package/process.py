@@ -31,7 +31,8 @@ MOST_SECONDS_TO_START = 120.0  # a process that is not forked has to import PyTo
 MOST_PRINTED = 10_000  # bytes of printed text that are kept of one comparison
 MOST_ON_DISK = 2**20  # bytes of printed text on the disk, before a check removes most of them
 
-IMPORTED_LATE = "torch.fx.experimental.symbolic_shapes"  # PyTorch's first backward imports it, which takes most of a second
+# by PyTorch's first backward, which takes most of a second; and by the first explanation of a wrong result
+IMPORTED_LATE = ("torch.fx.experimental.symbolic_shapes", "parity.mistakes.functions")
 
 _context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # a fork has torch imported already
 
@@ -71,8 +72,9 @@ class JudgingProcess:
         self._channel = Channel(ours, token)
         arguments = theirs, token, directory, time_limit, printed, last_words, refused
         self._process = _context.Process(target=serve, args=arguments, daemon=True)
-        with warnings.catch_warnings(), suppress(ImportError):
-            importlib.import_module(IMPORTED_LATE)  # once here instead of once in every fork
+        for name in IMPORTED_LATE:  # here, once, rather than in every fork
+            with warnings.catch_warnings(), suppress(ImportError):
+                importlib.import_module(name)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
             self._process.start()

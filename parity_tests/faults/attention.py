@@ -48,7 +48,7 @@ DEFINITION = [
         SCALE,
         "1 / math.sqrt(E)",
         "forward",
-        "takes no notice of scale",
+        "ignores the option scale and uses 1/√E",
         cases=("attention-scale", "MultiheadAttention-bias"),
     ),
     scores(
@@ -85,7 +85,13 @@ DEFINITION = [
         cases=("attention-spread",),
         dtype="float32",
     ),
-    scores("attention: weights not divided by their total", "total == 0", "total == total", "forward", "by their total"),
+    scores(
+        "attention: weights not divided by their total",
+        "total == 0",
+        "total == total",
+        "forward",
+        "does not divide the exponentials by their sum",
+    ),
     scores(
         "attention: one key too many",
         CAUSAL_MASK,
@@ -107,7 +113,7 @@ DEFINITION = [
         CAUSAL_MASK,
         "~np.tri(L, S, causal_offset - 1, dtype=bool)",
         "forward",
-        "keys that come after",
+        "lets each query attend to the keys after it",
         cases=CAUSAL,
     ),
     scores(
@@ -123,17 +129,31 @@ DEFINITION = [
         CAUSAL_MASK,
         "np.tri(L, S, dtype=bool)",
         "forward",
-        "to the first key|notice of the offset",
+        "to the first key|ignores the offset",
         cases=("attention-causal-offset", *PAST),
     ),
     scores(
         "attention: not causal", "if is_causal:", "if False:", "forward", "ignores is_causal|leaves attn_mask out", cases=CAUSAL
     ),
-    masks("attention: mask turned round", MASK, "np.where(attn_mask, -np.inf, scores)", "forward", "true in the mask for masked"),
+    masks(
+        "attention: mask turned round", MASK, "np.where(attn_mask, -np.inf, scores)", "forward", "masks the keys whose mask is true"
+    ),
     masks("attention: mask left out", MASK, "scores", "forward", "leaves attn_mask out"),
-    masks("attention: mask multiplies the scores", MASK, "scores * attn_mask", "forward", "masked scores 0"),
+    masks(
+        "attention: mask multiplies the scores",
+        MASK,
+        "scores * attn_mask",
+        "forward",
+        "sets masked scores to 0; they are minus infinity",
+    ),
     masks("attention: boolean mask added", "if attn_mask.dtype == bool else", "if attn_mask is None else", "forward", "as 0 and 1"),
-    masks("attention: 10,000 for infinity", MASK, "np.where(attn_mask, scores, -1e4)", "forward", "all keys alike"),
+    masks(
+        "attention: 10,000 for infinity",
+        MASK,
+        "np.where(attn_mask, scores, -1e4)",
+        "forward",
+        "uses a large negative number for minus infinity",
+    ),
     masks(
         "attention: 10,000 added for infinity",
         MASK,
@@ -146,7 +166,7 @@ DEFINITION = [
         MASK,
         "np.where(attn_mask, scores, np.finfo(scores.dtype).min)",
         "forward",
-        "all keys alike",
+        "uses a large negative number for minus infinity",
     ),
     masks("attention: nothing to attend divides by 0", "np.where(total == 0, 1, total)", "total", "forward", "NaN"),
     masks(
@@ -164,7 +184,7 @@ DEFINITION = [
         "else scores + attn_mask",
         "else scores + attn_mask * scale",
         "forward",
-        "scales the mask",
+        "scales the added mask together with the scores",
         cases=("attention-bias", "attention-bias-of-keys"),
     ),
     bias("attention: bias subtracted", "else scores + attn_mask", "else scores - attn_mask", "forward", None),
@@ -199,7 +219,9 @@ DEFINITION = [
         None,
         cases=("attention-bias-of-heads", "MultiheadAttention-bias"),
     ),
-    scores("attention: softmax's second term missing", SECOND_TERM, "dweights", "backward", "Jacobian's second term is missing"),
+    scores(
+        "attention: softmax's second term missing", SECOND_TERM, "dweights", "backward", "second term of the Jacobian is missing"
+    ),
     scores(
         "attention: softmax's second term added", SECOND_TERM, SECOND_TERM.replace(" - ", " + "), "backward", "adds the second term"
     ),
@@ -284,7 +306,7 @@ DEFINITION = [
         "dy.reshape(*batch, G, each, S, D).sum(axis=-3)",
         "dy[..., ::each, :, :]",
         "backward",
-        "first head of each group alone",
+        "gives grouped keys and values the gradient of only the first head in each group",
     ),
     grouped(
         "attention: gradient of grouped heads in rounds",
@@ -343,7 +365,13 @@ IN_BLOCKS = [
         None,
         cases=("attention-blocks-causal-offset",),
     ),
-    blocks("blocks: weights not divided by their total", "kept / sums, out", "kept / sums**0, out", "forward", "by their total"),
+    blocks(
+        "blocks: weights not divided by their total",
+        "kept / sums, out",
+        "kept / sums**0, out",
+        "forward",
+        "does not divide the exponentials by their sum",
+    ),
     blocks(
         "blocks: gradient not divided by the total",
         "dy[at] * (kept / total[at])",
@@ -363,7 +391,7 @@ IN_BLOCKS = [
         "dscores -= through_total[..., rows, :]",
         "pass",
         "backward",
-        "Jacobian's second term is missing",
+        "second term of the Jacobian is missing",
     ),
     blocks("blocks: second term not divided by the total", "[..., None] / total[at]", "[..., None]", "backward", None),
     blocks(
@@ -461,11 +489,17 @@ MASKS = [
         "np.tri(L, S, offset,",
         "np.tri(L, S, 0,",
         "forward",
-        "notice of the offset",
+        "ignores the offset",
         cases=("causal_mask-offset",),
     ),
     causal_mask("causal_mask: float", "dtype=bool)", "dtype=float)", "forward", None),
-    padding_mask("padding_mask: one too many", "< lengths[:, None]", "<= lengths[:, None]", "forward", "one step beyond the end"),
+    padding_mask(
+        "padding_mask: one too many",
+        "< lengths[:, None]",
+        "<= lengths[:, None]",
+        "forward",
+        "treats one step after the end as valid",
+    ),
     padding_mask("padding_mask: turned round", "< lengths[:, None]", ">= lengths[:, None]", "forward", None),
     padding_mask(
         "padding_mask: for queries, not keys",
@@ -482,7 +516,7 @@ LAYER = [
         "x.reshape(B, T, width // self.head_dim, self.head_dim).swapaxes(1, 2)",
         "x.reshape(B, width // self.head_dim, T, self.head_dim)",
         "forward",
-        "splits heads by a reshape alone",
+        "splits heads with a reshape only",
     ),
     split(
         "MultiheadAttention: heads interleaved",
@@ -496,7 +530,7 @@ LAYER = [
         "heads.swapaxes(1, 2).reshape",
         "heads.reshape",
         "forward",
-        "joins heads by a reshape alone",
+        "joins heads with a reshape only",
         "layers.attention._side_by_side",
         ("MultiheadAttention", "MultiheadAttention-ragged"),
         "MultiheadAttention",
@@ -513,7 +547,7 @@ LAYER = [
         "scaled_dot_product_attention, queries, keys, values,",
         "scaled_dot_product_attention, queries, keys, keys,",
         "forward",
-        "attends the keys in place",
+        "uses the keys as values",
     ),
     forward(
         "MultiheadAttention: value projected as key",
@@ -534,7 +568,7 @@ LAYER = [
         "keys, values, attn_mask, keep",
         "keys, values, None, keep",
         "forward",
-        "takes no notice of attn_mask",
+        "ignores attn_mask",
         cases=("MultiheadAttention-ragged", "MultiheadAttention-masked"),
     ),
     forward(
@@ -574,7 +608,7 @@ LAYER = [
         ">= self.dropout",
         "< self.dropout",
         "forward",
-        "keeps with probability p",
+        "keeps a value with probability p",
         cases=("MultiheadAttention-dropout",),
     ),
     forward(
@@ -590,7 +624,7 @@ LAYER = [
         "0 if past_keys is None else past_keys.shape[2]",
         "0",
         "forward",
-        "to the first key|notice of the offset",
+        "to the first key|ignores the offset",
     ),
     options(
         "MultiheadAttention: causal mask one step late",
@@ -611,7 +645,7 @@ LAYER = [
         "np.concatenate([past, heads], axis=2)",
         "np.concatenate([heads, past], axis=2)",
         "forward",
-        "parts in the reverse order",
+        "joins the tensors in reverse order",
     ),
     past("MultiheadAttention: the past left out", "if past is None:", "if True:", "forward", "has shape|"),
     past(

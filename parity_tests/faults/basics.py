@@ -124,14 +124,14 @@ FAULTS = [
         "type(1 / (1 - p) if p < 1 else 0)",
         "type(1)",
         "forward",
-        r"factor 1/\(1 - 0.3\).*= p|does not scale what",
+        r"factor 1/\(1 - 0.3\).*= p|does not divide the kept values by 1 - p",
     ),
     dropout(
         "dropout: scaled by 1/p",
         "type(1 / (1 - p) if p < 1 else 0)",
         "type(1 / p)",
         "forward",
-        r"factor 0.3/\(1 - 0.3\)|scales .* by 1 / p",
+        r"factor 0.3/\(1 - 0.3\)|divides the kept values by p",
     ),
     dropout(
         "dropout: multiplied by 1 - p",
@@ -152,7 +152,7 @@ FAULTS = [
         "(dy * scale, None)",
         "(dy * keep, None)",
         "backward",
-        r"factor 1/\(1 - 0.3\)|does not scale the gradient",
+        r"factor 1/\(1 - 0.3\)|does not divide the gradient by 1 - p",
     ),
     dropout("dropout: mask turned round", "keep * x.dtype", "~keep * x.dtype", "forward", None, cases=("dropout",)),
     dropout(

@@ -45,14 +45,14 @@ FORMATS = [
         CHANGE,
         "np.linalg.inv(FORMATS[in_fmt]) @ FORMATS[out_fmt]",
         "forward",
-        "converts the other way",
+        "converts in the opposite direction",
     ),
     convert(
         "box_convert: corners for centres",
         CHANGE,
         "np.linalg.inv(FORMATS[out_fmt])",
         "forward",
-        "takes in_fmt for xyxy|not convert",
+        "reads every box as xyxy, whatever in_fmt is|not convert",
         cases=("box_convert-cxcywh-xyxy", "box_convert-xywh-cxcywh"),
     ),
     convert(
@@ -60,7 +60,7 @@ FORMATS = [
         CHANGE,
         CHANGE.replace("FORMATS[in_fmt]", 'FORMATS[in_fmt if in_fmt == "xyxy" else "xywh"]'),
         "forward",
-        "takes in_fmt for xywh",
+        "reads every box as xywh, whatever in_fmt is",
         cases=("box_convert-cxcywh-xyxy", "box_convert-cxcywh-xywh"),
     ),
     convert(
@@ -68,7 +68,7 @@ FORMATS = [
         CHANGE,
         f"({CHANGE}) * np.array([1, 1, 2, 2])",
         "forward",
-        "moves the corners by whole sides",
+        "moves the corners by a whole side from the centre",
         cases=("box_convert-cxcywh-xyxy",),
     ),
     convert("box_convert: the matrix not transposed", "boxes @ change.T", "boxes @ change", "forward", None),
@@ -161,7 +161,7 @@ OVERLAPS = [
         "dunion - diou * iou / covered",
         "dunion + 0 * iou",
         "backward",
-        "takes the union for a constant",
+        "treats the union as a constant in the backward pass",
         cases=("box_iou",),
     ),
     iou(
@@ -183,7 +183,7 @@ OVERLAPS = [
         "iou - (around - union) / around,",
         "iou,",
         "forward",
-        "leaves the box around both out",
+        "leaves the enclosing box out",
     ),
     giou(
         "generalized_box_iou: what is empty added",
@@ -198,7 +198,7 @@ OVERLAPS = [
         "(around - union) / around,",
         "(around - union) / (union + (union == 0)),",
         "forward",
-        "divides what is empty by the union",
+        "divides the empty area by the union",
     ),
     giou(
         "generalized_box_iou: the intersection for the box around both",
@@ -212,7 +212,7 @@ OVERLAPS = [
         "-dy * union / (around * around)",
         "0 * dy",
         "backward",
-        "area of the box around both for a constant",
+        "treats the area of the enclosing box as a constant in the backward pass",
     ),
     giou(
         "generalized_box_iou: the union's gradient through its share left out",
@@ -229,7 +229,7 @@ OVERLAPS = [
         "reduction)\n    return loss, lambda",
         '"sum")\n    return loss, lambda',
         "forward",
-        "takes the sum where the mean",
+        "takes the sum; the reduction is the mean",
         cases=("generalized_box_iou_loss-mean",),
     ),
 ]
@@ -240,7 +240,7 @@ SUPPRESSION = [
         "iou <= iou_threshold",
         "iou < iou_threshold",
         "forward",
-        "whose overlap is the threshold",
+        "suppresses boxes whose overlap equals the threshold",
         cases=("nms-0.5",),
     ),
     nms(
@@ -256,13 +256,19 @@ SUPPRESSION = [
         "np.array(kept, np.int64)",
         "np.array(sorted(kept), np.int64)",
         "forward",
-        "returns the numbers in order",
+        "returns the indices in rising order",
     ),
     nms("nms: those suppressed kept", "left[iou <= iou_threshold]", "left[iou > iou_threshold]", "forward", None),
 ]
 
 FOCAL = [
-    focal("focal loss: easy ones weigh most", "easy = missed**gamma", "easy = (1 - missed) ** gamma", "forward", "weighs by p_t"),
+    focal(
+        "focal loss: easy ones weigh most",
+        "easy = missed**gamma",
+        "easy = (1 - missed) ** gamma",
+        "forward",
+        "weights by p_t, which favours easy examples",
+    ),
     focal("focal loss: gamma ignored", "easy = missed**gamma", "easy = np.ones_like(missed)", "forward", "gamma = 0"),
     focal(
         "focal loss: alpha for the negatives",
@@ -276,14 +282,14 @@ FOCAL = [
         "alpha * target + (1 - alpha) * (1 - target)",
         "alpha * np.ones_like(target)",
         "forward",
-        "weighs every target by alpha",
+        "multiplies the loss of every target by alpha",
     ),
     focal(
         "focal loss: the focus constant in the backward",
         "(gamma * missed ** (gamma - 1) if gamma else 0)",
         "0 * missed",
         "backward",
-        "for a constant in the backward",
+        "as a constant in the backward pass",
     ),
     focal("focal loss: the exponent not lowered", "missed ** (gamma - 1)", "missed**gamma", "backward", None),
     focal("focal loss: the factor gamma missing", "(gamma * missed", "(missed", "backward", None),

@@ -28,7 +28,7 @@ alexnet = partial(Fault, function="models.alexnet.AlexNet.__init__", cases=("ale
 vgg = partial(Fault, function="models.vgg.VGG.__init__", cases=("vgg-11", "vgg-13-bn-eval"))
 
 CONV2_IN_LATER_STAGES = "|".join(f"layer{i}.0.conv{k}" for i in (2, 3, 4) for k in (1, 2))
-STRIDE_MOVED = "ignores stride|takes stride = 2 for"
+STRIDE_MOVED = "ignores stride|uses stride = 2 instead of"
 
 BLOCKS = [
     *(
@@ -40,21 +40,21 @@ BLOCKS = [
                 f"y, relu{last} = self.relu(y + past)",
                 f"y, relu{last} = self.relu(y); y = y + past",
                 "forward",
-                "adds the second term of its sum behind the part that the sum goes into",
+                "adds the second term of the sum after the submodule",
             ),
             block(
                 f"{name}: the shortcut activated, and what is added to it not",
                 f"y, relu{last} = self.relu(y + past)",
                 f"past, relu{last} = self.relu(past); y = y + past",
                 "forward",
-                "adds the first term of its sum behind the part that the sum goes into",
+                "adds the first term of the sum after the submodule",
             ),
             block(
                 f"{name}: the shortcut left out",
                 "self.relu(y + past)",
                 "self.relu(y)",
                 "forward",
-                "leaves the second term of its sum out",
+                "leaves the second term of the sum out",
             ),
             block(
                 f"{name}: no activation after the sum",
@@ -82,42 +82,42 @@ BLOCKS = [
                 f"y, bn{last} = self.bn{last}(y)",
                 f"y, norm = self.bn{last}(y); y, act = self.relu(y); bn{last} = lambda dy: norm(act(dy))",
                 "forward",
-                "puts the first term of its sum through the part that the sum goes into, by itself",
+                "applies the submodule that takes the sum to the first term of the sum too",
             ),
             block(
                 f"{name}: no gradient through the shortcut",
                 "dx + downsample(dsum)",
                 "dx + 0 * downsample(dsum)",
                 "backward",
-                "no gradient (through the second term of its sum|back through input of downsample)",
+                "loses the gradient of the (second term of the sum|argument input of downsample)",
             ),
             block(
                 f"{name}: no gradient back through the convolutions",
                 "dx + downsample(dsum)",
                 "0 * dx + downsample(dsum)",
                 "backward",
-                "no gradient back through input of conv1",
+                "loses the gradient of the argument input of conv1",
             ),
             block(
                 f"{name}: the shortcut's gradient not through the activation",
                 "dx + downsample(dsum)",
                 "dx + downsample(dy)",
                 "backward",
-                "lets the gradient of the second term of its sum past the part that the sum goes into",
+                "passes the gradient of the second term of the sum around the submodule",
             ),
             block(
                 f"{name}: the last activation left out of the backward",
                 f"dsum = relu{last}(dy)",
                 "dsum = dy",
                 "backward",
-                f"leaves call {last} of relu out of the backward",
+                f"leaves call {last} of relu out of the backward pass",
             ),
             block(
                 f"{name}: the first activation left out of the backward",
                 "bn1(relu1(",
                 "bn1((",
                 "backward",
-                "leaves call 1 of relu out of the backward",
+                "leaves call 1 of relu out of the backward pass",
             ),
         )
     ),
@@ -134,7 +134,7 @@ BLOCKS = [
         "y, bn1 = self.bn1(y)\n        y, relu1 = self.relu(y)\n        y, conv2 = self.conv2(y)\n        y, bn2 = self.bn2(y)",
         "y, bn1 = self.bn2(y)\n        y, relu1 = self.relu(y)\n        y, conv2 = self.conv2(y)\n        y, bn2 = self.bn1(y)",
         "forward",
-        "uses bn1 and bn2 in each other's place",
+        "swaps bn1 and bn2",
     ),
     basic_block(
         "BasicBlock: the stride on the second convolution",
@@ -181,19 +181,23 @@ SHORTCUTS = [
         "else downsample(x)",
         "else ((parts := downsample(x))[0], lambda dsum: 0 * parts[1](dsum))",
         "backward",
-        "no gradient back through input of downsample",
+        "loses the gradient of the argument input of downsample",
         cases=("resnet-14", "resnet-14-eval"),
         culprit="Bottleneck",
     ),
     padded(
-        "PaddedShortcut: zeros before the channels", "y[:, :C] = kept", "y[:, -C:] = kept", "forward", "pads before where it is"
+        "PaddedShortcut: zeros before the channels",
+        "y[:, :C] = kept",
+        "y[:, -C:] = kept",
+        "forward",
+        "swaps the padding before and after",
     ),
     padded(
         "PaddedShortcut: zeros on both sides",
         "y[:, :C] = kept",
         "first = (self.out_channels - C) // 2; y[:, first : first + C] = kept",
         "forward",
-        "shares the padding between both sides",
+        "splits the padding between both sides",
     ),
     padded(
         "PaddedShortcut: the first pixels rather than every other one",
@@ -207,7 +211,7 @@ SHORTCUTS = [
         "= dy[:, :C]",
         "= dy[:, -C:]",
         "backward",
-        "takes the gradient of the padding",
+        "returns the gradient of the padding instead of that of the input",
     ),
     padded(
         "PaddedShortcut: the gradient to the first pixels",
@@ -261,7 +265,7 @@ NETWORKS = [
         "2 if i else 1",
         "2",
         "forward",
-        "takes stride = 2 for",
+        "uses stride = 2 instead of",
         cases=("cifar-resnet-a", "cifar-resnet-a-eval"),
         culprit="layer1.0.conv1",
     ),
@@ -295,7 +299,7 @@ NETWORKS = [
         "MaxPool2d(3, 2),\n            Conv2d(width,",
         "MaxPool2d(2, 2),\n            Conv2d(width,",
         "forward",
-        "takes kernel_size = 2 for 3",
+        "uses kernel_size = 2 instead of 3",
         culprit="features.2",
     ),
     alexnet(
@@ -311,7 +315,7 @@ NETWORKS = [
         "Dropout(dropout),\n            Linear(4",
         "Dropout(0.0),\n            Linear(4",
         "forward",
-        "in eval mode though in training",
+        "behaves as in eval mode in training",
         cases=("alexnet", "alexnet-grey"),
         culprit="classifier.0",
     ),
@@ -329,7 +333,7 @@ NETWORKS = [
         "Dropout(dropout),\n            Linear(hidden, hidden)",
         "Dropout(0.0),\n            Linear(hidden, hidden)",
         "forward",
-        "in eval mode though in training",
+        "behaves as in eval mode in training",
         cases=("vgg-11", "vgg-13-bn"),
         culprit="classifier.2",
     ),

@@ -115,7 +115,7 @@ FAULTS = [
         WINDOW,
         f"x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), 'edge'); padding = 0; {WINDOW}",
         "forward",
-        "edge's values",
+        "pads with the values at the edge",
         cases=("conv2d-padded", "cnn"),
     ),
     options(
@@ -139,7 +139,7 @@ FAULTS = [
         "y = y.reshape(N, O, OH, OW)",
         "y = y.swapaxes(1, 2).reshape(N, O, OH, OW)",
         "forward",
-        "interleaves the groups' output",
+        "interleaves the output channels of the groups",
     ),
     in_groups(
         "conv2d: bias of groups interleaved",
@@ -233,7 +233,7 @@ FAULTS = [
         VARIANCE,
         VARIANCE.replace("count", "(count - 1)"),
         "forward",
-        "unbiased variance|corrected",
+        "unbiased variance|running_var has the factor",
         cases=("batch_norm-plain", "BatchNorm2d-untracked"),
         function="ops.norm._statistics",
     ),
@@ -241,9 +241,15 @@ FAULTS = [
         "batch_norm: eps outside the root", "np.sqrt(var + eps)", "(np.sqrt(var) + eps)", "forward", "belongs under the root"
     ),
     batch_norm("batch_norm: eps squared", "np.sqrt(var + eps)", "np.sqrt(var + eps**2)", "forward", "eps²"),
-    batch_norm("batch_norm: eps of another library", "np.sqrt(var + eps)", "np.sqrt(var + 1e-3)", "forward", r"takes eps = 0\.001"),
+    batch_norm("batch_norm: eps of another library", "np.sqrt(var + eps)", "np.sqrt(var + 1e-3)", "forward", r"uses eps = 0\.001"),
     batch_norm("batch_norm: no eps", "np.sqrt(var + eps)", "np.sqrt(var)", "forward", "leaves eps out"),
-    batch_norm("batch_norm: root forgotten", "1 / np.sqrt(var + eps)", "1 / (var + eps)", "forward", "rather than its root"),
+    batch_norm(
+        "batch_norm: root forgotten",
+        "1 / np.sqrt(var + eps)",
+        "1 / (var + eps)",
+        "forward",
+        "divides by the variance instead of its root",
+    ),
     batch_norm(
         "batch_norm: momentum the other way",
         "(1 - momentum) * running_mean + momentum * mean",
@@ -257,7 +263,7 @@ FAULTS = [
         "count, channels = x.size",
         "momentum = 1 - momentum; count, channels = x.size",
         "forward",
-        "share of the old statistics",
+        "multiplies the old statistics by momentum",
     ),
     batch_norm(
         "batch_norm: running mean not decayed",
@@ -286,21 +292,21 @@ FAULTS = [
         "dx[part] -= through_mean",
         "pass",
         "backward",
-        "batch's mean for a constant",
+        "treats the batch's mean as a constant in the backward pass",
     ),
     batch_norm(
         "batch_norm: variance constant in the backward",
         "np.subtract(dy_rows[part], dx[part], out=dx[part])",
         "dx[part] = dy_rows[part]",
         "backward",
-        "batch's variance for a constant",
+        "treats the batch's variance as a constant in the backward pass",
     ),
     batch_norm(
         "batch_norm: statistics constant in the backward",
         "if training:  # x",
         "if False:  # x",
         "backward",
-        "batch's mean and variance for constants",
+        "treats the batch's mean and variance as constants in the backward pass",
     ),
     batch_norm(
         "batch_norm: 1/n missing in the backward",
@@ -346,7 +352,7 @@ FAULTS = [
         "if training:\n        mean",
         "if True:\n        mean",
         "forward",
-        "training = True for False",
+        "training = True instead of False",
         cases=("batch_norm-eval", "BatchNorm2d-eval", "cnn-deep-eval"),
     ),
     batch_norm(
@@ -394,7 +400,7 @@ FAULTS = [
         "training=self.training",
         "training=True",
         "forward",
-        "training = True for False",
+        "training = True instead of False",
         cases=("BatchNorm2d-eval", "cnn-deep-eval"),
     ),
     norm_layer(

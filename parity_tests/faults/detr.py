@@ -41,7 +41,7 @@ ENCODER_LAYERS = [
         "self.self_attn(placed, placed, src, src_mask)",
         "self.self_attn(placed, placed, placed, src_mask)",
         "forward",
-        "gives self_attn its query for value",
+        "passes query to self_attn in place of value",
     ),
     encoder_layer(
         "DETREncoderLayer: positions left out", "placed = src + positions", "placed = src", "forward", "second term of sum 1 out"
@@ -65,7 +65,7 @@ ENCODER_LAYERS = [
         "placed, src, src_mask)",
         "placed, src)",
         "forward",
-        "takes no notice of src_mask|does not pass attn_mask on",
+        "ignores src_mask|does not pass attn_mask",
         cases=("DETREncoderLayer-padded", "detr"),
     ),
     encoder_layer(
@@ -73,7 +73,7 @@ ENCODER_LAYERS = [
         "placed, src, src_mask)",
         "placed, src, ~src_mask)",
         "forward",
-        "the opposite of attn_mask",
+        "the inverse of attn_mask",
         cases=("DETREncoderLayer-padded", "detr"),
     ),
     encoder_layer(
@@ -103,14 +103,14 @@ ENCODER_LAYERS = [
         "dsum + dpositions + dvalue",
         "dsum + dpositions",
         "backward",
-        "no gradient back through value of self_attn",
+        "loses the gradient of the argument value of self_attn",
     ),
     encoder_layer(
         "DETREncoderLayer: the queries' gradient alone",
         "dpositions = dquery + dkey",
         "dpositions = dquery",
         "backward",
-        "no gradient back through key of self_attn",
+        "loses the gradient of the argument key of self_attn",
     ),
 ]
 
@@ -134,14 +134,14 @@ DECODER_LAYERS = [
         "memory + positions, memory,",
         "memory + positions, memory + positions,",
         "forward",
-        "gives multihead_attn its key for value",
+        "passes key to multihead_attn in place of value",
     ),
     attended(
         "DETRDecoderLayer: positions added to the queries' values too",
         "self.self_attn(placed, placed, tgt)",
         "self.self_attn(placed, placed, placed)",
         "forward",
-        "gives self_attn its query for value",
+        "passes query to self_attn in place of value",
     ),
     attended(
         "DETRDecoderLayer: the queries' positions left out of their attention to each other",
@@ -164,7 +164,7 @@ DECODER_LAYERS = [
         ", memory, memory_mask)\n        x, dropout2",
         ", memory)\n        x, dropout2",
         "forward",
-        "takes no notice of memory_mask|does not pass attn_mask on",
+        "ignores memory_mask|does not pass attn_mask",
         cases=("DETRDecoderLayer-padded", "detr"),
     ),
     decoder_layer(
@@ -172,7 +172,7 @@ DECODER_LAYERS = [
         ", memory, memory_mask)\n        x, dropout2",
         ", memory, ~memory_mask)\n        x, dropout2",
         "forward",
-        "the opposite of attn_mask",
+        "the inverse of attn_mask",
         cases=("DETRDecoderLayer-padded", "detr"),
     ),
     decoder_layer(
@@ -194,7 +194,7 @@ DECODER_LAYERS = [
         "dkey + dvalue",
         "dkey",
         "backward",
-        "no gradient back through value of multihead_attn",
+        "loses the gradient of the argument value of multihead_attn",
     ),
     decoder_layer(
         "DETRDecoderLayer: the memory gets no gradient through the keys",
@@ -219,21 +219,21 @@ STACKS = [
         "layer(x, positions, mask)",
         "layer(x, positions if layer is self.layers[0] else 0 * positions, mask)",
         "forward",
-        r"gives layers\.1 zeros for positions",
+        r"passes zeros to layers\.1 as positions",
     ),
     encoder(
         "DETR: no positions in the encoder",
         "layer(x, positions, mask)",
         "layer(x, 0 * positions, mask)",
         "forward",
-        "gives each of layers zeros for positions",
+        "passes zeros to every module in layers as positions",
     ),
     encoder(
         "DETR: mask inverted in the encoder",
         "layer(x, positions, mask)",
         "layer(x, positions, ~mask)",
         "forward",
-        "gives each of layers the opposite of src_mask",
+        "passes the inverse of src_mask to every module in layers",
         cases=PADDED,
     ),
     encoder(
@@ -241,7 +241,7 @@ STACKS = [
         "layer(x, positions, mask)",
         "layer(x, positions)",
         "forward",
-        "does not pass src_mask on to each of layers|gives each of layers true everywhere for src_mask",
+        "does not pass src_mask to every module in layers|passes true everywhere as src_mask to every module in layers",
         cases=PADDED,
     ),
     encoder(
@@ -256,7 +256,7 @@ STACKS = [
         "dx + norm(dvalue)",
         "dx + (0 if dx.any() else norm(dvalue))",
         "backward",
-        "lets no gradient back into (call 1 of norm|every call of norm but the last)",
+        "loses the gradient of the output of (call 1 of norm|every call of norm but the last)",
     ),
     decoder(
         "DETR: a norm of its own for each layer",
@@ -306,7 +306,7 @@ STACKS = [
         "layer(dx + norm(dvalue))",
         "layer(norm(dvalue))",
         "backward",
-        "lets no gradient back through tgt of",
+        "loses the gradient of the argument tgt of",
     ),
     decoder(
         "DETR: the cotangents of the layers in the reverse order",
@@ -320,7 +320,7 @@ STACKS = [
         GRADIENTS,
         OF_FIRST_LAYER.format("dqueries", 2),
         "backward",
-        r"no gradient back through tgt_positions of layers\.1",
+        r"loses the gradient of the argument tgt_positions of layers\.1",
         cases=("detr-one-size", "detr-one-size-eval"),
     ),
     decoder(
@@ -328,7 +328,7 @@ STACKS = [
         GRADIENTS,
         OF_FIRST_LAYER.format("dmemory", 1),
         "backward",
-        r"no gradient back through memory of layers\.1",
+        r"loses the gradient of the argument memory of layers\.1",
         cases=("detr-one-size", "detr-one-size-eval"),
     ),
     decoder(
@@ -336,21 +336,21 @@ STACKS = [
         "np.zeros_like(queries), [], [], []",
         "queries, [], [], []",
         "forward",
-        r"gives layers\.0 its tgt_positions for tgt",
+        r"passes tgt_positions to layers\.0 in place of tgt",
     ),
     decoder(
         "DETR: the decoder told no positions of the image",
         "queries, positions, mask)",
         "queries, 0 * positions, mask)",
         "forward",
-        "gives each of layers zeros for positions",
+        "passes zeros to every module in layers as positions",
     ),
     decoder(
         "DETR: mask inverted in the decoder",
         "queries, positions, mask)",
         "queries, positions, ~mask)",
         "forward",
-        "gives each of layers the opposite of memory_mask",
+        "passes the inverse of memory_mask to every module in layers",
         cases=PADDED,
     ),
 ]
@@ -369,7 +369,7 @@ MODEL = [
         "there = shrunk[:, 0] > 0",
         "there = present[:, :h, :w]",
         "forward",
-        "takes no notice of present",
+        "ignores present",
         cases=PADDED,
     ),
     seen(
@@ -385,7 +385,7 @@ MODEL = [
         "self.positions(x, there)",
         "self.positions(x, np.ones_like(there))",
         "forward",
-        "gives positions true everywhere for present",
+        "passes true everywhere as present to positions",
         cases=PADDED,
     ),
     seen(
@@ -393,7 +393,7 @@ MODEL = [
         "present = self._checked(images, present)",
         "present = self._checked(images, None)",
         "forward",
-        "takes no notice of present",
+        "ignores present",
         cases=PADDED,
     ),
     seen(
@@ -501,21 +501,21 @@ MODEL = [
         "bbox_backward(sigmoid_backward(dboxes))",
         "bbox_backward(dboxes)",
         "backward",
-        "leaves sigmoid out of the backward",
+        "leaves sigmoid out of the backward pass",
     ),
     model(
         "DETR: the classes do not train what is below them",
         "dx = class_backward(dlogits) + bbox",
         "dx = 0 * class_backward(dlogits) + bbox",
         "backward",
-        "no gradient back through (input|x) of class_embed",
+        "loses the gradient of the argument (input|x) of class_embed",
     ),
     model(
         "DETR: the boxes do not train what is below them",
         "+ bbox_backward(",
         "+ 0 * bbox_backward(",
         "backward",
-        "no gradient back through (input|x) of bbox_embed",
+        "loses the gradient of the argument (input|x) of bbox_embed",
     ),
     model(
         "DETR: frozen norms that normalise by the batch",
@@ -544,7 +544,7 @@ LOSS = [
         "0 if auxiliary else len(logits) - 1",
         "len(logits) - 1",
         "forward",
-        "leaves the auxiliary losses out",
+        "leaves out the auxiliary losses",
     ),
     loss(
         "detr_loss: auxiliary losses though none are asked for",
@@ -561,20 +561,26 @@ LOSS = [
         "forward",
         None,
     ),
-    loss("detr_loss: the layers' mean", "np.sum(parts, axis=0)", "np.mean(parts, axis=0)", "forward", "mean of the layers"),
+    loss(
+        "detr_loss: the layers' mean",
+        "np.sum(parts, axis=0)",
+        "np.mean(parts, axis=0)",
+        "forward",
+        "takes the mean over the layers",
+    ),
     loss(
         "detr_loss: no gradient of the auxiliary losses",
         "enumerate(losses, first)",
         "list(enumerate(losses, first))[-1:]",
         "backward",
-        "in the backward pass, leaves the auxiliary losses out",
+        "in the backward pass, leaves out the auxiliary losses",
     ),
     loss(
         "detr_loss: each layer's gradient to the last",
         "dlogits[i], dboxes[i], *_ =",
         "dlogits[-1], dboxes[-1], *_ =",
         "backward",
-        "in the backward pass, leaves the auxiliary losses out",
+        "in the backward pass, leaves out the auxiliary losses",
     ),
     loss(
         "detr_loss: weights not passed on",
@@ -596,7 +602,7 @@ LOSS = [
         "np.full((B, Q), classes - 1)",
         "np.zeros((B, Q), int)",
         "forward",
-        "first class for no object",
+        "uses the first class for 'no object'",
     ),
     of_layer(
         "detr_loss: boxes in the wrong format",
@@ -608,14 +614,16 @@ LOSS = [
 ]
 
 FOUND = [
-    found("detections: no object found", "[:, :, :-1]", "", "forward", "takes no object for a class"),
-    found("detections: no object is the first class", "[:, :, :-1]", "[:, :, 1:]", "forward", "first class for no object"),
+    found("detections: no object found", "[:, :, :-1]", "", "forward", "treats 'no object' as a class that can be found"),
+    found(
+        "detections: no object is the first class", "[:, :, :-1]", "[:, :, 1:]", "forward", "uses the first class for 'no object'"
+    ),
     found(
         "detections: no object left out of the softmax",
         "softmax(logits)[0][:, :, :-1]",
         "softmax(logits[:, :, :-1])[0]",
         "forward",
-        "leaves no object out of the softmax",
+        "leaves the class 'no object' out of the softmax",
     ),
     found(
         "detections: boxes not converted", 'box_convert(boxes, "cxcywh", "xyxy")', "(boxes, None)", "forward", "does not convert"
@@ -632,7 +640,7 @@ FOUND = [
         "padded[i, :, :h, :w] = image\n        present[i, :h, :w]",
         "padded[i, :, H - h :, W - w :] = image\n        present[i, H - h :, W - w :]",
         "forward",
-        "pads before where it is to pad behind",
+        "swaps the padding before and after",
     ),
     pad("pad_images: padding marked as image", "present[i, :h, :w] = True", "present[i] = True", "forward", None),
     pad("pad_images: image marked as padding", "present[i, :h, :w] = True", "present[i, h:, w:] = True", "forward", None),
@@ -641,7 +649,7 @@ FOUND = [
         "dx[:, :h, :w]",
         "dx[:, dx.shape[1] - h :, dx.shape[2] - w :]",
         "backward",
-        "takes the gradient of the padding",
+        "returns the gradient of the padding instead of that of the input",
     ),
 ]
 

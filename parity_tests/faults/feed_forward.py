@@ -31,13 +31,13 @@ FAULTS = [
         "FeedForward: activation left out of the backward",
         "linear1_backward(activation_backward(dhidden))",
         "linear1_backward(dhidden)",
-        cause="leaves activation out of the backward",
+        cause="leaves activation out of the backward pass",
     ),
     plain_backward(
         "FeedForward: dropout left out of the backward",
         "dropout_backward(linear2_backward(dy))",
         "linear2_backward(dy)",
-        cause="leaves dropout out of the backward",
+        cause="leaves dropout out of the backward pass",
         cases=("FeedForward-dropout",),
     ),
     plain_backward(
@@ -57,7 +57,7 @@ FAULTS = [
         "FeedForward: gate and linear branch swapped",
         "opening, activation_backward = self.activation(opening)",
         "linear, activation_backward = self.activation(linear)",
-        cause="uses gate and linear1 in each other's place|uses linear1 and gate in each other's place",
+        cause="swaps gate and linear1|swaps linear1 and gate",
     ),
     gated("FeedForward: branches added", "opening * linear", "opening + linear", cause=None),
     gated(
@@ -73,19 +73,19 @@ FAULTS = [
         cause=None,
     ),
     gated_backward(
-        "FeedForward: gradient through the gate missing", GATE, "dx", cause="lets no gradient back into gate|is missing"
+        "FeedForward: gradient through the gate missing", GATE, "dx", cause="loses the gradient of the output of gate|is missing"
     ),
     gated_backward(
         "FeedForward: gate's gradient of x missing",
         f"return {GATE}",
         f"{GATE}; return dx",
-        cause="lets no gradient back through .* of gate",
+        cause="loses the gradient of the argument .* of gate",
     ),
     gated_backward(
         "FeedForward: linear branch's gradient of x missing",
         GATE,
         GATE.removeprefix("dx + "),
-        cause="lets no gradient back through .* of linear1",
+        cause="loses the gradient of the argument .* of linear1",
     ),
     gated_backward(
         "FeedForward: product rule with the wrong factors",
@@ -97,6 +97,6 @@ FAULTS = [
         "FeedForward: gate's gradient not activated",
         "activation_backward(dhidden * linear)",
         "dhidden * linear",
-        cause="leaves activation out of the backward",
+        cause="leaves activation out of the backward pass",
     ),
 ]

@@ -45,14 +45,14 @@ FAULTS = [
         'loss.sum() / dtype.type(loss.size) if reduction == "mean"',
         'loss.sum() if reduction == "mean"',
         "forward",
-        "sum where the mean",
+        "takes the sum; the reduction is the mean",
     ),
     reduced(
         "losses: mean over the batch alone",
         'loss.sum() / dtype.type(loss.size) if reduction == "mean"',
         'loss.sum() / len(loss) if reduction == "mean"',
         "forward",
-        "batch size only",
+        "divides by the batch size; torch's mean",
     ),
     reduced(
         "losses: 1/N missing in the backward",
@@ -66,7 +66,7 @@ FAULTS = [
         "dy / dtype.type(max(loss.size, 1)) if",
         "dy / len(loss) if",
         "backward",
-        "gradient by the batch size only",
+        "divides the gradient by the batch size; torch's mean",
     ),
     reduced(
         "losses: gradient divided though the sum was asked for",
@@ -117,10 +117,26 @@ FAULTS = [
     smooth_l1(
         "smooth_l1: beta ignored", "difference = input - target", "difference, beta = input - target, 1.0", "forward", "beta = 0.7"
     ),
-    smooth_l1("smooth_l1: the half of the parabola missing", "0.5 / beta *", "1 / beta *", "forward", "lacks the 1/2"),
-    smooth_l1("smooth_l1: line not lowered", "distance - 0.5 * beta)", "distance)", "forward", "lacks the - beta/2"),
     smooth_l1(
-        "smooth_l1: line lowered by a half", "distance - 0.5 * beta)", "distance - 0.5)", "forward", "1/2 rather than beta/2"
+        "smooth_l1: the half of the parabola missing",
+        "0.5 / beta *",
+        "1 / beta *",
+        "forward",
+        "leaves the factor 1/2 of the parabola out",
+    ),
+    smooth_l1(
+        "smooth_l1: line not lowered",
+        "distance - 0.5 * beta)",
+        "distance)",
+        "forward",
+        "does not subtract beta/2 where the distance is larger than beta",
+    ),
+    smooth_l1(
+        "smooth_l1: line lowered by a half",
+        "distance - 0.5 * beta)",
+        "distance - 0.5)",
+        "forward",
+        "subtracts 1/2 where the distance is larger than beta",
     ),
     smooth_l1(
         "smooth_l1: slope not clipped", "np.clip(difference / beta, -1, 1)", "difference / beta", "backward", "does not clip"
@@ -247,10 +263,14 @@ FAULTS = [
         "mass = on_label",
         "class_weight = np.ones_like(class_weight); mass = on_label",
         "forward",
-        "not to the smoothed part",
+        "not to the smoothed term",
     ),
     rows_of_labels(
-        "cross_entropy: smoothing on top", "(1 - smoothing) * label_weight", "label_weight", "forward", "adds the smoothed part"
+        "cross_entropy: smoothing on top",
+        "(1 - smoothing) * label_weight",
+        "label_weight",
+        "forward",
+        "adds the smoothed term to the whole loss",
     ),
     rows_of_labels(
         "cross_entropy: ignored labels smoothed",
@@ -280,7 +300,7 @@ FAULTS = [
         "on_label, elsewhere =",
         "rows = np.exp(rows - rows.max(axis=1, keepdims=True)); rows /= rows.sum(axis=1, keepdims=True); on_label, elsewhere =",
         "forward",
-        "applies softmax before",
+        "applies softmax first",
     ),
     rows_of_labels(
         "cross_entropy: no shift by the maximum",

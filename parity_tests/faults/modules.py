@@ -186,7 +186,7 @@ FAULTS = [
         "target, weight, pos_weight,",
         "target, pos_weight, weight,",
         "forward",
-        "takes weight for pos_weight",
+        "swaps weight and pos_weight",
         "layers.loss.BCEWithLogitsLoss.forward",
         ("BCEWithLogitsLoss",),
         "BCEWithLogitsLoss",

@@ -42,21 +42,33 @@ MATMUL = "np.matmul(dz[t, :n], weight_hh, out=dh"
 RNN = [
     rnn_cell("rnn: bias_ih left out", "added(bias_ih, bias_hh)", "bias_hh", "forward", "leaves bias_ih out"),
     rnn_cell("rnn: bias_hh left out", "added(bias_ih, bias_hh)", "bias_ih", "forward", "leaves bias_hh out"),
-    rnn("rnn: bias_ih added twice", "added(bias_ih, bias_hh)", "2 * bias_ih", "forward", "bias_ih in the place of bias_hh"),
-    rnn_cell_steps("rnn: weight_hh not transposed", "weight_hh.T, out", "weight_hh, out", "forward", "not by its transpose"),
+    rnn("rnn: bias_ih added twice", "added(bias_ih, bias_hh)", "2 * bias_ih", "forward", "adds bias_ih in place of bias_hh"),
+    rnn_cell_steps("rnn: weight_hh not transposed", "weight_hh.T, out", "weight_hh, out", "forward", "multiplies h by weight_hh"),
     rnn_cell_back(
-        "rnn: weight_hh transposed in the backward", "weight_hh, out=dh", "weight_hh.T, out=dh", "backward", "transpose in dh"
+        "rnn: weight_hh transposed in the backward",
+        "weight_hh, out=dh",
+        "weight_hh.T, out=dh",
+        "backward",
+        "multiplies by the transpose of weight_hh in dh",
     ),
     rnn_cell_steps("rnn: no activation", "np.tanh(z, out=z)", "pass", "forward", "has no activation"),
-    rnn_steps("rnn: sigmoid", "np.tanh(z, out=z)", "z[...] = 1 / (1 + np.exp(-z))", "forward", "takes sigmoid for tanh"),
-    rnn_steps("rnn: nonlinearity ignored", 'if nonlinearity == "tanh":', "if False:", "forward", "takes relu for tanh"),
+    rnn_steps("rnn: sigmoid", "np.tanh(z, out=z)", "z[...] = 1 / (1 + np.exp(-z))", "forward", "uses sigmoid instead of tanh"),
+    rnn_steps("rnn: nonlinearity ignored", 'if nonlinearity == "tanh":', "if False:", "forward", "uses relu instead of tanh"),
     rnn_cell_back(
-        "rnn: slope of tanh without the square", "1 - value * value", "1 - value", "backward", "1 - y rather than 1 - y²"
+        "rnn: slope of tanh without the square",
+        "1 - value * value",
+        "1 - value",
+        "backward",
+        "multiplies dy by 1 - y in the backward pass; the slope is 1 - y²",
     ),
     rnn_back(
-        "rnn: slope of tanh with the wrong sign", "1 - value * value", "1 + value * value", "backward", r"1 \+ y² rather than"
+        "rnn: slope of tanh with the wrong sign",
+        "1 - value * value",
+        "1 + value * value",
+        "backward",
+        r"multiplies dy by 1 \+ y² in the backward pass",
     ),
-    rnn_back("rnn: slope of sigmoid", "1 - value * value", "value * (1 - value)", "backward", "which is sigmoid's"),
+    rnn_back("rnn: slope of sigmoid", "1 - value * value", "value * (1 - value)", "backward", "the slope of sigmoid"),
     rnn_back("rnn: slope of tanh left out", "1 - value * value", "1", "backward", "leaves its slope out"),
     relu_back("rnn: slope of relu left out", "value <= 0", "value != value", "backward", "does not mask the gradient"),
     relu_back(
@@ -74,8 +86,14 @@ RNN = [
         "where x is 0",
         cases=("rnn-relu-at-the-kink", "RNNCell-relu-at-the-kink"),
     ),
-    rnn_back("rnn: h detached", f"{MATMUL}[:n])", "dh[:n] = 0", "backward", "for a constant in the backward"),
-    rnn_back("rnn: dh of the step after lost", "dh[:n] += dy", "dh[:n] = dy", "backward", "takes dy alone"),
+    rnn_back("rnn: h detached", f"{MATMUL}[:n])", "dh[:n] = 0", "backward", "as a constant in the backward pass"),
+    rnn_back(
+        "rnn: dh of the step after lost",
+        "dh[:n] += dy",
+        "dh[:n] = dy",
+        "backward",
+        "uses only dy in each step of the backward pass",
+    ),
     rnn_back(
         "rnn: dy of the last step alone",
         "+= dy[t, :n]",
@@ -84,10 +102,15 @@ RNN = [
         "last step",
         cases=("rnn", "RNN"),
     ),
-    rnn_back("rnn: dy ignored", "dh[:n] += dy[t, :n]", "pass", "backward", "no notice of dy"),
-    rnn("rnn: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "no notice of the gradient of the final h"),
+    rnn_back("rnn: dy ignored", "dh[:n] += dy[t, :n]", "pass", "backward", "ignores dy"),
+    rnn("rnn: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "ignores the gradient of the final h"),
     rnn(
-        "rnn: dweight_hh paired with h_t", "h[:-1].reshape", "h[1:].reshape", "backward", "pairs the gradient", cases=("rnn", "RNN")
+        "rnn: dweight_hh paired with h_t",
+        "h[:-1].reshape",
+        "h[1:].reshape",
+        "backward",
+        "multiplies the gradient of weight_hh by the step's own h",
+        cases=("rnn", "RNN"),
     ),
     rnn(
         "rnn: dweight_hh overwritten", "rows.T @ h[:-1].reshape(T * B, H)", "dz[0].T @ h[0]", "backward", "overwrites the gradient"
@@ -110,7 +133,7 @@ RNN = [
         "skips the first step",
     ),
     rnn("rnn: y a step behind", "stopped(h[1:]", "stopped(h[:-1]", "forward", "h before each step"),
-    rnn("rnn: h0 ignored", "h[0] = h0", "h[0] = 0", "forward", "begins at 0"),
+    rnn("rnn: h0 ignored", "h[0] = h0", "h[0] = 0", "forward", "begins with 0"),
     rnn("rnn: gradient of h0 missing", "dx, dh, rows", "dx, None, rows", "backward", "h0 is missing", cases=("rnn", "rnn-ragged")),
     rnn("rnn: gradient of h0 is zero", "dx, dh, rows", "dx, 0 * dh, rows", "backward", "is zero everywhere", cases=("rnn", "RNN")),
     rnn("rnn: gradient of the biases averaged", "column_sums(rows)", "column_sums(rows) / T", "backward", "needs the factor 13"),
@@ -120,7 +143,7 @@ RNN = [
         'rows_running("rnn", counts, T, B)',
         "[B] * T",
         "forward",
-        "goes on where (counts|lengths)",
+        "ignores where (counts|lengths) ends",
         cases=("rnn-ragged", "RNN-ragged"),
     ),
     rnn_steps(
@@ -158,35 +181,39 @@ LSTM = [
         "forward",
         "adds 1 to the forget gate",
     ),
-    lstm_steps("lstm: forget gate coupled", "np.multiply(f, c[t", "np.multiply(1 - i, c[t", "forward", "forgets by 1 - i"),
+    lstm_steps(
+        "lstm: forget gate coupled", "np.multiply(f, c[t", "np.multiply(1 - i, c[t", "forward", "uses 1 - i as the forget gate"
+    ),
     lstm_steps("lstm: no forget gate", "np.multiply(f, c[t", "np.multiply(1, c[t", "forward", "has no forget gate"),
-    lstm_steps("lstm: old c let out", "np.tanh(c[t + 1, :n]", "np.tanh(c[t, :n]", "forward", "c of the step before out"),
+    lstm_steps("lstm: old c let out", "np.tanh(c[t + 1, :n]", "np.tanh(c[t, :n]", "forward", "computes h from the previous c"),
     lstm_cell_steps(
         "lstm: tanh of c left out",
         "np.tanh(c[t + 1, :n], out=tanh_c[t, :n])",
         "tanh_c[t, :n] = c[t + 1, :n]",
         "forward",
-        "leaves the tanh of c out",
+        "leaves out the tanh of c",
     ),
-    lstm_cell("lstm: sigmoid for g", "half[2 * H : 3 * H] = 1", "pass", "forward", "sigmoid for the tanh of the candidate"),
+    lstm_cell(
+        "lstm: sigmoid for g", "half[2 * H : 3 * H] = 1", "pass", "forward", "uses sigmoid instead of the tanh of the candidate"
+    ),
     lstm_steps(
         "lstm: g without its tanh",
         "np.tanh(z, out=z)",
         "kept = z[:, 2 * H : 3 * H].copy(); np.tanh(z, out=z); z[:, 2 * H : 3 * H] = kept",
         "forward",
-        "leaves the tanh of the candidate",
+        "leaves out the tanh of the candidate",
     ),
     lstm("lstm: y a step behind", "stopped(h[1:]", "stopped(h[:-1]", "forward", "h before each step"),
     lstm("lstm: final states swapped", "h[-1], c[-1])", "c[-1], h[-1])", "forward", r"y.[\d.]+ is what y.[\d.]+ should be"),
-    lstm("lstm: h0 ignored", "= h0, c0", "= 0, c0", "forward", "no notice of h0"),
-    lstm("lstm: c0 ignored", "= h0, c0", "= h0, 0", "forward", "no notice of c0"),
-    lstm("lstm: states ignored", "= h0, c0", "= 0, 0", "forward", "begins at 0|no notice of hx"),
+    lstm("lstm: h0 ignored", "= h0, c0", "= 0, c0", "forward", "ignores h0"),
+    lstm("lstm: c0 ignored", "= h0, c0", "= h0, 0", "forward", "ignores c0"),
+    lstm("lstm: states ignored", "= h0, c0", "= 0, 0", "forward", "begins with 0|ignores hx"),
     lstm(
         "lstm: runs over the padding",
         'rows_running("lstm", counts, T, B)',
         "[B] * T",
         "forward",
-        "goes on where (counts|lengths)",
+        "ignores where (counts|lengths) ends",
         cases=("lstm-ragged", "LSTM-ragged"),
     ),
     lstm_steps(
@@ -197,27 +224,37 @@ LSTM = [
         "ended to 0|zero everywhere",
         cases=("lstm-ragged", "LSTM-ragged"),
     ),
-    lstm_back("lstm: h detached", f"{MATMUL}_t)", "dh_t[...] = 0", "backward", "takes h of the step before for a constant"),
+    lstm_back(
+        "lstm: h detached", f"{MATMUL}_t)", "dh_t[...] = 0", "backward", "treats the previous h as a constant in the backward pass"
+    ),
     lstm_cell_back(
-        "lstm: c detached", "dz[t, n:] = 0", "dz[t, n:], dc_t[...] = 0, 0", "backward", "takes c of the step before for a constant"
+        "lstm: c detached",
+        "dz[t, n:] = 0",
+        "dz[t, n:], dc_t[...] = 0, 0",
+        "backward",
+        "treats the previous c as a constant in the backward pass",
     ),
     lstm_back(
         "lstm: h and c detached",
         f"{MATMUL}_t)",
         "dh_t[...], dc_t[...] = 0, 0",
         "backward",
-        "takes h and c of the step before for constants",
+        "treats the previous h and c as constants in the backward pass",
     ),
     lstm_back("lstm: dc carried without f", "dz[t, n:] = 0", "dz[t, n:] = 0; dc_t /= f", "backward", "without the factor f"),
     lstm_cell_back(
-        "lstm: forget gate's gradient by the new c", "df *= c[t, :n]", "df *= c[t + 1, :n]", "backward", "multiplies by the new c"
+        "lstm: forget gate's gradient by the new c",
+        "df *= c[t, :n]",
+        "df *= c[t + 1, :n]",
+        "backward",
+        "multiplies the gradient of the forget gate by the new c",
     ),
     lstm_cell_back(
         "lstm: no way from h to c in the backward",
         "dc_t += through\n        dc_t -= np.multiply(product, tanh_t, out=product)",
         "pass",
         "backward",
-        "lacks the way from h to c",
+        "leaves the gradient from h to c out of the backward pass",
     ),
     lstm_back(
         "lstm: slope of the tanh of c left out",
@@ -231,14 +268,14 @@ LSTM = [
         "dc_t -= np.multiply(product, tanh_t, out=product)",
         "dc_t -= product",
         "backward",
-        "tanh of c has the slope 1 - y",
+        "the tanh of c multiplies dy by 1 - y in the backward pass",
     ),
     lstm_back(
         "lstm: slope of the tanh of c taken from c",
         "dc_t -= np.multiply(product, tanh_t, out=product)",
         "dc_t -= through * c[t + 1, :n] ** 2",
         "backward",
-        "tanh of c has the slope 1 - x²",
+        "the tanh of c multiplies dy by 1 - x² in the backward pass",
     ),
     lstm_cell_back(
         "lstm: slope of g left out",
@@ -252,20 +289,50 @@ LSTM = [
         "np.subtract(through, np.multiply(product, g, out=product), out=dg)",
         "np.subtract(through, product, out=dg)",
         "backward",
-        "candidate g has the slope 1 - y",
+        "the tanh of the candidate g multiplies dy by 1 - y in the backward pass",
     ),
     lstm_cell_back(
-        "lstm: slope of i is i", "np.subtract(1, i, out=di)", "di[...] = 1", "backward", "input gate has the slope y rather"
+        "lstm: slope of i is i",
+        "np.subtract(1, i, out=di)",
+        "di[...] = 1",
+        "backward",
+        "the sigmoid of the input gate multiplies dy by y in the backward pass",
     ),
     lstm_back(
-        "lstm: slope of f is f", "np.subtract(1, f, out=df)", "df[...] = 1", "backward", "forget gate has the slope y rather"
+        "lstm: slope of f is f",
+        "np.subtract(1, f, out=df)",
+        "df[...] = 1",
+        "backward",
+        "the sigmoid of the forget gate multiplies dy by y in the backward pass",
     ),
     lstm_back(
-        "lstm: slope of o is o", "np.subtract(1, o, out=do)", "do[...] = 1", "backward", "output gate has the slope y rather"
+        "lstm: slope of o is o",
+        "np.subtract(1, o, out=do)",
+        "do[...] = 1",
+        "backward",
+        "the sigmoid of the output gate multiplies dy by y in the backward pass",
     ),
-    lstm_back("lstm: gradient of o missing", "do *= product", "do *= 0", "backward", "takes the output gate for a constant"),
-    lstm_back("lstm: gradient of f missing", "df *= c[t, :n]", "df *= 0", "backward", "takes the forget gate for a constant"),
-    lstm_back("lstm: dh of the step after lost", "dh_t += dy[t, :n]", "dh_t[...] = dy[t, :n]", "backward", "takes dy alone"),
+    lstm_back(
+        "lstm: gradient of o missing",
+        "do *= product",
+        "do *= 0",
+        "backward",
+        "treats the output gate as a constant in the backward pass",
+    ),
+    lstm_back(
+        "lstm: gradient of f missing",
+        "df *= c[t, :n]",
+        "df *= 0",
+        "backward",
+        "treats the forget gate as a constant in the backward pass",
+    ),
+    lstm_back(
+        "lstm: dh of the step after lost",
+        "dh_t += dy[t, :n]",
+        "dh_t[...] = dy[t, :n]",
+        "backward",
+        "uses only dy in each step of the backward pass",
+    ),
     lstm_back(
         "lstm: dy of the last step alone",
         "+= dy[t, :n]",
@@ -274,14 +341,14 @@ LSTM = [
         "last step",
         cases=("lstm", "LSTM"),
     ),
-    lstm_cell("lstm: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "no notice of the gradient of the final h"),
-    lstm_cell("lstm: dc_n ignored", "dc_n.copy()", "np.zeros_like(dc_n)", "backward", "no notice of the gradient of the final c"),
+    lstm_cell("lstm: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "ignores the gradient of the final h"),
+    lstm_cell("lstm: dc_n ignored", "dc_n.copy()", "np.zeros_like(dc_n)", "backward", "ignores the gradient of the final c"),
     lstm(
         "lstm: dweight_hh paired with h_t",
         "h[:-1].reshape",
         "h[1:].reshape",
         "backward",
-        "pairs the gradient",
+        "multiplies the gradient of weight_hh by the step's own h",
         cases=("lstm", "LSTM"),
     ),
     lstm(
@@ -329,7 +396,7 @@ GRU = [
     gru_cell_steps("gru: gates in the order u r n", "r, u = ru[:, :H]", "u, r = ru[:, :H]", "forward", "order u r n"),
     gru_cell("gru: bias_ih left out", "gates += bias_ih * half", "pass", "forward", "leaves bias_ih out"),
     gru_cell("gru: bias_hh left out", "bias_hh * half", "0", "forward", "leaves bias_hh out"),
-    gru("gru: bias_ih added twice", "bias_hh * half", "bias_ih * half", "forward", "bias_ih in the place of bias_hh"),
+    gru("gru: bias_ih added twice", "bias_hh * half", "bias_ih * half", "forward", "adds bias_ih in place of bias_hh"),
     gru_cell_steps(
         "gru: reset before the product",
         RESET,
@@ -350,9 +417,11 @@ GRU = [
         f"candidate += {RESET}",
         "candidate[...] = r * (candidate + b_n[t, :n])",
         "forward",
-        "from x as well",
+        "resets the contribution of x too",
     ),
-    gru_cell_steps("gru: update gate turned round", "value *= u", "value *= 1 - u", "forward", "turned round"),
+    gru_cell_steps(
+        "gru: update gate turned round", "value *= u", "value *= 1 - u", "forward", "uses 1 - u as the share of the old h"
+    ),
     gru_steps(
         "gru: whole candidate added", "value += candidate", "value += (1 + u) * candidate", "forward", "adds the whole candidate"
     ),
@@ -361,23 +430,23 @@ GRU = [
         "np.tanh(candidate, out=candidate)",
         "candidate[...] = 1 / (1 + np.exp(-candidate))",
         "forward",
-        "sigmoid for the tanh of the candidate",
+        "uses sigmoid instead of the tanh of the candidate",
     ),
     gru_steps(
         "gru: candidate without its tanh",
         "np.tanh(candidate, out=candidate)",
         "pass",
         "forward",
-        "leaves the tanh of the candidate",
+        "leaves out the tanh of the candidate",
     ),
     gru("gru: y a step behind", "stopped(h[1:]", "stopped(h[:-1]", "forward", "h before each step"),
-    gru("gru: h0 ignored", "h[0] = h0", "h[0] = 0", "forward", "begins at 0|no notice of hx"),
+    gru("gru: h0 ignored", "h[0] = h0", "h[0] = 0", "forward", "begins with 0|ignores hx"),
     gru(
         "gru: runs over the padding",
         'rows_running("gru", counts, T, B)',
         "[B] * T",
         "forward",
-        "goes on where (counts|lengths)",
+        "ignores where (counts|lengths) ends",
         cases=("gru-ragged", "GRU-ragged"),
     ),
     gru_cell_back(
@@ -385,37 +454,90 @@ GRU = [
         f"{MIXED}\n        {PRODUCT}",
         "d[...] = 0",
         "backward",
-        "takes h of the step before for a constant",
+        "treats the previous h as a constant in the backward pass",
     ),
-    gru_cell_back("gru: no gradient through u h", MIXED, "d[...] = 0", "backward", "lacks the way through u h"),
-    gru_back("gru: no gradient through weight_hh", PRODUCT, "pass", "backward", "lacks the way through weight_hh"),
-    gru_cell_back("gru: update gate's gradient by h alone", DU, "du[...] = h[t, :n]", "backward", "lacks - n in the update"),
-    gru_back("gru: update gate's gradient by n alone", DU, "np.negative(candidate, out=du)", "backward", "lacks h in the update"),
     gru_cell_back(
-        "gru: r left out of the backward", OVER, f"db_n[...] = dn; {OVER}", "backward", "leaves the factor r out of the backward"
+        "gru: no gradient through u h", MIXED, "d[...] = 0", "backward", "leaves the gradient through u h out of the backward pass"
+    ),
+    gru_back(
+        "gru: no gradient through weight_hh",
+        PRODUCT,
+        "pass",
+        "backward",
+        "leaves the gradient through weight_hh out of the backward pass",
+    ),
+    gru_cell_back(
+        "gru: update gate's gradient by h alone",
+        DU,
+        "du[...] = h[t, :n]",
+        "backward",
+        "leaves - n out of the gradient of the update gate, dh",
+    ),
+    gru_back(
+        "gru: update gate's gradient by n alone",
+        DU,
+        "np.negative(candidate, out=du)",
+        "backward",
+        "leaves h out of the gradient of the update gate, dh",
+    ),
+    gru_cell_back(
+        "gru: r left out of the backward",
+        OVER,
+        f"db_n[...] = dn; {OVER}",
+        "backward",
+        "leaves the factor r out of the backward pass",
     ),
     gru("gru: r left out of dbias_hh", "column_sums(rows_b)", "column_sums(rows_a)", "backward", "out of the gradient of bias_hh"),
     gru("gru: r left out of dweight_hh", "rows_b.T @ h", "rows_a.T @ h", "backward", "out of the gradient of weight_hh"),
     gru_cell_back(
-        "gru: slope of r is r", "np.subtract(1, r, out=dr)", "dr[...] = 1", "backward", "reset gate has the slope y rather"
+        "gru: slope of r is r",
+        "np.subtract(1, r, out=dr)",
+        "dr[...] = 1",
+        "backward",
+        "the sigmoid of the reset gate multiplies dy by y in the backward pass",
     ),
-    gru_back("gru: slope of u is 1 - u", "du *= u", "pass", "backward", "update gate has the slope 1 - y rather"),
+    gru_back(
+        "gru: slope of u is 1 - u",
+        "du *= u",
+        "pass",
+        "backward",
+        "the sigmoid of the update gate multiplies dy by 1 - y in the backward pass",
+    ),
     gru_back(
         "gru: slope of the candidate without the square",
         "np.multiply(candidate, candidate, out=dn)",
         "dn[...] = candidate",
         "backward",
-        "tanh has the slope 1 - y",
+        "its tanh multiplies dy by 1 - y in the backward pass",
     ),
     gru_back(
         "gru: slope of the candidate left out", "np.subtract(1, dn, out=dn)", "dn[...] = 1", "backward", "leaves its slope out"
     ),
-    gru_back("gru: gradient of r missing", "dr *= db_n", "dr *= 0", "backward", "takes the reset gate for a constant"),
-    gru_back("gru: gradient of u missing", "du *= dc", "du *= 0", "backward", "takes the update gate for a constant"),
-    gru_back("gru: dh of the step after lost", "d += dy[t, :n]", "d[...] = dy[t, :n]", "backward", "takes dy alone"),
-    gru_cell("gru: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "no notice of the gradient of the final h"),
+    gru_back(
+        "gru: gradient of r missing",
+        "dr *= db_n",
+        "dr *= 0",
+        "backward",
+        "treats the reset gate as a constant in the backward pass",
+    ),
+    gru_back(
+        "gru: gradient of u missing", "du *= dc", "du *= 0", "backward", "treats the update gate as a constant in the backward pass"
+    ),
+    gru_back(
+        "gru: dh of the step after lost",
+        "d += dy[t, :n]",
+        "d[...] = dy[t, :n]",
+        "backward",
+        "uses only dy in each step of the backward pass",
+    ),
+    gru_cell("gru: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "ignores the gradient of the final h"),
     gru(
-        "gru: dweight_hh paired with h_t", "h[:-1].reshape", "h[1:].reshape", "backward", "pairs the gradient", cases=("gru", "GRU")
+        "gru: dweight_hh paired with h_t",
+        "h[:-1].reshape",
+        "h[1:].reshape",
+        "backward",
+        "multiplies the gradient of weight_hh by the step's own h",
+        cases=("gru", "GRU"),
     ),
     gru(
         "gru: one gradient for both biases",
@@ -442,7 +564,7 @@ EMBEDDING = [
         "dweight[padding_idx] = 0",
         "dweight[0] = 0",
         "backward",
-        "padding_idx = 0 for 2",
+        "padding_idx = 0 instead of 2",
         cases=("embedding-padding", "Embedding-padding"),
     ),
     embedding(
@@ -450,7 +572,7 @@ EMBEDDING = [
         "return weight[input]",
         "return weight[input] * (input != padding_idx)[..., None]",
         "forward",
-        "gives 0 for padding_idx",
+        "returns 0 for padding_idx",
         cases=("embedding-padding", "Embedding-padding"),
     ),
     embedding(
@@ -458,14 +580,14 @@ EMBEDDING = [
         "dweight = went @ dy.reshape(input.size, E)",
         "dweight = np.zeros_like(weight); dweight[input] += dy",
         "backward",
-        "keeps the last gradient",
+        "keeps only the last gradient of an index that occurs several times",
     ),
     embedding(
         "embedding: repeated numbers counted once, the first",
         "dweight = went @ dy.reshape(input.size, E)",
         "dweight = np.zeros_like(weight); dweight[input[::-1, ::-1]] = dy[::-1, ::-1]",
         "backward",
-        "keeps the first gradient",
+        "keeps only the first gradient of an index that occurs several times",
     ),
     embedding(
         "embedding: repeated numbers averaged",

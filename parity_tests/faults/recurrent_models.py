@@ -64,7 +64,7 @@ LANGUAGE_MODELS = [
         "return embedding_backward(dx), dfirst",
         "return None, dfirst",
         "backward",
-        "no gradient back into embedding",
+        "loses the gradient of the output of embedding",
         cases=("char-lm-lstm-tied",),
     ),
     char_lm(
@@ -72,7 +72,7 @@ LANGUAGE_MODELS = [
         "self.rnn(x, state)",
         "self.rnn(x, None if state is None else 0 * state)",
         "forward",
-        "no notice of state",
+        "ignores state",
         cases=("char-lm-gru", "char-lm-rnn-deep"),
     ),
     char_lm(
@@ -87,7 +87,7 @@ LANGUAGE_MODELS = [
         "head_backward(dlogits)), *dstate)",
         "head_backward(dlogits)))",
         "backward",
-        "no gradient back into rnn from its y.1",
+        "loses the gradient of the output y.1 of rnn",
     ),
     char_lm(
         "CharLanguageModel: no gradient for the state that was given",
@@ -109,7 +109,7 @@ LANGUAGE_MODELS = [
         "dropout_backward(head_backward(dlogits))",
         "head_backward(dlogits)",
         "backward",
-        "leaves dropout out of the backward",
+        "leaves dropout out of the backward pass",
         cases=("char-lm-gru-deep",),
     ),
     names(
@@ -131,7 +131,7 @@ LANGUAGE_MODELS = [
         "dfirst.sum(axis=1, keepdims=True)",
         "dfirst",
         "backward",
-        r"a gradient has shape \(\d, 5, 6\), expected that of its parameter, \(\d, 1, 6\)",
+        r"a gradient of shape \(\d, 5, 6\) came for a parameter of shape \(\d, 1, 6\)",
     ),
     names(
         "NameGenerator: the start not trained",
@@ -145,14 +145,14 @@ LANGUAGE_MODELS = [
         "np.broadcast_to(self.start.data, (",
         "0 * np.broadcast_to(self.start.data, (",
         "forward",
-        "gives rnn zeros for hx",
+        "passes zeros to rnn as hx",
     ),
     names(
         "NameGenerator: begins at the start although a state is given",
         "if state is None else state\n",
         "if True else state\n",
         "forward",
-        "no notice of state",
+        "ignores state",
         cases=("names-state", "names-ragged-state"),
     ),
     names(
@@ -160,7 +160,7 @@ LANGUAGE_MODELS = [
         "self.rnn(x, first, lengths)",
         "self.rnn(x, first)",
         "forward",
-        "no notice of lengths",
+        "ignores lengths",
         cases=("names-ragged", "names-deep"),
     ),
 ]
@@ -180,7 +180,7 @@ SENTIMENT = [
         "self.rnn(x, None, lengths)",
         "self.rnn(x, None, 0 * lengths + x.shape[1])",
         "forward",
-        "does not pass lengths on to rnn",
+        "does not pass lengths to rnn",
     ),
     sentiment(
         "SentimentClassifier: the pooling takes the padding in",
@@ -194,7 +194,7 @@ SENTIMENT = [
         "pool_backward(pooled_dropout_backward(",
         "pool_backward((",
         "backward",
-        "leaves call 2 of dropout out of the backward",
+        "leaves call 2 of dropout out of the backward pass",
         cases=("sentiment-deep", "sentiment-deep-max"),
     ),
     sentiment(
@@ -209,7 +209,7 @@ SENTIMENT = [
         "count = lengths.astype(x.dtype)[:, None]",
         "count = x.dtype.type(x.shape[1])",
         "forward",
-        "divides each by the largest of the divisors",
+        "divides every row by the largest divisor",
     ),
     masked_mean(
         "masked_mean: padding added",
@@ -234,7 +234,7 @@ SENTIMENT = [
         "present = _present",
         "lengths = np.minimum(lengths + 1, x.shape[1]); present = _present",
         "forward",
-        "takes lengths for one more",
+        r"uses lengths \+ 1",
     ),
     masked_max("masked_max: over the padding too", "np.where(present, x, x.dtype.type(-np.inf))", "x", "forward", "masks nothing"),
     masked_max(
@@ -265,7 +265,7 @@ SENTIMENT = [
         "np.put_along_axis(dx, winner, dy[:, None], axis=1)",
         "dx += present * (x == x.max(axis=1, where=present, initial=-np.inf, keepdims=True)) * dy[:, None]",
         "backward",
-        "gives each of several equal maxima the whole gradient",
+        "gives the whole gradient to each of several equal maxima",
     ),
     masked_max(
         "masked_max: every step has the gradient",
@@ -285,7 +285,7 @@ ATTENTION = [
         "attn_mask is None else attn_mask",
         "attn_mask is None else ~attn_mask",
         "forward",
-        "turns its mask round",
+        "inverts the mask",
     ),
     additive(
         "additive_attention: a query that may attend nothing attends all",
@@ -315,7 +315,7 @@ ATTENTION = [
         " * (1 - hidden * hidden)",
         "",
         "backward",
-        "leaves its slope out of the backward",
+        "leaves its slope out of the backward pass",
     ),
     additive(
         "additive_attention: gradient of query not summed over the keys",
@@ -343,7 +343,7 @@ ATTENTION = [
         "self.weight, attn_mask)",
         "self.weight, None)",
         "forward",
-        "no notice of attn_mask",
+        "ignores attn_mask",
         cases=("AdditiveAttention", "seq2seq-additive"),
     ),
     additive_layer("AdditiveAttention: the key's map for the query", "self.query(query)", "self.key(query)", "forward", None),
@@ -352,9 +352,9 @@ ATTENTION = [
         "return query_backward(dquery)",
         "return 0 * query_backward(dquery)",
         "backward",
-        "no gradient back through input of query",
+        "loses the gradient of the argument input of query",
     ),
-    dot("DotAttention: mask not passed on", "value, attn_mask,", "value, None,", "forward", "no notice of attn_mask"),
+    dot("DotAttention: mask not passed on", "value, attn_mask,", "value, None,", "forward", "ignores attn_mask"),
 ]
 
 TRANSLATION = [
@@ -363,14 +363,14 @@ TRANSLATION = [
         "_present(source, lengths))",
         "_present(source, lengths) | True)",
         "forward",
-        "takes padding for steps that are there",
+        "treats padding as valid steps",
     ),
     seq2seq(
         "Seq2Seq: one step of padding attended",
         "np.arange(tokens.shape[1]) <",
         "np.arange(tokens.shape[1]) <=",
         "forward",
-        "takes one step beyond the end for there",
+        "treats one step after the end as valid",
         function="models.seq2seq._present",
     ),
     seq2seq(
@@ -378,23 +378,23 @@ TRANSLATION = [
         "(target, h",
         "(np.roll(target, 1, axis=1), h",
         "forward",
-        "reads target a step late",
+        "reads target one step late",
     ),
     seq2seq("Seq2Seq: the target backwards", "(target, h", "(target[:, ::-1], h", "forward", "reads target backwards"),
-    seq2seq("Seq2Seq: the decoder begins at zero", "(target, h", "(target, 0 * h", "forward", "gives decoder zeros for h"),
+    seq2seq("Seq2Seq: the decoder begins at zero", "(target, h", "(target, 0 * h", "forward", "passes zeros to decoder as h"),
     seq2seq(
         "Seq2Seq: no gradient through the decoder's first state",
         "(dmemory, dh)",
         "(dmemory, 0 * dh)",
         "backward",
-        "no gradient back through h of decoder",
+        "loses the gradient of the argument h of decoder",
     ),
     seq2seq(
         "Seq2Seq: no gradient through the memory",
         "(dmemory, dh)",
         "(0 * dmemory, dh)",
         "backward",
-        "no gradient back through memory of decoder",
+        "loses the gradient of the argument memory of decoder",
     ),
     seq2seq(
         "Seq2Seq: the encoder not trained",
@@ -422,35 +422,35 @@ TRANSLATION = [
         "h = ends.reshape(rows // 2, 2, B, half)",
         "h = ends.reshape(rows // 2, 2, B, half)[:, ::-1]",
         "forward",
-        "joins its parts in the reverse order",
+        "joins the tensors in reverse order",
     ),
     encoder(
         "Encoder: the gradients of the directions' last states swapped",
         "dends = dh.reshape(rows // 2, B, 2, half)",
         "dends = dh.reshape(rows // 2, B, 2, half)[:, :, ::-1]",
         "backward",
-        "joins its parts in the reverse order",
+        "joins the tensors in reverse order",
     ),
     encoder(
         "Encoder: no gradient through the last state",
         "(dmemory, dends)",
         "(dmemory)",
         "backward",
-        "no gradient back into rnn from its y.1",
+        "loses the gradient of the output y.1 of rnn",
     ),
     encoder(
         "Encoder: lengths not passed on",
         "self.rnn(x, None, lengths)",
         "self.rnn(x, None, 0 * lengths + x.shape[1])",
         "forward",
-        "does not pass lengths on to rnn",
+        "does not pass lengths to rnn",
     ),
     decoder(
         "Decoder: the state before what is attended",
         "[attended, values]",
         "[values, attended]",
         "forward",
-        "joins its parts in the reverse order",
+        "joins the tensors in reverse order",
     ),
     decoder("Decoder: what is attended left out", "[attended, values]", "[values, values]", "forward", "leaves attention out"),
     decoder(
@@ -465,7 +465,7 @@ TRANSLATION = [
         "dvalues + dquery",
         "dvalues",
         "backward",
-        "no gradient back through query of attention",
+        "loses the gradient of the argument query of attention",
     ),
     decoder("Decoder: no gradient past the attention", "dvalues + dquery", "dquery", "backward", None),
     decoder(
@@ -473,14 +473,14 @@ TRANSLATION = [
         "dkey + dvalue, None",
         "dvalue, None",
         "backward",
-        "no gradient back through key of attention",
+        "loses the gradient of the argument key of attention",
     ),
     decoder(
         "Decoder: no gradient through the values",
         "dkey + dvalue, None",
         "dkey, None",
         "backward",
-        "no gradient back through value of attention",
+        "loses the gradient of the argument value of attention",
     ),
     decoder("Decoder: tanh left out", "= tanh(mixed)", "= mixed, lambda dy: dy", "forward", None),
     decoder(
@@ -488,14 +488,14 @@ TRANSLATION = [
         "combine_backward(tanh_backward(",
         "combine_backward((",
         "backward",
-        "leaves its slope out of the backward",
+        "leaves its slope out of the backward pass",
     ),
     decoder(
         "Decoder: mask not passed on",
         "mask[:, None])",
         "mask[:, None] | True)",
         "forward",
-        "does not pass attn_mask on to attention",
+        "does not pass attn_mask to attention",
     ),
 ]
 

@@ -77,7 +77,7 @@ TRANSPOSED = [
         WINDOW,
         WINDOW.replace("stride, padding", "padding, stride"),
         "forward",
-        "takes stride for padding",
+        "swaps stride and padding",
         cases=("conv_transpose2d-strided",),
     ),
     transposed(
@@ -101,7 +101,7 @@ TRANSPOSED = [
         "y += bias[:, None, None]",
         "y += bias[:, None, None]; y[:, :, -1:] = 0; y[..., -2:] = 0",
         "forward",
-        "leaves zeros where output_padding",
+        "leaves zeros in the rows and columns that output_padding adds",
         cases=("conv_transpose2d-output-padding",),
     ),
     transposed(
@@ -146,7 +146,7 @@ TRANSPOSED = [
         ".swapaxes(0, 1).reshape(-1, *win.out, C)",
         ".transpose(1, 2, 0).reshape(-1, *win.out, C)",
         "forward",
-        "interleaves the groups' output",
+        "interleaves the output channels of the groups",
     ),
     transposed_groups(
         "conv_transpose2d: bias of groups interleaved",
@@ -217,7 +217,7 @@ RESIZED = [
         "bool(align_corners)",
         "not align_corners",
         "forward",
-        "takes align_corners = (True|False) for",
+        "uses align_corners = (True|False) instead of",
         cases=("interpolate-bilinear-enlarging", "interpolate-bilinear-corners-shrinking", "Upsample-corners", "Upsample-bilinear"),
     ),
     resized(
@@ -233,7 +233,7 @@ RESIZED = [
         "(np.arange(after) + 0.5) * step - 0.5",
         "np.arange(after) * step",
         "forward",
-        "is misaligned: pixels are half a pixel wide",
+        r"is misaligned: uses i \* step",
     ),
     bilinear(
         "interpolate: half a pixel late",
@@ -247,21 +247,21 @@ RESIZED = [
         "np.maximum((np.arange(after) + 0.5) * step - 0.5, 0)",
         "(np.arange(after) + 0.5) * step - 0.5",
         "forward",
-        "extrapolates before the first pixel",
+        "extrapolates beyond the centre of the first pixel",
     ),
     bilinear(
         "interpolate: the last pixel's neighbour is the first",
         "np.minimum(low + 1, before - 1)",
         "(low + 1) % before",
         "forward",
-        "takes the first pixel for the neighbour of the last",
+        "uses the first pixel as the neighbour of the last",
     ),
     bilinear(
         "interpolate: shares swapped",
         "(1 - share, share)",
         "(share, 1 - share)",
         "forward",
-        "gives each of two neighbours the share of the other",
+        "swaps the shares of two neighbouring pixels",
     ),
     bilinear(
         "interpolate: intervals between corners miscounted",
@@ -285,7 +285,7 @@ RESIZED = [
         "np.arange(after, dtype=np.float32) * np.float32(step)",
         "np.arange(after) * before // after",
         "forward",
-        "takes i . step exactly",
+        r"computes i \* step exactly",
         cases=("interpolate-nearest-rounded",),
     ),
     geometry(
@@ -293,7 +293,7 @@ RESIZED = [
         "1 / f",
         "n / m",
         "forward",
-        "takes the ratio of the sizes for the step",
+        "uses the ratio of the sizes as the step",
         cases=("interpolate-bilinear-factors", "Upsample-bilinear"),
     ),
     geometry(
@@ -301,7 +301,7 @@ RESIZED = [
         "1.0 if n == m else 1 / f",
         "1 / f",
         "forward",
-        "along an axis that keeps its length",
+        "takes steps of 1 / scale_factor along an axis whose length does not change",
         cases=("interpolate-bilinear-as-it-is",),
     ),
     geometry(
@@ -325,7 +325,7 @@ RESIZED = [
         "_mixed(dy, shares.T, before)",
         "_mixed(dy, shares.T, before) * (math.prod(before) / math.prod(after))",
         "backward",
-        "divides the gradient among the pixels",
+        "takes the mean of the gradients of the pixels that show one pixel",
     ),
     resized(
         "interpolate: gradient of every other row alone",
@@ -365,7 +365,7 @@ GROUPED = [
         "G = x.shape[:2], num_groups",
         "G = x.shape[:2], 1",
         "forward",
-        "that is one group",
+        "normalises all channels together, as one group",
     ),
     group_norm(
         "group_norm: each channel alone",
@@ -379,7 +379,7 @@ GROUPED = [
         "G = x.shape[:2], num_groups",
         "G = x.shape[:2], x.shape[1] // num_groups",
         "forward",
-        "takes num_groups for the number of channels",
+        "uses num_groups as the number of channels in a group",
     ),
     group_norm(
         "group_norm: statistics of the batch",
@@ -388,11 +388,11 @@ GROUPED = [
         "forward",
         "normalises over the batch as well",
     ),
-    group_norm("group_norm: unbiased variance", VAR, f"({VAR}) * count / (count - 1)", "forward", "takes the unbiased variance"),
-    group_norm("group_norm: eps outside the root", "np.sqrt(var + eps)", "(np.sqrt(var) + eps)", "forward", "belongs under it"),
+    group_norm("group_norm: unbiased variance", VAR, f"({VAR}) * count / (count - 1)", "forward", "uses the unbiased variance"),
+    group_norm("group_norm: eps outside the root", "np.sqrt(var + eps)", "(np.sqrt(var) + eps)", "forward", "adds eps to the root"),
     group_norm("group_norm: eps squared", "np.sqrt(var + eps)", "np.sqrt(var + eps**2)", "forward", "eps²"),
     group_norm("group_norm: no eps", "np.sqrt(var + eps)", "np.sqrt(var)", "forward", "leaves eps out"),
-    group_norm("group_norm: eps of another library", "np.sqrt(var + eps)", "np.sqrt(var + 1e-6)", "forward", "takes eps = 1e-06"),
+    group_norm("group_norm: eps of another library", "np.sqrt(var + eps)", "np.sqrt(var + 1e-6)", "forward", "uses eps = 1e-06"),
     group_norm("group_norm: root forgotten", "np.sqrt(var + eps)", "(var + eps)", "forward", "does not take the root"),
     group_norm(
         "group_norm: one-pass variance",
@@ -411,28 +411,32 @@ GROUPED = [
     ),
     group_norm("group_norm: beta left out", "if shift is None else shift - left * factor", "", "forward", "leaves bias out"),
     group_norm(
-        "group_norm: mean constant in the backward", "block -= through_mean", "pass", "backward", "mean of a group for a constant"
+        "group_norm: mean constant in the backward",
+        "block -= through_mean",
+        "pass",
+        "backward",
+        "treats the mean of a group as a constant in the backward pass",
     ),
     group_norm(
         "group_norm: variance constant in the backward",
         "block -= centred",
         "pass",
         "backward",
-        "variance of a group for a constant",
+        "treats the variance of a group as a constant in the backward pass",
     ),
     group_norm(
         "group_norm: statistics constant in the backward",
         "block -= centred\n            block -= through_mean",
         "pass",
         "backward",
-        "mean and the variance of a group for constants",
+        "treats the mean and the variance of a group as constants in the backward pass",
     ),
     group_norm(
         "group_norm: the variance's part added in the backward",
         "block -= centred",
         "block += centred",
         "backward",
-        "is to be subtracted",
+        "through the root; it is subtracted",
     ),
     group_norm(
         "group_norm: gamma left out of the gradient of x",
@@ -473,7 +477,13 @@ FROZEN = [
         "belongs under the root",
     ),
     frozen("frozen_batch_norm: no eps", "np.sqrt(running_var + eps)", "np.sqrt(running_var)", "forward", "leaves eps out"),
-    frozen("frozen_batch_norm: root forgotten", SCALE, "weight / (running_var + eps)", "forward", "rather than its root"),
+    frozen(
+        "frozen_batch_norm: root forgotten",
+        SCALE,
+        "weight / (running_var + eps)",
+        "forward",
+        "divides by the variance instead of its root",
+    ),
     frozen(
         "frozen_batch_norm: mean not subtracted",
         "(scale, bias - running_mean * scale)",
@@ -494,7 +504,7 @@ FROZEN = [
         "    scale = weight",
         "    axes = (0, *range(2, x.ndim)); running_mean, running_var = x.mean(axis=axes), x.var(axis=axes)\n    scale = weight",
         "forward",
-        "training = True|the batch's in eval mode",
+        "training = True|with the batch's statistics in eval mode",
     ),
     frozen(
         "frozen_batch_norm: gradient not scaled",
@@ -520,14 +530,14 @@ DICE = [
         "(1 - overlap / total).mean()",
         "(overlap / total).mean()",
         "forward",
-        "lacks the 1 -",
+        "leaves out the 1 - in front of the term",
     ),
     dice(
         "dice_loss: summed over the classes",
         "(1 - overlap / total).mean()",
         "1 - (overlap / total).sum()",
         "forward",
-        "the sum rather than the mean",
+        "takes the sum instead of the mean",
     ),
     dice("dice_loss: overlap not doubled", "2 * (p * t).sum(", "(p * t).sum(", "forward", None),
     dice(
@@ -542,7 +552,7 @@ DICE = [
         "tuple(range(p.ndim - 1))",
         "tuple(range(1, p.ndim - 1))",
         "forward",
-        "each sample rather than over the batch",
+        "sums over each sample",
         cases=("dice_loss-labels", "dice_loss-shares"),
     ),
     dice(
@@ -557,7 +567,7 @@ DICE = [
         "dinput = by_overlap * t + by_total * p",
         "dinput = by_overlap * t",
         "backward",
-        "takes the divisors for constants",
+        "treats the divisors as constants in the backward pass",
         cases=("dice_loss-labels", "dice_loss-rows"),
     ),
     dice(
@@ -573,7 +583,7 @@ DICE = [
         "(total * len(total))",
         "total",
         "backward",
-        "takes the sum rather than the mean",
+        "takes the sum instead of the mean",
     ),
     dice(
         "dice_loss: no gradient for shares",
@@ -601,7 +611,7 @@ UNET = [
         "y[:, :K], y[:, K:, :h, :w] = skip, x",
         "y[:, C:], y[:, :C, :h, :w] = skip, x",
         "forward",
-        "in the reverse order",
+        "joins the tensors in reverse order",
     ),
     joined(
         "UNet: gradients of the skip and of what comes from below in each other's place",
@@ -615,7 +625,7 @@ UNET = [
         "y[:, K:, :h, :w] =",
         "y[:, K:, H - h :, W - w :] =",
         "forward",
-        "pads before where",
+        "swaps the padding before and after",
         cases=("unet", "unet-deep"),
     ),
     joined(
@@ -623,7 +633,7 @@ UNET = [
         "skip, x\n",
         "skip, x; y[:, K:] = np.pad(x, ((0, 0), (0, 0), (0, H - h), (0, W - w)), 'edge')\n",
         "forward",
-        "repeats the edge",
+        "repeats the values at the edge",
         cases=("unet", "unet-deep"),
     ),
     joined("UNet: no gradient for the skip", "(dy[:, :K],", "(0 * dy[:, :K],", "backward", "zero everywhere"),
@@ -632,7 +642,7 @@ UNET = [
         "down(dx) + dskips.pop()",
         "down(dx)",
         "backward",
-        "no gradient back through skip of each of decoder",
+        "loses the gradient of the argument skip of every module in decoder",
     ),
     unet(
         "UNet: gradient through the skips alone",
@@ -653,7 +663,7 @@ UNET = [
         'mode="bilinear"',
         'mode="bilinear", align_corners=True',
         "forward",
-        "takes align_corners = True",
+        "uses align_corners = True",
     ),
     up("UNet: nearest for bilinear", 'mode="bilinear"', 'mode="nearest"', "forward", "ignores mode"),
     up(
@@ -668,7 +678,7 @@ UNET = [
         "return up(enlarge(dx)",
         "return 0 * up(enlarge(dx)",
         "backward",
-        "lets no gradient back through input of up",
+        "loses the gradient of the argument input of up",
     ),
 ]
 

@@ -24,13 +24,13 @@ positions = partial(
 MATCHING = [
     cost("matching_cost: the class added", " - of_label", " + of_label", "forward", "adds the probability"),
     cost("matching_cost: the overlap added", " - giou_weight * overlap", " + giou_weight * overlap", "forward", "adds the overlap"),
-    cost("matching_cost: the class left out", " - of_label", "", "forward", "leaves the class out"),
+    cost("matching_cost: the class left out", " - of_label", "", "forward", "leaves the term of the class out"),
     cost(
         "matching_cost: the logarithm of the probability",
         " - of_label",
         " - np.log(of_label)",
         "forward",
-        "takes the logarithm",
+        "uses the logarithm of the probability",
     ),
     cost(
         "matching_cost: Euclidean distance",
@@ -44,7 +44,7 @@ MATCHING = [
         "box_weight * distance - of_label - giou_weight",
         "giou_weight * distance - of_label - box_weight",
         "forward",
-        "for each other",
+        "swaps box_weight and giou_weight",
     ),
     cost(
         "matching_cost: default weights",
@@ -66,14 +66,14 @@ MATCHING = [
         "costs[:, there].T)",
         "costs[:, there].T, maximize=True)",
         "forward",
-        "costs most",
+        "takes the assignment with the highest cost",
     ),
     match(
         "bipartite_matching: each object its cheapest query",
         "_, matched[image, there] = linear_sum_assignment(costs[:, there].T)",
         "matched[image, there] = costs[:, there].argmin(axis=0)",
         "forward",
-        "several of them the same one",
+        "so that several objects can have the same one",
         cases=("bipartite_matching-ties",),
     ),
     match(
@@ -81,7 +81,7 @@ MATCHING = [
         "_, matched[image, there] = linear_sum_assignment(costs[:, there].T)",
         "matched[image, there] = linear_sum_assignment(costs.T)[1][there]",
         "forward",
-        "objects that are not there",
+        "assigns queries to padding",
         cases=("bipartite_matching",),
     ),
     match(
@@ -89,7 +89,7 @@ MATCHING = [
         "_, matched[image, there] = linear_sum_assignment(costs[:, there].T)",
         "matched[image, there] = linear_sum_assignment(costs[:, there].T)[0]",
         "forward",
-        "gives the queries out in their order",
+        "assigns the queries in their order",
     ),
 ]
 
@@ -107,14 +107,14 @@ LOSS = [
         "np.full((B, Q), classes - 1)",
         "np.zeros((B, Q), int)",
         "forward",
-        "first class for no object",
+        "uses the first class for 'no object'",
     ),
     loss(
         "set_loss: matched in their order",
         "matched, _ = bipartite_matching(cost, labels >= 0)",
         "matched = np.where(labels >= 0, np.arange(labels.shape[1]), -1)",
         "forward",
-        "gives the queries out in their order",
+        "assigns the queries in their order",
         cases=("set_loss", "set_loss-weights"),
     ),
     loss(
@@ -196,7 +196,7 @@ PLACES = [
         "if normalize:",
         "if not normalize:",
         "forward",
-        "normalises where it should not|takes normalize = False",
+        "normalises where it should not|uses normalize = False",
     ),
     positions(
         "sinusoidal_positions_2d: without 2π",

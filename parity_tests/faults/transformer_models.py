@@ -43,7 +43,7 @@ ENCODER_LAYERS = [
         "d_model, nhead, norm_first",
         "d_model, nhead, not norm_first",
         "forward",
-        "takes norm_first = (True for False|False for True)",
+        "uses norm_first = (True instead of False|False instead of True)",
         function="layers.transformer.TransformerEncoderLayer.__init__",
     ),
     encoder_layer(
@@ -51,7 +51,7 @@ ENCODER_LAYERS = [
         "x, before1 = self._before(self.norm1, src)",
         "x, before1 = self._before(self.norm1, src); src = x",
         "forward",
-        "takes what goes past the part behind the norm",
+        "takes the residual connection from after the norm",
         cases=("TransformerEncoderLayer-pre-norm", "transformer-pre-norm"),
     ),
     encoder_layer(
@@ -104,7 +104,7 @@ ENCODER_LAYERS = [
         "src_mask, is_causal)",
         "None, is_causal)",
         "forward",
-        "no notice of src_mask|does not pass attn_mask on to self_attn",
+        "ignores src_mask|does not pass attn_mask to self_attn",
         cases=("TransformerEncoderLayer-ragged", "transformer", "bert-deep"),
     ),
     encoder_layer(
@@ -112,7 +112,7 @@ ENCODER_LAYERS = [
         "src_mask, is_causal)",
         "src_mask, False)",
         "forward",
-        "gives self_attn False for is_causal",
+        "passes is_causal = False to self_attn",
         cases=("TransformerEncoderLayer-causal",),
     ),
     encoder_layer(
@@ -120,21 +120,21 @@ ENCODER_LAYERS = [
         "return dsum + before1",
         "return before1",
         "backward",
-        "no gradient through the first term of sum 1",
+        "loses the gradient of the first term of sum 1",
     ),
     encoder_layer(
         "TransformerEncoderLayer: no gradient through the residual of the feed-forward part",
         "dattended = dsum + before2",
         "dattended = before2",
         "backward",
-        "no gradient through the first term of sum 2",
+        "loses the gradient of the first term of sum 2",
     ),
     encoder_layer(
         "TransformerEncoderLayer: no gradient through the feed-forward part",
         "before2(feed_forward(dropout2(dsum)))",
         "before2(0 * feed_forward(dropout2(dsum)))",
         "backward",
-        "no gradient back through x of feed_forward",
+        "loses the gradient of the argument x of feed_forward",
     ),
     encoder_layer(
         "TransformerEncoderLayer: the residual's gradient not through the norm",
@@ -149,21 +149,21 @@ ENCODER_LAYERS = [
         "dquery + dkey + dvalue",
         "dquery + dvalue",
         "backward",
-        "no gradient back through key of self_attn",
+        "loses the gradient of the argument key of self_attn",
     ),
     encoder_layer(
         "TransformerEncoderLayer: no gradient through the values",
         "dquery + dkey + dvalue",
         "dquery + dkey",
         "backward",
-        "no gradient back through value of self_attn",
+        "loses the gradient of the argument value of self_attn",
     ),
     encoder_layer(
         "TransformerEncoderLayer: dropout left out of the backward",
         "self_attn(dropout1(dsum))",
         "self_attn(dsum)",
         "backward",
-        "leaves dropout1 out of the backward",
+        "leaves dropout1 out of the backward pass",
         cases=("TransformerEncoderLayer-dropout", "transformer-tied", "bert-two"),
     ),
     encoder_layer(
@@ -179,7 +179,7 @@ ENCODER_LAYERS = [
         "LayerNorm(d_model, layer_norm_eps, bias=bias)",
         "LayerNorm(d_model, bias=bias)",
         "forward",
-        "ignores eps = 0.001: takes the default, 1e-05",
+        "ignores eps = 0.001: uses the default, 1e-05",
         function="layers.transformer.TransformerEncoderLayer.__init__",
         cases=("TransformerEncoderLayer-ragged",),
         culprit="LayerNorm",
@@ -192,7 +192,7 @@ DECODER_LAYERS = [
         "d_model, nhead, norm_first",
         "d_model, nhead, not norm_first",
         "forward",
-        "takes norm_first = (True for False|False for True)",
+        "uses norm_first = (True instead of False|False instead of True)",
         function="layers.transformer.TransformerDecoderLayer.__init__",
     ),
     decoder_layer(
@@ -200,7 +200,7 @@ DECODER_LAYERS = [
         "x, before2 = self._before(self.norm2, attended)",
         "attended, before2 = self._before(self.norm2, attended); x = attended",
         "forward",
-        "takes what goes past the part behind the norm",
+        "takes the residual connection from after the norm",
         cases=("TransformerDecoderLayer-pre-norm", "transformer-pre-norm"),
     ),
     decoder_layer(
@@ -222,7 +222,7 @@ DECODER_LAYERS = [
         "self.multihead_attn(x, memory, memory, memory_mask",
         "self.multihead_attn(x, x, x, None",
         "forward",
-        "gives multihead_attn its query for key and value",
+        "passes query to multihead_attn in place of key and value",
         cases=("TransformerDecoderLayer", "TransformerDecoderLayer-pre-norm"),
     ),
     decoder_layer(
@@ -230,7 +230,7 @@ DECODER_LAYERS = [
         "self.multihead_attn(x, memory",
         "self.multihead_attn(0 * x, memory",
         "forward",
-        "gives multihead_attn zeros for query",
+        "passes zeros to multihead_attn as query",
     ),
     decoder_layer(
         "TransformerDecoderLayer: self-attention for cross-attention",
@@ -244,14 +244,14 @@ DECODER_LAYERS = [
         "tgt_mask, tgt_is_causal, own)",
         "tgt_mask, False, own)",
         "forward",
-        "gives self_attn False for is_causal",
+        "passes is_causal = False to self_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: padding of the memory attended",
         "memory, memory_mask, False",
         "memory, None, False",
         "forward",
-        "no notice of memory_mask|does not pass attn_mask on to multihead_attn",
+        "ignores memory_mask|does not pass attn_mask to multihead_attn",
         cases=("TransformerDecoderLayer-ragged", "TransformerDecoderLayer-past", "transformer-deep"),
     ),
     decoder_layer(
@@ -259,7 +259,7 @@ DECODER_LAYERS = [
         "x, x, x, tgt_mask",
         "x, x, x, None",
         "forward",
-        "no notice of tgt_mask|does not pass attn_mask on to self_attn",
+        "ignores tgt_mask|does not pass attn_mask to self_attn",
         cases=("TransformerDecoderLayer-added",),
     ),
     decoder_layer(
@@ -267,7 +267,7 @@ DECODER_LAYERS = [
         "tgt_is_causal, own)",
         "tgt_is_causal, None)",
         "forward",
-        "does not pass past on to self_attn",
+        "does not pass past to self_attn",
         cases=("TransformerDecoderLayer-past", "TransformerDecoderLayer-past-pre-norm"),
     ),
     decoder_layer(
@@ -275,7 +275,7 @@ DECODER_LAYERS = [
         "tgt_is_causal, own)",
         "tgt_is_causal, own and tuple(part[:, :, :-1] for part in own))",
         "forward",
-        "gives self_attn past without its last step",
+        "passes past without its last step to self_attn",
         cases=("TransformerDecoderLayer-past", "TransformerDecoderLayer-past-pre-norm"),
     ),
     decoder_layer(
@@ -307,42 +307,42 @@ DECODER_LAYERS = [
         "else dkey + dvalue",
         "else dvalue",
         "backward",
-        "no gradient back through key of multihead_attn",
+        "loses the gradient of the argument key of multihead_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the memory's values",
         "else dkey + dvalue",
         "else dkey",
         "backward",
-        "no gradient back through value of multihead_attn",
+        "loses the gradient of the argument value of multihead_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the query of the memory",
         "before2(dquery)",
         "before2(0 * dquery)",
         "backward",
-        "no gradient back through query of multihead_attn",
+        "loses the gradient of the argument query of multihead_attn",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the residual of the memory",
         "dattended = dsum + before2",
         "dattended = before2",
         "backward",
-        "no gradient through the first term of sum 2",
+        "loses the gradient of the first term of sum 2",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the residual of the feed-forward part",
         "dinformed = dsum + before3",
         "dinformed = before3",
         "backward",
-        "no gradient through the first term of sum 3",
+        "loses the gradient of the first term of sum 3",
     ),
     decoder_layer(
         "TransformerDecoderLayer: no gradient through the residual of the self-attention",
         "return dsum + before1",
         "return before1",
         "backward",
-        "no gradient through the first term of sum 1",
+        "loses the gradient of the first term of sum 1",
     ),
     decoder_layer(
         "TransformerDecoderLayer: the memory's gradient backwards",
@@ -357,14 +357,14 @@ DECODER_LAYERS = [
         "multihead_attn(dropout2(dsum))",
         "multihead_attn(dsum)",
         "backward",
-        "leaves dropout2 out of the backward",
+        "leaves dropout2 out of the backward pass",
         cases=("TransformerDecoderLayer-dropout", "transformer-tied"),
     ),
 ]
 
 EMBEDDINGS = [
     embedding(
-        "Transformer: √width of the embedding missing", "(x * self.scale,", "(x,", "forward", "does not multiply by the number"
+        "Transformer: √width of the embedding missing", "(x * self.scale,", "(x,", "forward", "does not multiply by the factor"
     ),
     embedding(
         "Transformer: the embedding divided by √width",
@@ -378,7 +378,7 @@ EMBEDDINGS = [
         "dx * self.scale",
         "dx",
         "backward",
-        r"needs the factor √15|does not multiply the gradient by the number",
+        "needs the factor √15|does not multiply the gradient by the factor",
         cases=("transformer", "transformer-two"),
     ),
     embedding(
@@ -393,7 +393,7 @@ EMBEDDINGS = [
         "np.arange(start, start",
         "np.arange(start + 1, 1 + start",
         "forward",
-        "gives positions positions that are one too many",
+        r"passes positions \+ 1 to positions",
     ),
     embedding("Transformer: positions all 0", "np.arange(start, start +", "0 * np.arange(start, start +", "forward", None),
     embedding(
@@ -427,7 +427,7 @@ STACKS = [
         "for layer in self.layers:",
         "for layer in self.layers[::-1]:",
         "forward",
-        "uses layers.0 and layers.1 in each other's place",
+        "swaps layers.0 and layers.1",
         cases=("transformer-two",),
     ),
     encoder(
@@ -438,7 +438,7 @@ STACKS = [
         None,
         cases=("transformer-deep",),
     ),
-    encoder("Encoder: the mask not passed on", "layer(x, mask)", "layer(x, None)", "forward", "does not pass src_mask on"),
+    encoder("Encoder: the mask not passed on", "layer(x, mask)", "layer(x, None)", "forward", "does not pass src_mask"),
     encoder(
         "Encoder: the layers' backwards in the order of the layers",
         "run_in_reverse(backwards,",
@@ -455,22 +455,26 @@ STACKS = [
         cases=("transformer-pre-norm", "transformer-dropout"),
     ),
     decoder(
-        "Decoder: not causal", "None, mask, True)", "None, mask, False)", "forward", "gives each of layers False for tgt_is_causal"
+        "Decoder: not causal",
+        "None, mask, True)",
+        "None, mask, False)",
+        "forward",
+        "passes tgt_is_causal = False to every module in layers",
     ),
     decoder(
         "Decoder: the first layer alone not causal",
         "None, mask, True)",
         "None, mask, layer is not self.layers[0])",
         "forward",
-        r"gives layers\.0 False for tgt_is_causal",
+        r"passes tgt_is_causal = False to layers\.0",
     ),
-    decoder("Decoder: padding attended", "None, mask, True)", "None, None, True)", "forward", "does not pass memory_mask on"),
+    decoder("Decoder: padding attended", "None, mask, True)", "None, None, True)", "forward", "does not pass memory_mask"),
     decoder(
         "Decoder: the gradient of the last layer's memory alone",
         "total + part",
         "total",
         "backward",
-        r"no gradient back through memory of layers\.0",
+        r"loses the gradient of the argument memory of layers\.0",
         cases=("transformer-two",),
         function="layers.container._sum",
     ),
@@ -479,7 +483,7 @@ STACKS = [
         "total + part",
         "part",
         "backward",
-        r"no gradient back through memory of layers\.1",
+        r"loses the gradient of the argument memory of layers\.1",
         cases=("transformer-two",),
         function="layers.container._sum",
     ),
@@ -506,14 +510,14 @@ TRANSFORMERS = [
         "mask, _ = padding_mask(lengths, source.shape[1])",
         "mask = np.ones((len(source), 1, 1, source.shape[1]), bool)",
         "forward",
-        "takes padding for steps that are there",
+        "treats padding as valid steps",
     ),
     encoded(
         "Transformer: the mask off by one",
         "padding_mask(lengths, ",
         "padding_mask(np.minimum(lengths + 1, source.shape[1]), ",
         "forward",
-        "takes one step beyond the end for there",
+        "treats one step after the end as valid",
     ),
     encoded(
         "Transformer: the mask turned round",
@@ -527,14 +531,14 @@ TRANSFORMERS = [
         "self.decoder(x, memory, mask)",
         "self.decoder(x, memory, mask | True)",
         "forward",
-        "gives decoder true everywhere for mask",
+        "passes true everywhere as mask to decoder",
     ),
     transformer(
         "Transformer: the target a step late",
         "self.target_embedding(target)",
         "self.target_embedding(np.roll(target, 1, axis=1))",
         "forward",
-        "reads target a step late",
+        "reads target one step late",
     ),
     transformer(
         "Transformer: the decoder attends the embedded source",
@@ -555,7 +559,7 @@ TRANSFORMERS = [
         "encoded_backward(dmemory)",
         "encoded_backward(0 * dmemory)",
         "backward",
-        "no gradient back through memory of decoder",
+        "loses the gradient of the argument memory of decoder",
     ),
     transformer(
         "Transformer: the target's embedding not trained",
@@ -569,7 +573,7 @@ TRANSFORMERS = [
         "target_backward(dx)",
         "pass",
         "backward",
-        "no gradient back into target_embedding",
+        "loses the gradient of the output of target_embedding",
         cases=("transformer-tied",),
     ),
     transformer(
@@ -589,7 +593,7 @@ BERTS = [
         "x + of_segments",
         "x",
         "forward",
-        "leaves the second term of its sum out",
+        "leaves the second term of the sum out",
     ),
     bert_embedding(
         "BERT: positions left out",
@@ -638,7 +642,7 @@ BERTS = [
         "mask, _ = padding_mask(lengths, tokens.shape[1])\n",
         "mask = padding_mask(lengths, tokens.shape[1])[0] | True\n",
         "forward",
-        "takes padding for steps that are there",
+        "treats padding as valid steps",
         function="models.bert.BERT._mask",
     ),
     bert(
@@ -646,7 +650,7 @@ BERTS = [
         "padding_mask(lengths, ",
         "padding_mask(np.maximum(lengths - 1, 1), ",
         "forward",
-        "takes lengths for one less|takes the last step for padding",
+        "uses lengths - 1|treats the last step as padding",
         function="models.bert.BERT._mask",
     ),
     bert(
@@ -661,14 +665,14 @@ BERTS = [
         "+ pooler_backward(next_head_backward(dnext_logits))",
         "+ 0 * pooler_backward(next_head_backward(dnext_logits))",
         "backward",
-        "no gradient back through x of pooler",
+        "loses the gradient of the argument x of pooler",
     ),
     bert(
         "BERT: no gradient through the token head",
         "dx = token_head_backward(dtoken_logits) +",
         "dx = 0 * token_head_backward(dtoken_logits) +",
         "backward",
-        "no gradient back through x of token_head",
+        "loses the gradient of the argument x of token_head",
     ),
     bert("BERT: the pooler not trained", "+ pooler_backward(next_head_backward(dnext_logits))", "", "backward", "is missing"),
     bert(
@@ -679,8 +683,12 @@ BERTS = [
         None,
         cases=("bert",),
     ),
-    pooler("BERT: the last token pooled", "x[:, 0])", "x[:, -1])", "forward", "takes the last along an axis for the first"),
-    pooler("BERT: the mean pooled", "x[:, 0])", "x.mean(axis=1))", "forward", "takes the mean along an axis for the first"),
+    pooler(
+        "BERT: the last token pooled", "x[:, 0])", "x[:, -1])", "forward", "takes the last entry along an axis instead of the first"
+    ),
+    pooler(
+        "BERT: the mean pooled", "x[:, 0])", "x.mean(axis=1))", "forward", "takes the mean along an axis instead of the first entry"
+    ),
     pooler(
         "BERT: tanh of the pooler left out",
         "self.activation(mapped)",
@@ -693,14 +701,14 @@ BERTS = [
         "linear_backward(activation_backward(dy))",
         "linear_backward(dy)",
         "backward",
-        "leaves activation out of the backward",
+        "leaves activation out of the backward pass",
     ),
     pooler(
         "BERT: the pooler's gradient to every token",
         "dx[:, 0] = linear_backward(activation_backward(dy))",
         "dx[:] = linear_backward(activation_backward(dy))[:, None]",
         "backward",
-        "gives the gradient of the first along an axis to all",
+        "gives the gradient of the first entry along an axis to all entries",
     ),
     token_head(
         "BERT: the norm of the token head left out", "self.activation, self.norm,", "self.activation,", "forward", "leaves norm out"

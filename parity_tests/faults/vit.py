@@ -37,7 +37,7 @@ POSITIONS = [
         "(h, w), (H, W) = grid, size",
         "(w, h), (H, W) = grid, size",
         "forward",
-        "width of the grid for its height",
+        "swaps the width and the height of the grid",
         cases=("interpolate_positions-larger", "interpolate_positions-smaller"),
     ),
     interpolate(
@@ -117,7 +117,7 @@ ATTENTION = [
         "reshape(B, T, 3, self.num_heads, width // self.num_heads).transpose(2, 0, 3, 1, 4)",
         "reshape(B, T, 3, -1, self.num_heads).transpose(2, 0, 4, 1, 3)",
         "forward",
-        "takes every H-th channel for a head",
+        "puts every H-th channel into one head",
     ),
     projected(
         "SelfAttention: keys, queries and values in the gradient",
@@ -173,7 +173,7 @@ ATTENTION = [
         "attended.swapaxes(1, 2).reshape(B, T, width)",
         "attended.reshape(B, T, width)",
         "forward",
-        "joins heads by a reshape alone",
+        "joins heads with a reshape only",
     ),
     attention(
         "SelfAttention: the last map left out",
@@ -194,7 +194,7 @@ BLOCKS = [
         "self.ln_2(x)\n",
         "self.ln_2(x); x = normed\n",
         "forward",
-        "takes what goes past the part behind the norm in sum 2",
+        "takes the residual connection from after the norm in sum 2",
     ),
     block(
         "ViT: one norm for both parts",
@@ -216,14 +216,14 @@ BLOCKS = [
         "return dx + ln_1_backward",
         "return ln_1_backward",
         "backward",
-        "no gradient through the first term of sum 1",
+        "loses the gradient of the first term of sum 1",
     ),
     block(
         "ViT: no gradient through the feed-forward part's residual",
         "dx = dy + ln_2_backward",
         "dx = ln_2_backward",
         "backward",
-        "no gradient through the first term of sum 2",
+        "loses the gradient of the first term of sum 2",
     ),
     block(
         "ViT: the attention's gradient from the block's end",
@@ -249,7 +249,7 @@ ENCODER = [
         "self.dropout(x + positions)",
         "self.dropout(x + 0 * positions)",
         "forward",
-        "leaves the second term of its sum out",
+        "leaves the second term of the sum out",
     ),
     placed(
         "ViT: positions added twice",
@@ -327,7 +327,7 @@ MODEL = [
         "slice(0, 1)",
         "slice(-1, None)",
         "forward",
-        "takes the last along an axis for the first",
+        "takes the last entry along an axis instead of the first",
     ),
     vit(
         "ViT: mean pooling over the class token too",
@@ -366,7 +366,7 @@ MODEL = [
         "dx[:, seen] =",
         "dx[:] =",
         "backward",
-        "gives the gradient of the first along an axis to all",
+        "gives the gradient of the first entry along an axis to all entries",
     ),
     embedded(
         "ViT: class token dropped",
@@ -380,7 +380,7 @@ MODEL = [
         "[tokens, vectors]",
         "[vectors, tokens]",
         "forward",
-        "joins its parts in the reverse order",
+        "joins the tensors in reverse order",
     ),
     embedded(
         "ViT: class token not trained",
@@ -408,7 +408,7 @@ MODEL = [
         "patches.reshape(B, width, h * w).swapaxes(1, 2)",
         "patches.reshape(B, h * w, width)",
         "forward",
-        "by a reshape alone",
+        "with a reshape only",
     ),
     embedded(
         "ViT: the patches' gradient across their channels",

@@ -1,0 +1,190 @@
+"""Mistakes in the overlaps of boxes, and in the loss that is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from parity.mistakes.graft import graft
+from parity.mistakes.register import definition, mistake
+from reference import ops as right
+
+Pick = Callable[[Tensor, Tensor], Tensor]
+
+
+def overlap(
+    boxes1: Tensor,
+    boxes2: Tensor,
+    *,
+    corners: Callable[[Tensor], Tensor] = lambda boxes: boxes,
+    larger: Pick = torch.maximum,
+    smaller: Pick = torch.minimum,
+    side: Callable[[Tensor], Tensor] = lambda side: side,
+    clamped: Callable[[Tensor], Tensor] = lambda sides: sides.masked_fill(sides < 0, 0),
+    union: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda area1, area2, shared: area1 + area2 - shared,
+    divisor: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda area1, area2, union: union,
+    divided: Callable[[Tensor, Tensor], Tensor] = lambda shared, divisor: shared / divisor,
+    empty: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Compute the intersection over union of boxes that broadcast, in stages; `empty` makes it the generalised one."""
+    boxes1, boxes2 = corners(boxes1), corners(boxes2)
+    shared = clamped(side(_sides(boxes1, boxes2, larger, smaller))).prod(-1)
+    area1, area2 = (side(boxes[..., 2:] - boxes[..., :2]).prod(-1) for boxes in (boxes1, boxes2))
+    covered = union(area1, area2, shared)
+    y = divided(shared, divisor(area1, area2, _not_zero(covered)))
+    if empty is None:
+        return y
+    around = side(_sides(boxes1, boxes2, torch.minimum, torch.maximum)).prod(-1)
+    return y - empty(_not_zero(around), covered, _not_zero(covered))
+
+
+def _sides(boxes1: Tensor, boxes2: Tensor, low: Pick, high: Pick) -> Tensor:
+    return high(boxes1[..., 2:], boxes2[..., 2:]) - low(boxes1[..., :2], boxes2[..., :2])
+
+
+def _not_zero(area: Tensor) -> Tensor:
+    return area.masked_fill(area == 0, 1)
+
+
+def empty_share(around: Tensor, union: Tensor, covered: Tensor) -> Tensor:
+    """Compute the share of the enclosing box that neither box covers."""
+    return (around - union) / around
+
+
+generalized_overlap = partial(overlap, empty=empty_share)
+MEASURES: dict[str, Callable[..., Tensor]] = {
+    "box_iou": overlap,
+    "generalized_box_iou": generalized_overlap,
+    "generalized_box_iou_loss": generalized_overlap,
+}
+
+
+@definition("box_iou")
+def box_iou(boxes1: Tensor, boxes2: Tensor, *, measure: Callable[[Tensor, Tensor], Tensor] = overlap) -> Tensor:
+    """Compute the intersection over union of all pairs."""
+    return measure(boxes1[:, None], boxes2)
+
+
+@definition("generalized_box_iou")
+def generalized_box_iou(
+    boxes1: Tensor, boxes2: Tensor, *, measure: Callable[[Tensor, Tensor], Tensor] = generalized_overlap
+) -> Tensor:
+    """Compute the generalised intersection over union of all pairs."""
+    return measure(boxes1[:, None], boxes2)
+
+
+def mean(loss: Tensor) -> Tensor:
+    """Compute the mean of a loss."""
+    return loss.mean()
+
+
+def sum_for_mean(loss: Tensor) -> Tensor:
+    """Compute the sum of a loss instead of its mean."""
+    return loss.sum()
+
+
+def sum_in_the_backward(loss: Tensor) -> Tensor:
+    """Compute the mean of a loss with the gradient of its sum."""
+    return graft(loss.mean(), loss.sum())
+
+
+def reduced(loss: Tensor, reduction: str, averaged: Callable[[Tensor], Tensor]) -> Tensor:
+    """Reduce a loss, with a function for the mean."""
+    return averaged(loss) if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+@definition("generalized_box_iou_loss")
+def generalized_box_iou_loss(
+    boxes1: Tensor,
+    boxes2: Tensor,
+    reduction: str = "mean",
+    *,
+    measure: Callable[[Tensor, Tensor], Tensor] = generalized_overlap,
+    averaged: Callable[[Tensor], Tensor] = mean,
+) -> Tensor:
+    """Compute the loss of pairs of boxes: 1 - their generalised intersection over union."""
+    return reduced(1 - measure(boxes1, boxes2), reduction, averaged)
+
+
+def in_overlaps(
+    message: str, stage: str, generalized_only: bool = False
+) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Register a stage of an overlap, for all functions that compute overlaps or only for the generalised ones."""
+
+    def register(wrong: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        for function, measure in MEASURES.items():
+            if measure is generalized_overlap or not generalized_only:
+                mistake(function, message, "measure")(partial(measure, **{stage: wrong}))
+        return wrong
+
+    return register
+
+
+for name in ("generalized_box_iou", "generalized_box_iou_loss"):
+    mistake(name, "leaves the enclosing box out: this is the plain intersection over union", "measure")(overlap)
+
+
+@in_overlaps("divides the empty area by the union; it is divided by the area of the enclosing box", "empty", True)
+def empty_by_union(around: Tensor, union: Tensor, covered: Tensor) -> Tensor:
+    return (around - union) / covered
+
+
+@in_overlaps("treats the area of the enclosing box as a constant in the backward pass", "empty", True)
+def enclosing_constant(around: Tensor, union: Tensor, covered: Tensor) -> Tensor:
+    return (around.detach() - union) / around.detach()
+
+
+@in_overlaps(
+    "does not clamp the sides of the intersection at 0: boxes that are apart in both directions seem to overlap", "clamped"
+)
+def unclamped(sides: Tensor) -> Tensor:
+    return sides
+
+
+@in_overlaps("does not subtract the intersection from the sum of the areas, which counts it twice", "union")
+def sum_of_areas(area1: Tensor, area2: Tensor, shared: Tensor) -> Tensor:
+    return area1 + area2
+
+
+@in_overlaps("divides by the smaller area; the divisor is the union", "divisor")
+def smaller_area(area1: Tensor, area2: Tensor, union: Tensor) -> Tensor:
+    return torch.minimum(area1, area2)
+
+
+@in_overlaps("divides by the area of the first box; the divisor is the union", "divisor")
+def first_area(area1: Tensor, area2: Tensor, union: Tensor) -> Tensor:
+    return area1
+
+
+@in_overlaps("adds 1 to every side, as if corners were whole pixels", "side")
+def one_more_pixel(side: Tensor) -> Tensor:
+    return side + 1
+
+
+for other in ("xywh", "cxcywh"):
+    fields = {"xywh": "(x, y, width, height)", "cxcywh": "(x centre, y centre, width, height)"}[other]
+    in_overlaps(f"reads boxes as {fields}; they are (x1, y1, x2, y2)", "corners")(
+        lambda boxes, other=other: right.box_convert(boxes, other, "xyxy")
+    )
+
+
+def _first_of_equal(boxes1: Tensor, boxes2: Tensor, *, first: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    return torch.where(first(boxes1, boxes2), boxes1, boxes2)
+
+
+for name, measure in MEASURES.items():
+    mistake(name, "gives the gradient of equal corners to the first box only; both boxes share it", "measure")(
+        partial(measure, larger=partial(_first_of_equal, first=torch.ge), smaller=partial(_first_of_equal, first=torch.le))
+    )
+
+
+@in_overlaps("treats the union as a constant in the backward pass", "divided")
+def union_constant(shared: Tensor, divisor: Tensor) -> Tensor:
+    return graft(shared / divisor, shared / divisor.detach())
+
+
+mistake("generalized_box_iou_loss", "takes the sum; the reduction is the mean", "averaged")(sum_for_mean)
+mistake("generalized_box_iou_loss", "does not divide the gradient by the number of elements", "averaged")(sum_in_the_backward)
