@@ -5,6 +5,8 @@ from pathlib import Path
 
 from parity.__main__ import main
 
+# the file that each part of the page writes, and the pattern of the cases that it checks
+PLACES = [("mine/ops/conv.py", "conv2d"), ("mine/layers/conv.py", "conv2d"), ("mine/optim/sgd.py", "optimisers sgd")]
 PAGE = Path(__file__).parents[1] / "docs" / "your-own-implementation.md"
 
 
@@ -13,19 +15,20 @@ def test_the_page_prints_what_the_commands_print(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["new", "mine"]) == 0
     capsys.readouterr()
-    file = Path("mine/ops/conv.py")
-    steps = re.findall(r"^```(python|diff|text)\n(.*?)^```|^A layer holds", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    places = iter(PLACES)
+    file, pattern = next(places)
+    steps = re.findall(r"^```(python|diff|text)\n(.*?)^```|^## The (?:layer|optimiser)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     for kind, block in steps:
         if kind == "python":
-            file.write_text(block)
+            Path(file).write_text(block)
         elif kind == "diff":
-            file.write_text(replaced(file.read_text(), block))
+            Path(file).write_text(replaced(Path(file).read_text(), block))
         elif kind == "text":
-            main(["check", "conv2d", "--scratch", "mine"])
+            main(["check", pattern, "--scratch", "mine"])
             printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
             assert rounded(printed) == rounded(block.splitlines())
         else:
-            file = Path("mine/layers/conv.py")
+            file, pattern = next(places)
     assert len(steps) > 20
 
 
