@@ -35,7 +35,6 @@ from parity.mistakes import (
     positions,
     resizing,
     row_normalisation,
-    schedule,
     set_prediction,
     transposed,
     yolo,
@@ -43,7 +42,6 @@ from parity.mistakes import (
 from parity.mistakes.recurrent import kernel
 from parity.running.builders import reference_builder
 from parity.running.run_reference import run_reference
-from parity_tests.faults import schedules_replay
 
 RIGHT = {kind: partial(kernel, kind) for kind in cells.CELLS}
 RIGHT |= {f"{kind}_cell": partial(cells.cell, kind) for kind in cells.CELLS}
@@ -121,32 +119,3 @@ def test_every_mistake_shows(name, text):
 @pytest.mark.parametrize("name", TABLE)
 def test_no_two_mistakes_are_called_the_same(name):
     assert len(dict(TABLE[name])) == len(TABLE[name])
-
-
-RIGHT_SCHEDULES = {
-    "LinearLR": schedule.linear,
-    "PolynomialLR": schedule.polynomial,
-    "CosineAnnealingLR": schedule.cosine,
-    "CosineAnnealingWarmRestarts": schedule.restarts,
-    "CyclicLR": schedule.cyclic,
-    "OneCycleLR": schedule.one_cycle,
-    "SequentialLR": schedule.sequential,
-    "warm_up_cosine": schedule.warm_up_cosine,
-    "noam": schedule.noam,
-}
-
-
-def from_truth(setting, rate):
-    """The largest ratio of error to tolerance of a schedule that is given as a function."""
-    return schedules_replay.ratio(schedules_replay.mistaken(rate, setting, 0), schedules_replay.truth_of(setting, 0))
-
-
-@pytest.mark.parametrize("setting", [s for s, (name, _) in schedules_replay.SETTINGS.items() if name in RIGHT_SCHEDULES])
-def test_a_schedule_without_a_mistake_is_torchs(setting):
-    assert from_truth(setting, RIGHT_SCHEDULES[schedules_replay.SETTINGS[setting][0]]) <= 1
-
-
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name, rows in schedule.TABLE.items() for text, _ in rows])
-def test_every_mistake_in_a_schedule_shows(name, text):
-    wrong = dict(schedule.TABLE[name])[text]
-    assert any(from_truth(s, wrong) > 1 for s, (of, _) in schedules_replay.SETTINGS.items() if of == name)

@@ -68,9 +68,10 @@ def adam(
     first_lr = state.setdefault("first lr", lr)
     t = state["t"] = state.get("t", 0) + 1
     g = -g if maximize and change != "no maximize" else g
+    weight_decay = 0.0 if change == "no decay" else weight_decay
     if {"decoupled": True, "coupled": False}.get(change, decoupled_weight_decay):
         p = p * (1 - {"decay without lr": 1.0, "decay by first lr": first_lr}.get(change, lr) * weight_decay)
-    elif change != "no decay":
+    else:
         g = g + weight_decay * p
     square = np.abs(g) if change == "|g|" else g * g
     state["m"] = beta1 * state.get("m", 0.0) + (1.0 if change == "whole gradient" else 1 - beta1) * g
