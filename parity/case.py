@@ -67,23 +67,27 @@ class ParityCase:
         return [replace(self, name=f"{self.name}-{r}", config={**self.config, "reduction": r}) for r in reductions]
 
 
+class NotWrittenError(ValueError, NotImplementedError):
+    """An error of a path at which a package has nothing yet; the message names the package and what it lacks."""
+
+
 def resolve(path: str, package: str) -> Any:
     """Return the object at a dotted path inside a package; a path that starts with "torch." is an absolute one.
 
-    Raise ValueError where there is no such object.
+    Raise NotWrittenError where there is no such object, and ValueError where torch has none.
     """
     first, *names = path.split(".")
-    place = first if first == "torch" else f"{package}.{first}"
+    place, lacking = (first, ValueError) if first == "torch" else (f"{package}.{first}", NotWrittenError)
     try:
         found: Any = importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name != place:
             raise
         names_there = [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
-        raise ValueError(f"{package} has no {first!r}, expected by the path {path!r}{did_you_mean(first, names_there)}") from None
+        raise lacking(f"{package} has no {first!r}, expected by the path {path!r}{did_you_mean(first, names_there)}") from None
     for name in names:
         if not hasattr(found, name):
-            raise ValueError(f"{place} has no {name!r}, expected by the path {path!r}{did_you_mean(name, dir(found))}")
+            raise lacking(f"{place} has no {name!r}, expected by the path {path!r}{did_you_mean(name, dir(found))}")
         found, place = getattr(found, name), f"{place}.{name}"
     return found
 

@@ -22,7 +22,7 @@ from parity.cases import detr as detr_cases
 from parity.cases import positions as position_cases
 from parity.cases import set_prediction as set_cases
 from parity.cases import yolo as yolo_cases
-from parity.check import posed
+from parity.check import reference_run_of
 from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
 from parity.explaining.hints import MARGIN
 from parity.judging.tolerance import deviation
@@ -73,7 +73,7 @@ CASES += [
     *yolo_cases.OPS,
 ]
 MISTAKES = [(name, text) for name in (*RIGHT, "embedding", "dropout", *attention.TABLE) for text, _ in TABLE[name]]
-calibrated = cache(posed.__wrapped__)
+calibrated = cache(reference_run_of.__wrapped__)
 
 
 @cache
@@ -87,9 +87,9 @@ def calls_of(case):
 
 def differences(case, name, function):
     """The tensors that differ from torch's where a function stands in for the one of this name."""
-    standard = calibrated(case, 0)
-    calibration = standard.calibration
-    tensors = mistaken(standard.build, standard.problem, mode=Instead(name, function))
+    reference_run = calibrated(case, 0)
+    calibration = reference_run.calibration
+    tensors = mistaken(reference_run.build, reference_run.problem, mode=Instead(name, function))
     missing = calibration.truth.keys() - tensors.keys()
     shared = tensors.keys() & calibration.truth.keys()
     return missing, [key for key in shared if _differ(key, tensors[key], calibration)]

@@ -14,13 +14,13 @@ import reference.lr_scheduler
 import scratch.optim
 from parity.cases import matching
 from parity.cases.schedules import STEPS, Halving
-from parity.check import judge, posed
+from parity.check import judge, reference_run_of
 from parity.inputs import Draw
 from parity.judging.verdict import Verdict
 from parity.running.builders import builders
 from parity.running.trace import to_numpy
 from parity.running.training_steps import ScheduleSteps
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch.module import Parameter
 from scratch.optim import lr_scheduler
 from scratch.optim.lr_scheduler.scheduler import BOOKKEEPING
@@ -128,7 +128,7 @@ class InterruptedSteps(ScheduleSteps):
 def test_a_saved_state_continues_in_either_backend(case, before, first, second):
     ours = sides_of(case)[OURS]
     steps = InterruptedSteps(lambda optimizer: Interrupted(case, first, second, before, optimizer), {}, ours.find)
-    verdict = judge(Verdict(case.name, "", "float64", "cpu", 0), lambda: steps, posed(case, 0), why=False)
+    verdict = judge(Verdict(case.name, "", "float64", "cpu", 0), lambda: steps, reference_run_of(case, 0), diagnose=False)
     assert verdict.ok, verdict.findings
 
 
@@ -151,7 +151,7 @@ def same_layout(ours, theirs):
             for pair in zip(value, theirs[name], strict=True):
                 same_layout(*pair)
         elif name == "_last_lr" or isinstance(value, float):
-            assert_equal_but_for_rounding(value, theirs[name], 1e-12)
+            assert_equal_up_to_rounding(value, theirs[name], 1e-12)
         else:
             assert value == theirs[name], name
 
@@ -456,7 +456,7 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+    assert_refused_in_one_line(*BAD[what])
 
 
 def test_a_state_that_does_not_fit_changes_nothing():

@@ -5,7 +5,7 @@ from functools import cache, partial
 import pytest
 
 from parity.cases import matching
-from parity.check import posed
+from parity.check import reference_run_of
 from parity.explaining.mistaken_steps import run_mistake
 from parity.judging.tolerance import deviation
 from parity.mistakes import optimiser, schedule
@@ -40,7 +40,7 @@ BEYOND += ("one-cycle-lr-epochs", "one-cycle-lr-no-momentum", "sequential-lr-of-
 
 @cache
 def standard_of(case):
-    return posed.__wrapped__(case, 0)
+    return reference_run_of.__wrapped__(case, 0)
 
 
 def differing(case, wrong):

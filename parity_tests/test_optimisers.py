@@ -12,16 +12,16 @@ import reference.models
 import scratch.models
 import scratch.optim
 from parity.cases import matching
-from parity.check import judge, posed
+from parity.check import judge, reference_run_of
 from parity.judging.tolerance import calibrate
 from parity.judging.verdict import Verdict, compare
 from parity.running.problem import Problem, Run
 from parity.running.trace import Trace
 from parity.running.training_steps import OptimiserSteps
 from parity.weights import get_state, set_state
+from scratch.fast.threads import BLOCK
 from scratch.module import Parameter
 from scratch.ops import cross_entropy
-from scratch.ops.threads import BLOCK
 from scratch.optim import SGD, Adam, AdamW, clip_grad_norm_, clip_grad_value_
 
 TORCH_ONLY = {"foreach", "fused", "capturable", "differentiable"}
@@ -251,7 +251,7 @@ def test_training_runs_stay_together(model_name, config, shape, optimiser_name, 
     images = rng.standard_normal((4, *shape)).astype(np.float32).astype(np.float64)
     problem = Problem({"images": images, "targets": rng.integers(0, 5, (4, shape[0]))}, weights, ())
     run = partial(train, model_name=model_name, config=config, optimiser_name=optimiser_name, options=options)
-    calibration = calibrate(lambda posed, dtype: run(torch.optim, problem=posed, dtype=dtype), problem)
+    calibration = calibrate(lambda reference_run_of, dtype: run(torch.optim, problem=reference_run_of, dtype=dtype), problem)
     for dtype in ("float64", "float32"):
         findings, _ = compare(Run(run(scratch.optim, problem=problem, dtype=dtype), Trace()), calibration, dtype)
         assert not findings, dtype
@@ -324,7 +324,7 @@ class Interrupted:
 def test_a_saved_state_continues_in_either_backend(case, first, second, dtype):
     interrupted = partial(Interrupted, case.scratch.removeprefix("optim."), first, second)
     steps = OptimiserSteps(interrupted, case.config, None)
-    verdict = judge(Verdict(case.name, "", dtype, "cpu", 0), lambda: steps, posed(case, 0), why=False)
+    verdict = judge(Verdict(case.name, "", dtype, "cpu", 0), lambda: steps, reference_run_of(case, 0), diagnose=False)
     assert verdict.ok, verdict.findings
 
 

@@ -78,6 +78,14 @@ def test_import_walls(package):
     assert foreign == set()
 
 
+def test_machinery_knows_no_op():
+    """An op imports scratch.fast, never the other way round."""
+    known = {"scratch.fast", "scratch.checks", "scratch.module"}
+    for file in (ROOT / "scratch" / "fast").glob("*.py"):
+        ours = {module for module in modules_imported(file) if module.startswith("scratch.")}
+        assert not {module for module in ours if not module.startswith(tuple(known))}, file
+
+
 def test_harness_does_not_import_its_users():
     for file in (ROOT / "parity").rglob("*.py"):
         assert not set(imports(file)) & {"parity_tests", "benchmarks", "examples"}, file

@@ -8,7 +8,7 @@ import torch
 
 from parity import ParityError, assert_parity
 from parity.cases import matching
-from parity.check import judge, posed
+from parity.check import judge, reference_run_of
 from parity.inputs import Draw
 from parity.judging.verdict import Verdict
 from parity.running.builders import builders
@@ -76,7 +76,7 @@ def judged(optimiser, name="adam", dtype="float64"):
     """Return the verdict on a class in place of the optimiser of a case."""
     case = BY_NAME[name]
     build = partial(OptimiserSteps, optimiser, case.config, find=lambda path: None)
-    return judge(Verdict(name, case.family, dtype, "cpu", 0), build, posed(case, 0))
+    return judge(Verdict(name, case.family, dtype, "cpu", 0), build, reference_run_of(case, 0))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -87,7 +87,7 @@ def test_someones_own_adam_is_right(dtype):
 def test_someones_own_adam_is_located_and_explained():
     verdict = judged(Uncorrected)
     (culprit,) = verdict.culprits
-    assert (verdict.verdict, culprit.kind, culprit.phase) == ("mismatch", "Uncorrected", "step")
+    assert (verdict.status, culprit.kind, culprit.phase) == ("mismatch", "Uncorrected", "step")
     assert culprit.cause == "does not correct the bias of the running means"
     assert culprit.source == "test_training_steps.py, Uncorrected"
 
@@ -141,7 +141,7 @@ def test_assert_parity_says_what_an_optimiser_needs():
 @pytest.mark.parametrize("name", [name for name, case in BY_NAME.items() if case.family == "schedules" and "betas" not in name])
 def test_schedules_are_compared_closely(name):
     """The chains of torch's cosines lose some digits; the tolerance that this gives stays far below any mistake."""
-    calibration = posed(BY_NAME[name], 0).calibration
+    calibration = reference_run_of(BY_NAME[name], 0).calibration
     for tensor in calibration.unit:
         assert calibration.tolerance(tensor, "float64") <= 1e-11 * calibration.scale(tensor), tensor
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.case import ParityCase
 from parity.inputs import Draw, float32_representable
-from scratch.ops.threads import BLOCK
+from scratch.fast.threads import BLOCK
 
 AFTER = ("optimisers",)
 

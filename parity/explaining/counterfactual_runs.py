@@ -24,6 +24,7 @@ from parity.mistakes.takers import wrong_takers
 from parity.running import nested
 from parity.running.problem import Build, Problem, Tensors, other_numbers
 from parity.running.run_reference import run_reference
+from parity.running.tensor_name import Kind, TensorName
 from parity.running.training_steps import TrainingSteps
 from scratch.module import Array
 
@@ -128,7 +129,7 @@ def _read_otherwise(problem: Problem) -> Iterator[tuple[str, Problem]]:
 
 def _cut(truth: Tensors, build: Build, problem: Problem, backward: bool = True) -> Tensors:
     """What a reference computes whose first output is made 0 where the truth is; {} where the truth is 0 nowhere."""
-    first = next(name for name in truth if name.split(".")[0] == "y")
+    first = next(name for name in truth if TensorName.parse(name).kind is Kind.OUTPUT)
     kept = truth[first] != 0
     if kept.all() or kept.shape != problem.cotangents[0].shape:
         return {}

@@ -83,7 +83,7 @@ def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
     found = {(culprit.path, culprit.phase) for culprit in verdict.culprits}
     expected = {(path, fault.phase) for path in culprits_of(BY_NAME[case], fault.culprit)}
     causes = tuple(culprit.cause for culprit in verdict.culprits)
-    return Judgement(fault, case, seed, verdict.verdict in ("mismatch", "error"), found == expected, causes, explain(verdict))
+    return Judgement(fault, case, seed, verdict.status in ("mismatch", "error"), found == expected, causes, explain(verdict))
 
 
 @cache
