@@ -17,9 +17,10 @@ from parity.cases import (
     recurrent_models,
     row_norms,
     segmentation,
+    tables,
 )
 from parity.cases.draws import normal
-from parity.check import posed
+from parity.check import reference_run_of
 from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
 from parity.explaining.hints import MARGIN
 from parity.judging.tolerance import deviation
@@ -27,7 +28,6 @@ from parity.mistakes import register, registered
 from parity.mistakes.register import definitions, functions_with_mistakes, mistake
 from parity.running.builders import reference_builder
 from parity.running.run_reference import run_reference
-from parity_tests.faults import replay, schedules_replay
 
 TOKENS = np.arange(15).reshape(3, 5) % 11
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
@@ -63,11 +63,10 @@ CASES = [
     *(case for case in basics.CASES if case.scratch == "layers.Dropout"),
     *LAYERS,
 ]
-OPTIMISERS = {name for name, _ in replay.SETTINGS.values()}
-SCHEDULES = {name for name, _ in schedules_replay.SETTINGS.values()}
-FUNCTIONS = [name for name in functions_with_mistakes() if name not in OPTIMISERS | SCHEDULES]
+TRAINING_STEPS = {case.scratch.split(".")[-1] for case in tables().cases if case.folder == "optim"}  # in test_mistaken_steps.py
+FUNCTIONS = [name for name in functions_with_mistakes() if name not in TRAINING_STEPS]
 MISTAKES = [(name, message) for name in FUNCTIONS for message, _ in registered(name)]
-calibrated = cache(posed.__wrapped__)
+calibrated = cache(reference_run_of.__wrapped__)
 
 
 @cache
@@ -172,19 +171,3 @@ def test_a_wrong_registration_is_refused_in_one_line(function, message, stage, c
 )
 def test_functions_are_found_wherever_torch_and_reference_have_them(name):
     mistake(name, "is a mistake that only this test mentions")
-
-
-def from_truth(setting, rate):
-    """Return the largest ratio of error to tolerance of a schedule that is given as a function."""
-    return schedules_replay.ratio(schedules_replay.mistaken(rate, setting, 0), schedules_replay.truth_of(setting, 0))
-
-
-@pytest.mark.parametrize("setting", [s for s, (name, _) in schedules_replay.SETTINGS.items() if name in definitions()])
-def test_a_schedule_without_a_mistake_is_torchs(setting):
-    assert from_truth(setting, definitions()[schedules_replay.SETTINGS[setting][0]]) <= 1
-
-
-@pytest.mark.parametrize(("name", "message"), [(name, message) for name in sorted(SCHEDULES) for message, _ in registered(name)])
-def test_every_mistake_in_a_schedule_shows(name, message):
-    wrong = dict(registered(name))[message]
-    assert any(from_truth(s, wrong) > 1 for s, (of, _) in schedules_replay.SETTINGS.items() if of == name)

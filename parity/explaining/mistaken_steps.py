@@ -35,10 +35,10 @@ def mistaken_steps(right: TrainingSteps, problem: Problem) -> Iterator[tuple[str
     """Yield what each known mistake says of a reference's steps, with a run that has the results of the mistake."""
     name = str(right.target.__name__)
     for text, wrong in registered(name):
-        yield text, partial(_run, wrong, right, problem)
+        yield text, partial(run_mistake, wrong, right, problem)
 
 
-def _run(wrong: Wrong, right: TrainingSteps, problem: Problem, backward: bool = True) -> Tensors:
+def run_mistake(wrong: Wrong, right: TrainingSteps, problem: Problem, backward: bool = True) -> Tensors:
     """Return the results of a mistake; {} where it cannot run on this case."""
     inputs = problem.inputs.values()
     with suppress(Exception), np.errstate(all="ignore"):

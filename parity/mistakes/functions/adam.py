@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.mistakes.functions.sgd import State, always_minimised, decayed, direction, not_decayed
+from parity.mistakes.functions.sgd import State, always_minimised, decayed, direction
 from parity.mistakes.register import definition, mistake
 from scratch.module import Array
 
@@ -50,6 +50,7 @@ def adam(
     decoupled_weight_decay: bool = False,
     *,
     ordered: Callable[[Betas], Betas] = lambda betas: betas,
+    taken: Callable[[float], float] = lambda weight_decay: weight_decay,
     direction: Callable[[Array, bool], Array] = direction,
     decouples: Callable[[bool], bool] = lambda decoupled: decoupled,
     shrunk: Callable[[Array, float, float, float], Array] = shrunk,
@@ -63,6 +64,7 @@ def adam(
 ) -> Array:
     """Compute a step of Adam, in stages."""
     beta1, beta2 = ordered(betas)
+    weight_decay = taken(weight_decay)
     first_lr, t = state.setdefault("first lr", lr), state.get("t", 0) + 1
     g = direction(g, maximize)
     if decouples(decoupled_weight_decay):
@@ -170,7 +172,9 @@ def decay_by_first_rate(p: Array, lr: float, first_lr: float, weight_decay: floa
     return p * (1 - first_lr * weight_decay)
 
 
-in_both("leaves weight_decay out", "decayed")(not_decayed)
+@in_both("leaves weight_decay out", "taken")
+def no_weight_decay(weight_decay: float) -> float:
+    return 0.0
 
 
 @in_both("ignores amsgrad", "highest")
