@@ -52,7 +52,6 @@ def warm_up(name: str, factor: str, **options: Any) -> ParityCase:
     return ParityCase(
         name,
         f"optim.lr_scheduler.{factor}",
-        reference=f"lr_scheduler.{factor}",
         inputs=three_groups(STEPS),
         config=options,
     )
