@@ -29,6 +29,7 @@ class Kind(StrEnum):
         return Phase.BACKWARD if self in (Kind.GRADIENT, Kind.SUBMODULE_GRADIENT) else Phase.FORWARD
 
 
+MOST_CACHED = 2**14  # names; the largest models have a few hundred
 LONGEST_PREFIX_FIRST = sorted(Kind, key=len, reverse=True)
 
 
@@ -57,7 +58,7 @@ class TensorName:
         return self.kind.phase
 
     @classmethod
-    @lru_cache(maxsize=2**14)
+    @lru_cache(maxsize=MOST_CACHED)
     def parse(cls, text: str) -> TensorName:
         """Return the name that is printed as this text."""
         kind = next(kind for kind in LONGEST_PREFIX_FIRST if text.startswith(kind))
@@ -69,11 +70,13 @@ class TensorName:
         return cls(kind, path, int(call or 0), output)
 
 
+@lru_cache(maxsize=MOST_CACHED)
 def gradient(path: str) -> str:
     """Return the printed name of the gradient of an input or a parameter."""
     return str(TensorName(Kind.GRADIENT, path))
 
 
+@lru_cache(maxsize=MOST_CACHED)
 def buffer(path: str) -> str:
     """Return the printed name of a buffer."""
     return str(TensorName(Kind.BUFFER, path))
