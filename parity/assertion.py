@@ -23,6 +23,7 @@ from parity.running import nested
 from parity.running.device import reproducible
 from parity.running.pose import pose
 from parity.running.problem import Build
+from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps, steps_of
 from parity.weights import get_state
 from scratch.module import Module
 
@@ -52,21 +53,24 @@ def assert_parity(
     mine        a function of the inputs in their order, as NumPy arrays, and of the options. It returns (y, backward); backward
                 takes the upstream gradient and returns one gradient for each input, None for integers. A scratch Module, an
                 object with forward and backward, or a layer adapted by parity.adapters will do as well
-    theirs      a torch function of the same inputs and options, or a torch module; mine gets the weights of the module
+    theirs      a torch function of the same inputs and options, or a torch module; mine gets the weights of the module. Or an
+                optimiser of torch.optim with these options; mine is then a class of the same API over scratch Parameters
     inputs      arrays by name; floating-point ones are rounded to float32, so that both dtypes start from the same numbers
     constants   names of floating-point inputs without a gradient
     weights     if theirs is a module: a map from names of my weights to names of theirs, or to their name and the layout of
                 mine, as in parity.adapters
 
         assert_parity(my_conv2d, torch.nn.functional.conv2d, inputs=dict(x=x, weight=w, bias=b), stride=2)
+        assert_parity(MyAdam, torch.optim.Adam, inputs=dict(parameters=[w, b], gradients=[[dw, db], [dw2, None]]), lr=0.01)
         assert_parity(MyDense(7, 3), torch.nn.Linear(7, 3), inputs=dict(x=x), weights={"W": ("weight", "T"), "b": "bias"})
     """
     arrays = {name: nested.map_leaves(_as_input, value) for name, value in inputs.items()}
     unknown = [name for name in constants if name not in arrays]
     if unknown:
         raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
-    mine = adapted(mine, weights)
-    build_mine, build_theirs = _builder(mine, options), _builder(theirs, options)
+    steps = steps_of(theirs)
+    mine = mine if steps else adapted(mine, weights)
+    build_mine, build_theirs = _builder(mine, options, steps), _builder(theirs, options, steps)
     reference = _reference_name(theirs)
     with reproducible():
         try:
@@ -126,7 +130,13 @@ def _reference_name(theirs: Any) -> str:
     return f"torch's {whole.__name__}" if library == "torch" else str(whole.__name__).replace("<lambda>", "the reference")
 
 
-def _builder(subject: Any, options: Mapping[str, Any]) -> Build:
+def _builder(subject: Any, options: Mapping[str, Any], steps: type[TrainingSteps] | None) -> Build:
+    if steps:
+        if not issubclass(steps, OptimiserSteps | ClippingSteps):
+            raise ValueError(
+                f"{_name(subject)} is a schedule, expected an optimiser or a clipping function; use `parity check --scratch`"
+            )
+        return lambda: steps(subject, options, find=lambda path: None)
     if isinstance(subject, Module | torch.nn.Module):
         if options:
             raise ValueError(f"a module takes no options, got {', '.join(options)}")

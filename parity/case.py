@@ -18,7 +18,7 @@ class ParityCase:
     """A comparison of a twin in `scratch` with its twin in `reference`.
 
     name        the unique name of the case in tables and tests
-    scratch     the dotted path inside the package under test: "ops.conv2d", "layers.Linear", "models.CNN"
+    scratch     the dotted path inside the package under test: "ops.conv2d", "layers.Linear", "optim.SGD"
     inputs      a function that draws the inputs in the order of both twins' arguments: float64, integer and boolean arrays
     config      constructor arguments of a class or options of a function, the same for both twins; arrays become tensors
     reference   the dotted path inside `reference`, by default the same as `scratch`; or a path that starts with "torch."
@@ -51,6 +51,11 @@ class ParityCase:
             )
         if not self.reference:
             object.__setattr__(self, "reference", self.scratch)
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of the twins: "ops", "layers", "models" or "optim"."""
+        return self.scratch.split(".")[0]
 
     def in_eval_mode(self) -> ParityCase:
         """Return the same comparison of modules in eval mode."""

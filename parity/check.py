@@ -124,7 +124,7 @@ def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: Refere
 def _culprit(evidence: Evidence) -> Culprit:
     """Return the culprit that evidence speaks against, with its cause."""
     worst = evidence.worst
-    return Culprit(evidence.path, evidence.kind, worst.phase, worst.ratio, source_of(evidence), cause_of(evidence))
+    return Culprit(evidence.path, evidence.kind, evidence.phase, worst.ratio, source_of(evidence), cause_of(evidence))
 
 
 def _judge_forward(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, lacking: str) -> Verdict:

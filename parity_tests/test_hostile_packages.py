@@ -1,4 +1,4 @@
-"""`--scratch` under attack: whatever a package does, it gets a verdict, the others get theirs, and the output stays JSON."""
+"""`--scratch` with hostile packages: each op gets a verdict whatever its package does, and the output stays JSON."""
 
 import json
 import multiprocessing
@@ -33,7 +33,7 @@ JUDGED = [case for case in CASES if case.name in ("linear", "relu")]
 
 
 def package(root, content):
-    """Write a package with a hostile linear and a right relu."""
+    """Write a package with a hostile linear and a correct relu."""
     (root / "ops").mkdir(parents=True)
     (root / "ops" / "__init__.py").write_text("from .linear import linear\nfrom .activation import relu\n")
     (root / "ops" / "activation.py").write_text(RELU)
@@ -46,7 +46,7 @@ def package(root, content):
 
 
 def judged(root, time_limit):
-    """Return what the verdict on linear says, and whether relu is verified."""
+    """Judge the package, assert that relu is verified, and return the verdict on linear in words."""
     progress = check_own(root, JUDGED, ("float64",), (0,), time_limit=time_limit)
     printed = json.loads(progress.as_json({}))
     told = {}
@@ -60,20 +60,20 @@ def judged(root, time_limit):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_op_is_told_and_the_other_verified(tmp_path, name):
+def test_a_hostile_op_gets_its_verdict_and_others_are_verified(tmp_path, name):
     content, words = HOSTILE[name]
     told = judged(package(tmp_path / "mine", content), time_limit=0.5)
     assert any(word in told for word in ([words] if isinstance(words, str) else words)), told[:500]
 
 
 @pytest.mark.parametrize("name", WAITING)
-def test_what_waits_for_ever_is_ended_by_the_clock(tmp_path, name):
+def test_an_op_that_waits_forever_is_ended_by_the_clock(tmp_path, name):
     content, word = WAITING[name]
     told = judged(package(tmp_path / "mine", content), time_limit=0.2)
     assert word in told, told[:500]
 
 
-# --- what it costs, and whom ---
+# --- the cost for this op and for others ---
 
 LAYER = """
 from scratch.module import Module
@@ -102,7 +102,7 @@ def write(root, files):
         (root / path).write_text(text)
 
 
-def test_a_file_that_loops_at_import_costs_its_time_once(tmp_path):
+def test_a_loop_at_import_costs_its_time_limit_once(tmp_path):
     root = package(tmp_path / "mine", "while True: pass")
     write(root, {"layers/__init__.py": "from .linear import Linear", "layers/linear.py": LAYER})
     told, worker = judge_all(root, "ops.relu", "ops.linear", "layers.Linear")
@@ -112,7 +112,7 @@ def test_a_file_that_loops_at_import_costs_its_time_once(tmp_path):
     assert told == {path: {f"it does not import: {message}"} for path in ("ops.linear", "layers.Linear")} | {"ops.relu": {""}}
 
 
-def test_what_uses_a_function_that_did_not_end_is_not_tried(tmp_path):
+def test_users_of_a_function_that_did_not_end_are_skipped(tmp_path):
     root = package(tmp_path / "mine", at_call("while True: pass"))
     write(root, {"layers/__init__.py": "from .linear import Linear", "layers/linear.py": LAYER})
     told, _ = judge_all(root, "ops.relu", "ops.linear", "layers.Linear")
@@ -122,7 +122,7 @@ def test_what_uses_a_function_that_did_not_end_is_not_tried(tmp_path):
     assert told["ops.relu"] == {""}
 
 
-def test_what_uses_a_helper_in_which_another_did_not_end_is_not_tried(tmp_path):
+def test_users_of_a_helper_that_did_not_end_are_skipped(tmp_path):
     root = package(tmp_path / "mine", "from .helper import f\ndef linear(x, weight, bias=None):\n    return f(x)\n")
     tanh = "from .helper import f\ndef tanh(x):\n    return f(x)\n"
     init = (root / "ops" / "__init__.py").read_text() + "from .tanh import tanh\n"
@@ -135,7 +135,7 @@ def test_what_uses_a_helper_in_which_another_did_not_end_is_not_tried(tmp_path):
     assert told["ops.relu"] == {""}
 
 
-def test_a_right_function_in_which_a_caller_did_not_end_is_tried(tmp_path):
+def test_a_correct_function_is_judged_although_its_caller_loops(tmp_path):
     root = package(tmp_path / "mine", at_call("while weight is None: pass"))
     write(root, {"ops/activation.py": "from .linear import linear\ndef relu(x):\n    return linear(x, None)\n"})
     told, _ = judge_all(root, "ops.relu", "ops.linear")
@@ -143,7 +143,7 @@ def test_a_right_function_in_which_a_caller_did_not_end_is_tried(tmp_path):
     assert told["ops.linear"] == {""}
 
 
-def test_a_thread_that_goes_on_is_ended_before_the_next_target(tmp_path):
+def test_a_running_thread_is_ended_before_the_next_target(tmp_path):
     root = package(tmp_path / "mine", HOSTILE["a thread that works on, when called"][0])
     relu, linear = JUDGED
     with Worker(root) as worker:
@@ -155,14 +155,14 @@ def test_a_thread_that_goes_on_is_ended_before_the_next_target(tmp_path):
         assert worker._process is not process
 
 
-def test_a_fork_that_an_op_makes_does_not_answer(tmp_path):
+def test_a_fork_of_an_op_sends_no_answer(tmp_path):
     relu, linear = JUDGED
     with Worker(package(tmp_path / "mine", at_call("os.fork()"))) as worker:
         verdicts = [worker.outcome(case, "float64", 0).verdict for case in (linear, relu, linear, relu)]
     assert [(verdict.name, verdict.status) for verdict in verdicts] == 2 * [("linear", "ok"), ("relu", "ok")]
 
 
-def test_descriptors_of_the_parent_are_out_of_reach(tmp_path):
+def test_an_op_cannot_write_to_the_parents_descriptors(tmp_path):
     read, write = os.pipe()
     os.set_blocking(read, False)
     with Worker(package(tmp_path / "mine", at_call(AT_CALL["garbage in every descriptor"][0]))) as worker:
@@ -174,7 +174,7 @@ def test_descriptors_of_the_parent_are_out_of_reach(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for a process in /proc")
-def test_what_an_op_has_started_is_ended_with_it(tmp_path):
+def test_processes_that_an_op_started_end_with_it(tmp_path):
     note = tmp_path / "pid"
     root = package(tmp_path / "mine", at_call(f"open({str(note)!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))"))
     with Worker(root) as worker:
@@ -185,7 +185,7 @@ def test_what_an_op_has_started_is_ended_with_it(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
-def test_models_of_full_size_have_all_the_memory(tmp_path):
+def test_full_size_models_get_all_the_memory(tmp_path):
     import resource
 
     layers = "import resource\ndef GPT(**config): raise NotImplementedError(resource.getrlimit(resource.RLIMIT_DATA)[0])\n"
@@ -198,7 +198,7 @@ def test_models_of_full_size_have_all_the_memory(tmp_path):
     assert MEMORY < limits[0] < 3 * MEMORY
 
 
-# --- what it prints ---
+# --- printed output ---
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_models_of_full_size_have_all_the_memory(tmp_path):
         ("ten megabytes", "a" * MOST_PRINTED),
     ],
 )
-def test_what_is_printed_is_kept_apart_and_made_safe(tmp_path, name, text):
+def test_printed_text_is_kept_apart_and_made_printable(tmp_path, name, text):
     root = package(tmp_path / "mine", at_call(AT_CALL[name][0]))
     with Worker(root) as worker:
         printed = [worker.outcome(case, "float64", 0).printed for case in reversed(JUDGED)]
@@ -222,7 +222,7 @@ def test_what_is_printed_is_kept_apart_and_made_safe(tmp_path, name, text):
     assert printed[1] == ""
 
 
-def test_what_is_printed_without_end_does_not_fill_the_disk(tmp_path):
+def test_endless_printing_does_not_fill_the_disk(tmp_path):
     root = package(tmp_path / "mine", at_call("while True: os.write(1, b'a' * 4096)"))
     with Worker(root, time_limit=0.3) as worker:
         assert worker.outcome(JUDGED[1], "float64", 0).printed == "a" * MOST_PRINTED
@@ -233,7 +233,7 @@ def test_what_is_printed_without_end_does_not_fill_the_disk(tmp_path):
             assert file.seek(0, 2) == kept
 
 
-# --- the options, and the command ---
+# --- options and the command line ---
 
 
 def test_the_time_limit_is_an_option(tmp_path, capsys):
@@ -254,7 +254,7 @@ def test_the_time_limit_is_an_option(tmp_path, capsys):
         (["--scratch", "a" * 300], "cannot be read: File name too long"),
     ],
 )
-def test_usage_errors(tmp_path, capsys, arguments, message):
+def test_usage_errors_are_reported_in_one_line(tmp_path, capsys, arguments, message):
     root = package(tmp_path / "mine", RIGHT)
     assert main(["check", *(str(root) if argument == "MINE" else argument for argument in arguments)]) == 2
     error = capsys.readouterr().err
@@ -263,18 +263,18 @@ def test_usage_errors(tmp_path, capsys, arguments, message):
 
 
 @pytest.mark.slow
-def test_a_process_that_is_spawned_judges_as_a_fork_does(tmp_path, monkeypatch):
-    """As on macOS and Windows."""
+def test_a_spawned_process_judges_as_a_fork_does(tmp_path, monkeypatch):
+    """Use the start method of macOS and Windows."""
     monkeypatch.setattr(parity.own_package.process, "_context", multiprocessing.get_context("spawn"))
     content, _ = HOSTILE["a loop, when called"]
     assert CPU in judged(package(tmp_path / "mine", content), time_limit=0.5)
 
 
-# --- the files, read without running them ---
+# --- reading the files without running them ---
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_file_harms_those_who_only_read_it(tmp_path, name):
+def test_reading_a_hostile_file_does_no_harm(tmp_path, name):
     root = package(tmp_path / "mine", FILES[name][0])
     definitions = Definitions(root)
     definitions.place_of("ops.linear")
@@ -287,10 +287,10 @@ def test_no_file_harms_those_who_only_read_it(tmp_path, name):
     assert next(saves(root, pause=lambda seconds: next(pauses)())) == {root / "ops" / "activation.py"}
 
 
-# --- its parts ---
+# --- its components ---
 
 
-def test_a_channel_skips_what_is_no_message():
+def test_a_channel_skips_bytes_that_are_no_message():
     here, there = socket.socketpair()
     token = bytes(range(16))
     ours, theirs = Channel(here, token), Channel(there, token)
@@ -335,20 +335,20 @@ def test_a_verdict_survives_as_json():
         ("a" * 12_345, "a" * 2_000 + " ... (12,345 characters)"),
     ],
 )
-def test_foreign_text_becomes_printable(text, shown):
+def test_text_of_a_package_becomes_printable(text, shown):
     assert printable(text) == shown
     assert printable(text).isprintable()
     assert in_one_line(f"  {text}\n") == (shown if len(text) > 99 else printable(" ".join(text.split()))) or len(text) > 99
 
 
-def test_settings_are_set_back_and_additions_kept(monkeypatch, tmp_path):
+def test_settings_are_restored_and_additions_are_kept(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GONE", "here")
     surroundings, path = Surroundings(), list(sys.path)
     before = np.geterr(), np.getbufsize(), random.getstate(), torch.get_default_dtype(), torch.is_grad_enabled(), Path.cwd()
     np.seterr(all="raise")
     np.setbufsize(16)
-    np.random.seed(3)  # noqa: NPY002  what others do
+    np.random.seed(3)  # noqa: NPY002  as other code does
     random.seed(3)
     torch.set_default_dtype(torch.float16)
     torch.set_default_device("meta")

@@ -1,4 +1,4 @@
-"""Mistakes in how a module uses its parts, and in masks, means, maxima and joins: each is what it says, and shows."""
+"""Mistakes in the use of submodules, masks, means, maxima and joins: each does what its message says and changes results."""
 
 from contextlib import nullcontext
 from itertools import permutations
@@ -22,7 +22,7 @@ from reference.layers import DETRDecoderLayer, TransformerDecoderLayer
 
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
 TOKENS = np.arange(15).reshape(3, 5) % 11
-PARTS = [  # that models have to themselves
+PARTS = [  # submodules that only one model uses
     ParityCase(path, f"models.{path}", inputs, config)
     for path, inputs, config in (
         ("seq2seq.Encoder", lambda draw: {"tokens": TOKENS, "lengths": np.array([2, 5, 1])}, ENCODER),
@@ -35,7 +35,7 @@ CASES += [case for case in segmentation.CASES if "dice" in case.name]
 
 
 class Pair(nn.Module):
-    """A part of two inputs, one of them optional, and two outputs, one of them a pair."""
+    """A submodule with two inputs and an optional one, and two outputs, of which one is a pair."""
 
     def forward(self, x, other, scale=None):
         y = x * 2 + other
@@ -55,7 +55,7 @@ class Whole(nn.Module):
 
 
 def results(build):
-    """The value and the gradients of the module that `build` makes."""
+    """Return the value and the input gradients of the module that `build` makes."""
     torch.manual_seed(0)
     inputs = [torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
     y = build()(*inputs)
@@ -71,7 +71,7 @@ def mistakes():
     return dict(wrong_uses(uses, Whole))
 
 
-def test_every_use_has_its_mistakes(mistakes):
+def test_every_use_of_a_submodule_has_its_mistakes(mistakes):
     used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1", "every call of layers.1"]
     expected = [f"lets no gradient back through input of {part}" for part in used]
     expected += [f"gives {part} zeros for input" for part in used]
@@ -86,7 +86,7 @@ def test_every_use_has_its_mistakes(mistakes):
     assert sorted(mistakes) == sorted(expected)
 
 
-def test_every_wrong_use_shows_in_its_pass(mistakes):
+def test_every_wrong_use_changes_its_own_pass(mistakes):
     y, *gradients = results(Whole)
     for text, build in mistakes.items():
         wrong_y, *wrong_gradients = results(build)
@@ -95,7 +95,7 @@ def test_every_wrong_use_shows_in_its_pass(mistakes):
         assert not all(map(torch.equal, wrong_gradients, gradients)), text
 
 
-def test_a_wrong_use_is_what_it_says(mistakes):
+def test_a_wrong_use_does_what_its_message_says(mistakes):
     _, dx, dother, dscale = results(Whole)
     _, wrong_dx, wrong_dother, wrong_dscale = results(mistakes["lets no gradient back through x of pair"])
     assert not wrong_dx.any()
@@ -116,7 +116,7 @@ class Two(nn.Module):
         return self.second(self.act(self.first(x)))
 
 
-def test_two_parts_of_a_kind_are_used_in_each_others_place():
+def test_two_submodules_of_one_class_can_be_exchanged():
     watched, x = Two(), torch.randn(3, 4, dtype=torch.float64)
     uses = watch_parts(watched)
     y = watched(x)
@@ -134,7 +134,7 @@ class Thrice(nn.Module):
         return self.act(x) + 2 * self.act(x + 1) + 3 * self.act(x - 1)
 
 
-def test_all_calls_of_a_part_are_wrong_alike_or_all_but_the_last():
+def test_a_mistake_may_affect_every_call_but_the_last():
     watched, x = Thrice(), torch.randn(3, 4, dtype=torch.float64)
     uses = watch_parts(watched)
     watched(x)
@@ -144,7 +144,7 @@ def test_all_calls_of_a_part_are_wrong_alike_or_all_but_the_last():
     assert torch.equal(mistakes["leaves every call of act but the last out"], x + 2 * (x + 1) + 3 * (x - 1).tanh())
 
 
-def test_a_key_is_not_made_of_another_length_than_its_value():
+def test_no_mistake_gives_key_and_value_different_lengths():
     layer = DETRDecoderLayer(6, 2, 5)
     uses = watch_parts(layer)
     queries, memory, mask = torch.randn(3, 4, 6), torch.randn(3, 5, 6), torch.ones(3, 1, 1, 5, dtype=torch.bool)
@@ -155,7 +155,7 @@ def test_a_key_is_not_made_of_another_length_than_its_value():
     assert "gives multihead_attn the opposite of attn_mask" in mistakes
 
 
-def test_masks_and_memories_have_mistakes_of_their_own():
+def test_masks_and_memories_have_their_own_mistakes():
     layer = TransformerDecoderLayer(6, 2, 5)
     uses = watch_parts(layer)
     x, memory, mask = torch.randn(3, 4, 6), torch.randn(3, 5, 6), torch.ones(3, 1, 1, 5, dtype=torch.bool)
@@ -164,11 +164,11 @@ def test_masks_and_memories_have_mistakes_of_their_own():
     assert "gives self_attn False for is_causal" in mistakes
     assert "gives multihead_attn true everywhere for attn_mask" in mistakes
     assert "gives multihead_attn its query for key and value" in mistakes
-    assert not any("gives self_attn its" in text for text in mistakes)  # query, key and value are one
+    assert not any("gives self_attn its" in text for text in mistakes)  # query, key and value are the same
 
 
 class Layer(nn.Module):
-    """What is normalised, scaled by what was kept, goes past and is added."""
+    """A residual layer: its norm is scaled and added, and so is the mean of a cache."""
 
     def __init__(self):
         super().__init__()
@@ -182,7 +182,7 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """Layers that are given what was kept, behind an embedding, its positions, and a head that has the weight of the former."""
+    """Residual layers with a cache, behind an embedding with positions; the head shares the embedding's weight."""
 
     def __init__(self):
         super().__init__()
@@ -201,7 +201,7 @@ class Stack(nn.Module):
 
 
 def stack_results(build):
-    """The value of the stack that `build` makes, and the gradients of its parameters by name, without those that have none."""
+    """Return the value of the stack that `build` makes, and the gradients of its parameters by name."""
     past = tuple(torch.arange(12.0, dtype=torch.float64).sin().reshape(1, 1, 3, 4) + i for i in range(2))
     module = build()
     y = module(past)
@@ -218,7 +218,7 @@ def stack_mistakes():
 
 
 def changed(**changes):
-    """The stack with a change of what its layers are given, or of a part's input."""
+    """Return a stack with another cache for some layers, another option, or other inputs of its embeddings."""
 
     class Changed(Stack):
         def forward(self, past):
@@ -247,7 +247,7 @@ def changed(**changes):
         ("multiplies what table returns by the root of its width", {"scale": 2}),
     ],
 )
-def test_layers_in_a_list_are_wrong_alike(stack_mistakes, text, changes):
+def test_a_mistake_may_affect_one_or_all_listed_layers(stack_mistakes, text, changes):
     y, gradients = stack_results(stack_mistakes[text])
     expected, expected_gradients = stack_results(changed(**changes))
     assert torch.equal(y, expected)
@@ -256,7 +256,7 @@ def test_layers_in_a_list_are_wrong_alike(stack_mistakes, text, changes):
         torch.testing.assert_close(gradients[name], gradient, msg=name)
 
 
-def test_a_shared_weight_has_the_gradient_of_one_of_its_parts(stack_mistakes):
+def test_a_mistake_may_lose_one_gradient_of_a_shared_weight(stack_mistakes):
     y, gradients = stack_results(Stack)
     of_parts = []
     for part in ("table", "head"):
@@ -268,7 +268,7 @@ def test_a_shared_weight_has_the_gradient_of_one_of_its_parts(stack_mistakes):
 
 
 class Norms(nn.Module):
-    """Two parts with a norm before each and a way past both."""
+    """Two residual connections with a norm before each submodule."""
 
     def __init__(self):
         super().__init__()
@@ -283,7 +283,7 @@ class Norms(nn.Module):
         return x + self.part2(self.norm2(x))
 
     def with_sums(self, first, second):
-        """The module whose sums are those functions of what goes past, the norm, what is normalised and the part."""
+        """Replace both sums by functions of the residual, the norm, the normalised input and the submodule."""
         self.forward = lambda x: second(
             x1 := first(x, self.norm1, self.norm1(x), self.part1), self.norm2, self.norm2(x1), self.part2
         )
@@ -320,12 +320,12 @@ def norms_results(build, mode=None):
     return [y.detach(), *gradients]
 
 
-def test_what_goes_past_the_parts_is_wrong_in_every_way():
+def test_every_mistake_in_residual_connections_does_what_it_says():
     right_results = norms_results(Norms)
     found = {text: (build, add) for text, build, add in wrong_sums(Norms(), 2, Norms)}
     assert found.keys() == SUMS.keys()
     for text, (build, add) in found.items():
-        for _ in range(2):  # they can be run again
+        for _ in range(2):  # a mistake can be run again
             wrong = norms_results(build, Instead("add", add))
         expected = norms_results(lambda text=text: Norms().with_sums(*SUMS[text]))
         for one, other in zip(wrong, expected, strict=True):
@@ -334,7 +334,7 @@ def test_what_goes_past_the_parts_is_wrong_in_every_way():
 
 
 class Shortcut(nn.Module):
-    """Two linear maps with a norm that counts between them, a way past them, and an activation of the sum."""
+    """A residual connection around two linear layers and a norm with a counter, followed by an activation."""
 
     def __init__(self):
         super().__init__()
@@ -346,7 +346,7 @@ class Shortcut(nn.Module):
         return self.relu(x + self.maps(x))
 
     def ending(self, end):
-        """The module whose value is that function of what goes past and what is added to it."""
+        """Replace the value by a function of the residual and of the value that is added to it."""
         self.forward = lambda x: end(x, self.maps(x))
         return self
 
@@ -369,12 +369,12 @@ TAKERS = {
 }
 
 
-def test_the_part_that_takes_a_sum_is_wrong_in_every_way():
+def test_every_mistake_after_a_residual_sum_does_what_it_says():
     right_results = norms_results(Shortcut)
     found = {text: (build, add) for text, build, add in wrong_takers(Shortcut(), 1, Shortcut)}
     assert found.keys() == TAKERS.keys()
     for text, (build, add) in found.items():
-        for _ in range(2):  # they can be run again
+        for _ in range(2):  # a mistake can be run again
             wrong = norms_results(build, Instead("add", add))
         expected = norms_results(lambda text=text: Shortcut().ending(TAKERS[text]))
         for one, other in zip(wrong, expected, strict=True):
@@ -382,19 +382,19 @@ def test_the_part_that_takes_a_sum_is_wrong_in_every_way():
         assert not all(torch.allclose(one, other) for one, other in zip(wrong, right_results, strict=True)), text
 
 
-def test_a_sum_that_no_part_takes_has_no_such_mistakes():
-    assert not list(wrong_takers(Norms(), 2, Norms))  # whose parts have parameters
+def test_a_sum_without_an_activation_has_no_such_mistakes():
+    assert not list(wrong_takers(Norms(), 2, Norms))  # their next submodules have parameters
     for _, build, add in wrong_takers(Shortcut(), 1, lambda: Shortcut().ending(lambda x, y: x + y)):
         with pytest.raises(ValueError, match="no part takes the sum"):
             norms_results(build, Instead("add", add))
 
 
-def test_a_part_inside_another_is_left_out_and_counts_nothing():
+def test_a_skipped_batch_norm_counts_no_batch():
     watched = Shortcut()
     uses = watch_parts(watched)
     norms_results(lambda: watched)
     mistakes = dict(wrong_uses(uses, Shortcut))
-    assert not any(text.startswith("lets no gradient into the parameters") for text in mistakes)  # none are shared
+    assert not any(text.startswith("lets no gradient into the parameters") for text in mistakes)  # no parameters are shared
     module = mistakes["leaves maps.1 out"]()
     x = torch.arange(12.0, dtype=torch.float64).sin().reshape(3, 4)
     torch.testing.assert_close(module(x), (x + module.maps[2](module.maps[0](x))).relu())
@@ -402,14 +402,14 @@ def test_a_part_inside_another_is_left_out_and_counts_nothing():
 
 
 @pytest.mark.parametrize("name", sequences.TABLE)
-def test_every_mistake_shows(name):
+def test_every_mistake_changes_a_result(name):
     calling = [case for case in CASES if name in calls_of(case)]
     for text, wrong in sequences.TABLE[name]:
         assert any(differences(case, name, wrong)[1] for case in calling), text
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "masked" in case.name.lower()], ids=attrgetter("name"))
-def test_what_stands_in_for_the_maximum_has_its_value(case):
+def test_mistakes_in_the_maximums_backward_keep_its_value(case):
     for text, wrong in sequences.TABLE["max"]:
         missing, differing = differences(case, "max", wrong)
         assert not missing, text
@@ -424,11 +424,11 @@ PADDED = ParityCase(
 )
 
 
-def test_padding_without_a_mistake_is_torchs():
+def test_padding_without_a_mistake_agrees_with_torch():
     assert "pad" in calls_of(PADDED)
     assert differences(PADDED, "pad", padding.pad) == (set(), [])
 
 
 @pytest.mark.parametrize("text", dict(TABLE["pad"]))
-def test_every_mistake_in_padding_shows(text):
+def test_every_mistake_in_padding_changes_a_result(text):
     assert differences(PADDED, "pad", dict(TABLE["pad"])[text])[1]

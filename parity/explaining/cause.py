@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
+
 from parity.explaining.counterfactual_runs import known_mistakes
-from parity.explaining.hints import MARGIN, hint, matches
+from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
-from parity.judging.tolerance import deviation
+from parity.judging.tolerance import deviation, largest
+from parity.running import nested
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, phase_of
@@ -24,7 +27,10 @@ def cause_of(evidence: Evidence) -> str:
     """Return the cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
-    cause = _as_counterfactual(evidence) or _from_arrays(evidence)
+    if evidence.phase is Phase.STEP:
+        cause = _as_mistaken_steps(evidence) or _from_first_step(evidence)
+    else:
+        cause = _as_counterfactual(evidence) or _from_arrays(evidence)
     if evidence.dtype == "float32" and _is_inaccuracy(evidence):
         return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
     return cause
@@ -66,6 +72,31 @@ def _as_counterfactual(evidence: Evidence) -> str:
     return "; or, which is the same here: ".join((whole or partly)[:MOST_ALTERNATIVES])
 
 
+def _as_mistaken_steps(evidence: Evidence) -> str:
+    """Return the known mistakes that lead to the same results as the culprit, as far as a mistake has results."""
+    truth, found = evidence.calibration.truth, []
+    for text, run in known_mistakes(evidence.reference_run):
+        wrong = run(True)
+        if _same_steps(evidence, wrong, evidence.tensors) and not _same_steps(evidence, wrong, truth, MARGIN):
+            found.append(text)
+    return "; or, which is the same here: ".join(found[:MOST_ALTERNATIVES])
+
+
+def _same_steps(evidence: Evidence, wrong: Tensors, others: Tensors, slack: float = 1.0) -> bool:
+    """Return whether a mistake has these results; the error of a large step stays in the smaller numbers after it."""
+    allowed: dict[str, float] = {}
+    for name, array in wrong.items():
+        if name not in others or others[name].shape != array.shape:
+            return False
+        of_all_steps = name.split(" after step ")[0]
+        scale, tolerance = evidence.calibration.scale(name), evidence.calibration.tolerance(name, evidence.dtype)
+        grown = tolerance * max(1.0, largest(array) / scale if scale else 1.0)
+        allowed[of_all_steps] = max(allowed.get(of_all_steps, 0.0), grown)
+        if deviation(others[name].astype(np.float64), array) > slack * allowed[of_all_steps]:
+            return False
+    return True
+
+
 def _from_arrays(evidence: Evidence) -> str:
     """Return the hint of the worst array of the wrong pass that has one."""
     for finding in evidence.findings:
@@ -74,3 +105,29 @@ def _from_arrays(evidence: Evidence) -> str:
             if text:
                 return f"{finding.tensor} {text}"
     return ""
+
+
+def _from_first_step(evidence: Evidence) -> str:
+    """Return what the first wrong results say: all later ones inherit their error."""
+    findings = {finding.tensor for finding in evidence.findings}
+    wrong = [name for name in evidence.calibration.truth if name in findings]
+    for name in wrong:
+        if not name.endswith(wrong[0].partition(" after ")[2]):  # a later step
+            break
+        if text := _factor_of_step(evidence, name) or hint(evidence, name):
+            return f"{name} {text}"
+    return ""
+
+
+def _factor_of_step(evidence: Evidence, name: str) -> str:
+    """Return the one factor by which the first step of a parameter is too long or too short, or ""."""
+    start = dict(nested.leaves("parameter", evidence.problem.inputs.get("parameters"))).get(name.split()[0] + f".{name.split()[1]}")
+    if start is None or not name.endswith(" after step 1") or name not in evidence.tensors:
+        return ""
+    truth, ours = evidence.calibration.truth[name], evidence.tensors[name]
+    if ours.shape != truth.shape or ours.size < FEWEST_WRONG:
+        return ""
+    step, right = ours.astype(np.float64) - start, truth - start
+    length = float(np.vdot(step, step))
+    factor = float(np.vdot(step, right)) / length if length else 0.0
+    return f"needs a step {factor:.6g} times as long" if matches(evidence, name, start + factor * step, truth) else ""

@@ -15,6 +15,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from parity.explaining.mistaken_steps import mistaken_steps
 from parity.judging.reference_run import ReferenceRun
 from parity.mistakes import counterfactuals
 from parity.mistakes.parts import watch_parts, wrong_uses
@@ -24,6 +25,7 @@ from parity.running import nested
 from parity.running.problem import Build, Problem, Tensors, other_numbers
 from parity.running.run_reference import run_reference
 from parity.running.tensor_name import Kind, TensorName
+from parity.running.training_steps import TrainingSteps
 from scratch.module import Array
 
 Run = Callable[[bool], Tensors]  # with its backward, or the outputs alone
@@ -44,6 +46,9 @@ def _kept(standard: ReferenceRun) -> list[tuple[str, Run]]:
 
 def _mistaken_runs(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
     build, problem = standard.build, standard.problem
+    if isinstance(steps := build(), TrainingSteps):
+        yield from mistaken_steps(steps, problem)
+        return
     calls = Calls()
     with calls:
         subject = build()

@@ -29,6 +29,7 @@ from parity.running.problem import Build, Problem, Run, Tensors, copied
 from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, TensorName
 from parity.running.trace import Call
+from parity.running.training_steps import TrainingSteps
 from scratch.module import Module
 
 
@@ -65,6 +66,11 @@ class Evidence:
     def worst(self) -> Finding:
         """Return the worst finding of the forward pass, or of the backward where the forward is right."""
         return next((finding for finding in self.findings if finding.phase is Phase.FORWARD), self.findings[0])
+
+    @property
+    def phase(self) -> Phase:
+        """Return the pass that is wrong; for an optimiser or a schedule, which have no passes, the step."""
+        return Phase.STEP if isinstance(self.subject, TrainingSteps) else self.worst.phase
 
 
 def locate(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> tuple[list[Evidence], int]:

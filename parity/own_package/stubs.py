@@ -63,6 +63,8 @@ __all__ = ["generator", "manual_seed", "use_generator"]
 '''
 
 ROOT = Path(scratch.__file__).parent
+GIVEN = ("check", "state_names")  # methods of optimisers that their stubs keep: the range of each option, the names of the state
+NOT_COPIED = {ROOT / name for name in ("module.py", "random.py", "contract.py")}  # these are the project's own for every package
 
 
 def write_package(directory: Path) -> int:
@@ -88,12 +90,13 @@ def stubs() -> dict[Path, str]:
     """Return the text of the stub files, by their paths inside the package."""
     definitions = Definitions(ROOT)
     judged = {definitions.place_of(case.scratch) for case in tables().cases}
-    exports = [ROOT / folder / "__init__.py" for folder in dict.fromkeys(case.scratch.split(".")[0] for case in tables().cases)]
+    folders = dict.fromkeys(ROOT.joinpath(*case.scratch.split(".")[:-1]) for case in tables().cases)
+    exports = [folder / "__init__.py" for folder in folders]
     kept: dict[tuple[Path, str], str] = {}
     pending = [place for file in exports for place in _needs(file, _names(_tree(file)))]
     while pending:
         file, name = place = pending.pop()
-        if place not in kept and file.parent != ROOT:
+        if place not in kept and file not in NOT_COPIED:
             kept[place] = "\n".join(_kept(file, s, place in judged) for s in _tree(file).body if name in bound_names(s))
             pending += _needs(file, _names(ast.parse(kept[place])))
     texts = {file: _assembled(file, kept) for file, _ in kept}
@@ -110,7 +113,7 @@ def _kept(file: Path, statement: ast.stmt, judged: bool) -> str:
     methods = {member.name: member for member in getattr(statement, "body", []) if isinstance(member, ast.FunctionDef)}
     if not isinstance(statement, ast.ClassDef) or not (judged or "forward" in methods):
         return _lines(file, statement)
-    built_with = {name for name in methods if name.startswith("__")}  # the constructor and its helpers
+    built_with = {name for name in methods if name.startswith("__") or name in GIVEN}  # constructors, and what they call
     for name in sorted(built_with):
         built_with |= {node.attr for node in ast.walk(methods[name]) if isinstance(node, ast.Attribute)} & methods.keys()
     texts = [_lines(file, statement, end=statement.body[0].lineno - 1)]

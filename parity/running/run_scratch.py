@@ -24,6 +24,7 @@ from parity.running.problem import Build, Problem, Run, Tensors, copied, other_n
 from parity.running.state import set_state
 from parity.running.tensor_name import Phase, buffer, gradient
 from parity.running.trace import watch_scratch
+from parity.running.training_steps import TrainingSteps
 from scratch.module import Array, Module
 
 
@@ -34,6 +35,8 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     """
     problem = problem.map(lambda value: _in_dtype(value, dtype))
     subject, parameters, buffers = build(), {}, {}
+    if isinstance(subject, TrainingSteps):
+        return _run_steps(subject, problem)
     if isinstance(subject, Module):
         require_parameters(subject, problem.state)
         set_state(subject.astype(dtype), problem.state)
@@ -70,6 +73,13 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     if parameters and later and not breaches:
         breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
     return Run(tensors | held, trace, breaches)
+
+
+def _run_steps(subject: TrainingSteps, problem: Problem) -> Run:
+    """Run the steps of an optimiser, schedule or clipping function; gradients must stay as they are given."""
+    inputs = nested.map_leaves(copied, dict(problem.inputs))
+    results = {name: np.asarray(value) for name, value in subject(**inputs).items()}
+    return Run(results, problem.new_trace(), changed_in_place(Phase.STEP, problem, inputs, (), {}))
 
 
 def _in_dtype(value: Any, dtype: str) -> Any:

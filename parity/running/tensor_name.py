@@ -8,10 +8,11 @@ from functools import lru_cache
 
 
 class Phase(StrEnum):
-    """The pass of a computation: forward or backward."""
+    """What may be wrong: the forward pass, the backward pass, or the step of an optimiser or a schedule."""
 
     FORWARD = "forward"
     BACKWARD = "backward"
+    STEP = "step"
 
 
 class Kind(StrEnum):

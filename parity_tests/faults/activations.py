@@ -100,7 +100,7 @@ FAULTS = [
         "np.copyto(cdf, x)",
         "forward",
         "erf",
-        function="ops.normal_cdf.normal_cdf",
+        function="fast.normal_cdf.normal_cdf",
     ),
     gelu("gelu: term x density missing", "dx *= x", "dx *= 0", "backward", r"lacks the term x density"),
     gelu("gelu: term cdf missing", "dx += cdf", "pass", "backward", r"lacks the term cdf"),
