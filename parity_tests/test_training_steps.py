@@ -109,7 +109,7 @@ def test_the_state_is_compared():
 
 
 def test_what_is_not_written_is_missing():
-    assert judged(Unwritten).verdict == "missing"
+    assert judged(Unwritten).status == "missing"
 
 
 def test_assert_parity_takes_an_optimiser():
