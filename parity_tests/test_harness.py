@@ -91,7 +91,7 @@ def test_wrong_backward_is_located_in_the_one_layer(dtype):
     assert [(c.path, c.kind, c.phase) for c in verdict.culprits] == [("layers.6", "Linear", "backward")]
     # the six layers below inherit it through the gradient that reaches their outputs; those above are untouched
     assert verdict.inherited == 6
-    assert all(finding.tensor.startswith("grad ") for finding in verdict.findings)
+    assert all(finding.phase == "backward" for finding in verdict.findings)
 
 
 def test_wrong_forward_is_located_in_the_one_layer():
@@ -408,6 +408,7 @@ NAMES = {
     "y": TensorName(Kind.OUTPUT, "y"),
     "y.1": TensorName(Kind.OUTPUT, "y.1"),
     "grad x": TensorName(Kind.GRADIENT, "x"),
+    "parameter 2 after step 17": TensorName(Kind.OUTPUT, "parameter 2", step=17),
     "grad input 0": TensorName(Kind.GRADIENT, "input 0"),
     "buffer layers.1.running_mean": TensorName(Kind.BUFFER, "layers.1.running_mean"),
     "submodule layers.0 y": TensorName(Kind.SUBMODULE_OUTPUT, "layers.0", 0, "y"),

@@ -448,8 +448,8 @@ def test_a_saved_file_touches_what_is_made_of_it(mine):
     layers = {f"layers.{side}{coder}coderLayer" for side in ("Transformer", "DETR") for coder in ("En", "De")}
     layers |= {f"layers.{name}" for name in ("Linear", "AdditiveAttention", "SelfAttention", "FeedForward", "MultiheadAttention")}
     assert touched == models | layers | {"ops.linear"}
-    without = {f"optim.lr_scheduler.{factor}" for factor in ("linear_warm_up", "warm_up_cosine", "noam")}  # functions of numbers
-    assert {target for target in TARGETS if mine / "module.py" in behind[target]} == set(TARGETS) - without
+    formulas = {f"optim.lr_scheduler.{name}" for name in ("linear_warm_up", "noam", "warm_up_cosine")}  # of plain numbers
+    assert {target for target in TARGETS if mine / "module.py" in behind[target]} == set(TARGETS) - formulas
     assert {target for target in TARGETS if mine / "models" / "cnn.py" in behind[target]} == {"models.CNN"}
 
 

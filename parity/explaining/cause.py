@@ -15,10 +15,9 @@ from parity.explaining.counterfactual_runs import known_mistakes
 from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
 from parity.judging.tolerance import deviation, largest
-from parity.running import nested
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
-from parity.running.tensor_name import Phase, phase_of
+from parity.running.tensor_name import Phase, TensorName, phase_of
 
 MOST_ALTERNATIVES = 3  # causes that this case cannot tell apart
 
@@ -73,7 +72,7 @@ def _as_counterfactual(evidence: Evidence) -> str:
 
 
 def _as_mistaken_steps(evidence: Evidence) -> str:
-    """Return the known mistakes that lead to the same results as the culprit, as far as a mistake has results."""
+    """Return the known mistakes whose results equal the culprit's; a mistake need not have every result."""
     truth, found = evidence.calibration.truth, []
     for text, run in known_mistakes(evidence.reference_run):
         wrong = run(True)
@@ -83,12 +82,12 @@ def _as_mistaken_steps(evidence: Evidence) -> str:
 
 
 def _same_steps(evidence: Evidence, wrong: Tensors, others: Tensors, slack: float = 1.0) -> bool:
-    """Return whether a mistake has these results; the error of a large step stays in the smaller numbers after it."""
+    """Return whether a mistake has these results; the rounding error of a step with large numbers stays in all later ones."""
     allowed: dict[str, float] = {}
     for name, array in wrong.items():
         if name not in others or others[name].shape != array.shape:
             return False
-        of_all_steps = name.split(" after step ")[0]
+        of_all_steps = TensorName.parse(name).path
         scale, tolerance = evidence.calibration.scale(name), evidence.calibration.tolerance(name, evidence.dtype)
         grown = tolerance * max(1.0, largest(array) / scale if scale else 1.0)
         allowed[of_all_steps] = max(allowed.get(of_all_steps, 0.0), grown)
@@ -108,11 +107,11 @@ def _from_arrays(evidence: Evidence) -> str:
 
 
 def _from_first_step(evidence: Evidence) -> str:
-    """Return what the first wrong results say: all later ones inherit their error."""
+    """Return the hint of a wrong result of the first wrong step; later steps inherit its error."""
     findings = {finding.tensor for finding in evidence.findings}
     wrong = [name for name in evidence.calibration.truth if name in findings]
     for name in wrong:
-        if not name.endswith(wrong[0].partition(" after ")[2]):  # a later step
+        if TensorName.parse(name).step != TensorName.parse(wrong[0]).step:
             break
         if text := _factor_of_step(evidence, name) or hint(evidence, name):
             return f"{name} {text}"
@@ -120,9 +119,11 @@ def _from_first_step(evidence: Evidence) -> str:
 
 
 def _factor_of_step(evidence: Evidence, name: str) -> str:
-    """Return the one factor by which the first step of a parameter is too long or too short, or ""."""
-    start = dict(nested.leaves("parameter", evidence.problem.inputs.get("parameters"))).get(name.split()[0] + f".{name.split()[1]}")
-    if start is None or not name.endswith(" after step 1") or name not in evidence.tensors:
+    """Return the factor by which the first step of a parameter must become longer or shorter, or "" where none fits."""
+    result = TensorName.parse(name)
+    starts = {f"parameter {i}": array for i, array in enumerate(evidence.problem.inputs.get("parameters", ()))}
+    start = starts.get(result.path)
+    if start is None or result.step != 1 or name not in evidence.tensors:
         return ""
     truth, ours = evidence.calibration.truth[name], evidence.tensors[name]
     if ours.shape != truth.shape or ours.size < FEWEST_WRONG:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -96,5 +96,6 @@ def _places() -> list[Any]:
 
 
 def _modules_of(package: ModuleType) -> list[ModuleType]:
-    names = [found.name for found in iter_modules(package.__path__) if found.name not in ("layers", "models")]
-    return [import_module(f"{package.__name__}.{name}") for name in names]
+    """Return all modules of a package that may hold functions, which layers and models do not."""
+    names = [found.name for found in walk_packages(package.__path__, f"{package.__name__}.")]
+    return [import_module(name) for name in names if not {"layers", "models"} & set(name.split("."))]

@@ -18,6 +18,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from parity.running.tensor_name import after_step
 from scratch.module import Parameter
 
 Results = dict[str, Any]  # arrays, or tensors, by name
@@ -71,7 +72,7 @@ class OptimiserSteps(TrainingSteps):
             for group, lr in zip(optimizer.param_groups, first_rates, strict=True):
                 group["lr"] = lr if factors is None else lr * float(factors[step])
             optimizer.step()
-            results |= {f"parameter {i} after step {step + 1}": _value(p.data) for i, p in enumerate(held)}
+            results |= {after_step(f"parameter {i}", step + 1): _value(p.data) for i, p in enumerate(held)}
         return results | _state(optimizer, len(gradients))
 
     def optimiser(self, parameters: Sequence[Any], groups: Sequence[Mapping[str, Any]] | None) -> Any:
@@ -190,7 +191,7 @@ def _state(optimizer: Any, steps: int) -> Results:
         for name, value in state.items():
             if value is not None:
                 value = np.array(int(value)) if name == "step" else _value(value)
-                results[f"{name} of parameter {i} after step {steps}"] = value
+                results[after_step(f"{name} of parameter {i}", steps)] = value
     return results
 
 
