@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import reference.lr_scheduler
+import reference.optim
 import scratch.optim
 from parity.cases import matching
 from parity.cases.schedules import STEPS, Halving
@@ -227,7 +227,9 @@ def test_objects_keep_their_attributes_and_functions_are_not_saved():
 
 @pytest.mark.parametrize("name", ["linear_warm_up", "warm_up_cosine", "noam"])
 def test_signature_of_a_warm_up_is_the_references(name):
-    ours, theirs = (inspect.signature(getattr(factors, name)).parameters for factors in (lr_scheduler, reference.lr_scheduler))
+    ours, theirs = (
+        inspect.signature(getattr(factors, name)).parameters for factors in (lr_scheduler, reference.optim.lr_scheduler)
+    )
     assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
 
 

@@ -85,7 +85,7 @@ def test_an_unreadable_family_is_refused_in_one_line(package, files, message):
 
 
 def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
-    another_table(f"AFTER = ('yolo',)\nCASES = [{ROW}]")
+    another_table(f"AFTER = ('schedules',)\nCASES = [{ROW}]")
     assert list(parity.cases.tables().families)[-1] == "mine"
     assert main(["check", "mine", "--json"]) == 0
     assert '"name": "mine"' in capsys.readouterr().out
