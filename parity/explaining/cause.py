@@ -15,7 +15,6 @@ from parity.explaining.counterfactual_runs import known_mistakes
 from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
 from parity.judging.tolerance import deviation, largest
-from parity.running import nested
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, phase_of
@@ -121,8 +120,9 @@ def _from_first_step(evidence: Evidence) -> str:
 
 def _factor_of_step(evidence: Evidence, name: str) -> str:
     """Return the one factor by which the first step of a parameter is too long or too short, or ""."""
-    start = dict(nested.leaves("parameter", evidence.problem.inputs.get("parameters"))).get(name.split()[0] + f".{name.split()[1]}")
-    if start is None or not name.endswith(" after step 1") or name not in evidence.tensors:
+    starts = {f"parameter {i} after step 1": array for i, array in enumerate(evidence.problem.inputs.get("parameters", ()))}
+    start = starts.get(name)
+    if start is None or name not in evidence.tensors:
         return ""
     truth, ours = evidence.calibration.truth[name], evidence.tensors[name]
     if ours.shape != truth.shape or ours.size < FEWEST_WRONG:
