@@ -13,7 +13,7 @@ import scratch.models
 import scratch.optim
 from parity.cases import matching
 from parity.check import judge, reference_run_of
-from parity.judging.tolerance import calibrate
+from parity.judging.tolerance import measure
 from parity.judging.verdict import Verdict, compare
 from parity.running.problem import Problem, Run
 from parity.running.trace import Trace
@@ -251,7 +251,7 @@ def test_training_runs_stay_together(model_name, config, shape, optimiser_name, 
     images = rng.standard_normal((4, *shape)).astype(np.float32).astype(np.float64)
     problem = Problem({"images": images, "targets": rng.integers(0, 5, (4, shape[0]))}, weights, ())
     run = partial(train, model_name=model_name, config=config, optimiser_name=optimiser_name, options=options)
-    calibration = calibrate(lambda reference_run_of, dtype: run(torch.optim, problem=reference_run_of, dtype=dtype), problem)
+    calibration = measure(lambda posed, dtype: run(torch.optim, problem=posed, dtype=dtype), problem)
     for dtype in ("float64", "float32"):
         findings, _ = compare(Run(run(scratch.optim, problem=problem, dtype=dtype), Trace()), calibration, dtype)
         assert not findings, dtype
