@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import reference.optim.lr_scheduler
+import reference.optim
 import scratch.optim
 from parity.cases import matching
 from parity.cases.schedules import STEPS, Halving

@@ -49,12 +49,7 @@ def case(name: str, schedule: str, steps: int = STEPS, **options: Any) -> list[P
 
 def warm_up(name: str, factor: str, **options: Any) -> ParityCase:
     """Return the case of a factor that begins with a warm-up."""
-    return ParityCase(
-        name,
-        f"optim.lr_scheduler.{factor}",
-        inputs=three_groups(STEPS),
-        config=options,
-    )
+    return ParityCase(name, f"optim.lr_scheduler.{factor}", three_groups(STEPS), options)
 
 
 CASES = [

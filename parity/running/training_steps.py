@@ -149,7 +149,7 @@ def steps_of(reference: Any) -> type[TrainingSteps] | None:
     module = getattr(reference, "__module__", "") or ""
     if module.startswith("torch.nn.utils.clip_grad"):
         return ClippingSteps
-    return FactorSteps if module == "reference.optim.lr_scheduler" else None
+    return FactorSteps if module.startswith("reference.optim.lr_scheduler") else None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from parity_tests.faults.fault import Fault
 
 sgd = partial(Fault, phase="step", function="optim.sgd.SGD.update", culprit="SGD")
 adam = partial(Fault, phase="step", function="optim.adam.Adam.update", cases=("adam-decay", "adamw-decay"), culprit="Adam|AdamW")
+
 CORRECTED = "lr * root / (1 - beta1**t), eps * root"
 
 FAULTS = [

@@ -1,4 +1,4 @@
-"""What scratch.optim has and torch.optim lacks."""
+"""Parts of a training step that torch.optim lacks."""
 
 from reference.optim import lr_scheduler
 
