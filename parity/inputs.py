@@ -1,6 +1,6 @@
-"""Inputs and weights behind which no bug hides, and the probes that show how much a rounding of them matters.
+"""Draw inputs and weights that hide no bug, and the probes that show the effect of a rounding of them.
 
-Default-like numbers hide bugs: a bias of zero, a gamma of one, square images, a cotangent of ones. Everything drawn here
+Default-like numbers hide bugs: a bias of zero, a scale of one, square images, an upstream gradient of ones. Everything drawn here
 is a float64 array of float32-representable values, so that a float32 run starts from exactly the same numbers.
 """
 
@@ -16,47 +16,47 @@ EPS32 = float(np.finfo(np.float32).eps)
 
 
 def float32_representable(array: Any) -> Array:
-    """The array rounded to float32, as float64."""
+    """Return the array rounded to float32, as float64."""
     return np.asarray(np.asarray(array, dtype=np.float32).astype(np.float64))
 
 
 class Draw:
-    """Draws the arrays of one case from one seed."""
+    """A source of the arrays of one case, from one seed."""
 
     def __init__(self, *seed: int):
         self.rng = np.random.default_rng(seed)
 
     def normal(self, *shape: int, scale: float = 1.0, offset: float = 0.0) -> Array:
-        """Normal numbers."""
+        """Draw normal numbers."""
         return float32_representable(self.rng.normal(offset, scale, shape))
 
     def positive(self, *shape: int) -> Array:
-        """Numbers between 0.5 and 2: variances and class weights."""
+        """Draw numbers between 0.5 and 2: variances and class weights."""
         return float32_representable(self.rng.uniform(0.5, 2, shape))
 
     def probabilities(self, *shape: int) -> Array:
-        """Rows that sum to one along the second axis."""
+        """Draw rows that sum to one along the second axis."""
         weights = self.rng.exponential(size=shape)
         return float32_representable(weights / weights.sum(axis=1, keepdims=True))
 
     def fractions(self, *shape: int) -> Array:
-        """Numbers from 0 to 1, some of them exactly 0 or 1: targets of a binary cross-entropy."""
+        """Draw numbers from 0 to 1, some of them exactly 0 or 1: targets of a binary cross-entropy."""
         return float32_representable(np.clip(self.rng.uniform(-0.3, 1.3, shape), 0, 1))
 
     def grid(self, *shape: int) -> Array:
-        """Small whole numbers, many of them equal: ties for a maximum, exact zeros for a kink."""
+        """Draw small whole numbers, many of them equal: ties for a maximum, exact zeros for a kink."""
         return self.rng.integers(-3, 4, shape).astype(np.float64)
 
     def integers(self, low: int, high: int, *shape: int) -> Array:
-        """Whole numbers from low to high - 1."""
+        """Draw whole numbers from low to high - 1."""
         return self.rng.integers(low, high, shape)
 
     def booleans(self, *shape: int, p: float = 0.7) -> Array:
-        """True with probability p."""
+        """Draw booleans that are True with probability p."""
         return self.rng.random(shape) < p
 
     def logits(self, rows: int, classes: int) -> Array:
-        """Rows of classes; the first lies at +200, the second at -300, the third spreads over more than 100."""
+        """Draw rows of logits; the first lies at +200, the second at -300, the third spreads over more than 100."""
         x = self.rng.normal(0, 2, (rows, classes))
         x[0] += 200
         x[1] -= 300
@@ -64,14 +64,14 @@ class Draw:
         return float32_representable(x)
 
     def features(self, *shape: int) -> Array:
-        """A batch (N, C, ...) with one channel of deviation 3e-3, near eps, and one whose mean is 1e4 of its deviations."""
+        """Draw a batch (N, C, ...); one channel has the deviation 3e-3, near eps, and one has a mean of 1e4 deviations."""
         x = self.rng.normal(0.5, 1.5, shape)
         x[:, 0] = self.rng.normal(0, 3e-3, x[:, 0].shape)
         x[:, 1] = self.rng.normal(1e4, 1, x[:, 1].shape)
         return float32_representable(x)
 
     def rows(self, *shape: int, axes: int = 1) -> Array:
-        """Rows of the last axes; the first has the deviation 3e-3, near the root of eps, the second a mean of 1e4 deviations."""
+        """Draw rows of the last axes; the first has the deviation 3e-3, near the root of eps, the second the mean 1e4."""
         x = self.rng.normal(0.5, 1.5, shape)
         rows = x.reshape(-1, int(np.prod(shape[-axes:])))
         rows[0] = self.rng.normal(0, 3e-3, rows[0].shape)
@@ -79,7 +79,7 @@ class Draw:
         return float32_representable(x)
 
     def state(self, shapes: Mapping[str, tuple[int, ...]], buffers: Mapping[str, Array]) -> dict[str, Array]:
-        """Weights and buffers by name: no bias is zero, no scale one, no running statistic what it started as."""
+        """Draw weights and buffers by name: no bias is zero, no scale is one, no running statistic has its initial value."""
         return {
             name: self._buffer(name, buffers[name]) if name in buffers else self._weight(name, shape)
             for name, shape in shapes.items()
@@ -97,7 +97,7 @@ class Draw:
 
 
 def jittered(array: Any, probe: int) -> Any:
-    """Each number x of a float array as x (1 + eps32 h), where h in [-1, 1] is a hash of x and of the probe's number.
+    """Return each number x of a float array as x (1 + eps32 h), where h in [-1, 1] is a hash of x and of the probe's number.
 
     Equal numbers stay equal (ties), zeros stay zero (kinks); other arrays and options come back as they are.
     """

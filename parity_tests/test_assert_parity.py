@@ -36,7 +36,7 @@ def test_a_wrong_gradient_is_named():
 
 
 def first_line(mine, theirs, error=ParityError, **inputs):
-    """The first line of the message with which assert_parity fails."""
+    """Return the first line of the message with which assert_parity fails."""
     with pytest.raises(error) as caught:
         assert_parity(mine, theirs, inputs=inputs)
     return str(caught.value).splitlines()[0]

@@ -1,12 +1,10 @@
 """Plain English in docstrings: none begins with a question word or a relative clause, in any Python file of the project.
 
-Ruff's pydocstyle rules check the rest of the form. Both spare the files that pyproject.toml exempts from these rules.
+Ruff's pydocstyle rules check the rest of the form.
 """
 
 import ast
 import re
-import tomllib
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,13 +14,7 @@ REFUSED = re.compile(r"(Of|What|Who|Whose|Whether|How|Where|By|That|Which|Why|In
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def exempt_files():
-    """Return the patterns of files that the docstring rules spare."""
-    lint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
-    return [pattern for pattern, rules in lint.get("per-file-ignores", {}).items() if "D" in rules]
-
-
-def python_files(exempt):
+def python_files():
     """Yield the project's Python files, without environments, builds and hidden folders."""
     for file in sorted(ROOT.rglob("*.py")):
         path = file.relative_to(ROOT)
@@ -30,7 +22,7 @@ def python_files(exempt):
         foreign = any(
             folder.name.startswith(".") or folder.name == "build" or (ROOT / folder / "pyvenv.cfg").exists() for folder in folders
         )
-        if not foreign and not any(fnmatch(path.as_posix(), pattern) for pattern in exempt):
+        if not foreign:
             yield file
 
 
@@ -43,7 +35,7 @@ def refused_openings(source):
 
 
 def test_no_docstring_begins_with_a_refused_word():
-    files = list(python_files(exempt_files()))
+    files = list(python_files())
     assert {Path(__file__), ROOT / "conftest.py", ROOT / "benchmarks" / "timing.py"} <= set(files)
     found = [
         f"{file.relative_to(ROOT)}:{line} begins with {text.split()[0]!r}, expected a verb such as Return or Compute: {text}"

@@ -25,7 +25,7 @@ NAMES = {"x": X, "weight": draw.normal(11, 4), "bias": draw.normal(11)}
 
 
 def evidence_of(ours, torchs, inputs, dtype="float64", state=None):
-    """What is found of a function or layer, given as what makes it, judged against torch's."""
+    """Return the evidence about what `ours` makes, judged against what torch's builder makes."""
     problem = Problem(inputs, state or {}, ())
     outputs = run_reference(torchs, problem, "float64", backward=False).tensors
     problem = replace(problem, cotangents=tuple(Draw(1).normal(*y.shape) for y in outputs.values()))
@@ -38,7 +38,7 @@ def cause(ours, torchs, inputs, dtype="float64", state=None):
 
 
 def cause_of_value(change, dtype="float64"):
-    """The cause given where the value of the identity goes through `change`, its gradient staying right."""
+    """Return the cause that is given when `change` changes the value of the identity, but not its gradient."""
     return cause(lambda: lambda x: (change(x), lambda dy: dy), lambda: lambda x: x * 1, {"x": X}, dtype)
 
 

@@ -29,7 +29,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 def judged(name, plant, dtype="float64", seed=0):
-    """The verdict on a case whose scratch side `plant` has changed."""
+    """Return the verdict on a case whose scratch side `plant` has changed."""
     case = BY_NAME[name]
     build_scratch = scratch_builder(case)
 
@@ -41,7 +41,7 @@ def judged(name, plant, dtype="float64", seed=0):
 
 
 def submodule(path, wrong):
-    """A plant that wraps the forward of one submodule: wrong(forward) is the new forward."""
+    """Return a plant that replaces the forward of one submodule by wrong(forward)."""
 
     def plant(model):
         module = dict(model.named_modules())[path]
@@ -51,7 +51,7 @@ def submodule(path, wrong):
 
 
 def changed_value(change):
-    """A forward whose value goes through `change`."""
+    """Return a forward whose value is changed by `change`."""
 
     def wrong(forward):
         def changed(*inputs):
@@ -64,7 +64,7 @@ def changed_value(change):
 
 
 def changed_gradient(change):
-    """A backward whose first gradient goes through `change`."""
+    """Return a backward whose first gradient is changed by `change`."""
 
     def wrong(forward):
         def changed(*inputs):

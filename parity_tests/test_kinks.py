@@ -42,7 +42,7 @@ def near_maxima():
 
 
 def off(op, sign=-1, rounding=np.float32):
-    """An op whose input is off by a rounding of its largest number, in the dtype `rounding` as honest float32 code is."""
+    """Return an op whose input is off by one rounding in the dtype `rounding`, as correct float32 code may be."""
 
     def rounded(x):
         eps = np.finfo(rounding).eps * np.abs(x).max() if x.dtype == rounding else 0

@@ -47,7 +47,7 @@ every_schedule = pytest.mark.parametrize("case", OF_SGD.values(), ids=OF_SGD)
 
 @pytest.fixture(autouse=True)
 def _without_torchs_advice():
-    """torch warns where the closed form of a schedule is called, which SequentialLR itself does."""
+    """Ignore torch's warning about the closed form of a schedule, which its own SequentialLR calls."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="torch")
         yield
@@ -62,12 +62,12 @@ def an_optimizer(library, name, begins=BEGINS):
 
 
 def options_of(optimizer):
-    """The rate and the momentum or the betas of every group."""
+    """Return the learning rate and the momentum or the betas of every group."""
     return [(g["lr"], g["momentum"]) if "momentum" in g else (g["lr"], *g["betas"]) for g in optimizer.param_groups]
 
 
 def walk(optimizer, scheduler, steps=STEPS):
-    """The options of every group before every step."""
+    """Return the options of every group before every step."""
     seen = [options_of(optimizer)]
     for _ in range(steps):
         optimizer.step()
@@ -284,7 +284,7 @@ def test_parameters_move_alike(name, what):
 
 
 def on(make):
-    """The schedule over an optimiser with three groups and a momentum."""
+    """Return the schedule of an optimiser with three groups and a momentum."""
     return lambda: make(an_optimizer(OURS, "SGD"))
 
 

@@ -136,7 +136,7 @@ def test_signature_is_the_twins(name):
 
 
 def clipped(clip, dtype, gradients, *args):
-    """What clip(parameters, *args) returns and leaves as gradients; the first parameter has none."""
+    """Return the result of clip(parameters, *args) and the gradients that it leaves; the first parameter has none."""
     library = scratch.optim if clip.__module__.startswith("scratch") else torch.optim
     parameters = make_parameters(library, [np.zeros(2), *(np.zeros(g.shape) for g in gradients)], dtype)
     for parameter, gradient in zip(parameters[1:], gradients, strict=True):
@@ -161,7 +161,7 @@ def test_one_parameter_alone_is_clipped(dtype):
 
 
 def test_float32_gradients_whose_squares_overflow_or_vanish():
-    """torch's norm of them is inf and 0 in float32; here they are clipped as in float64."""
+    """Clip them as in float64; the norm that torch computes in float32 is inf or 0."""
     for scale in (1e25, 1e-30):
         gradient = (scale * np.random.default_rng(9).standard_normal(50)).astype(np.float32)
         norm, (grad,) = clipped(clip_grad_norm_, np.float32, [gradient], 1e-3)
@@ -263,13 +263,13 @@ def test_training_runs_stay_together(model_name, config, shape, optimiser_name, 
 
 
 def to_arrays(state_dict):
-    """A torch.optim state with arrays for its tensors."""
+    """Return a torch.optim state with arrays in place of its tensors."""
     state = {i: {name: v.numpy().copy() for name, v in entry.items()} for i, entry in state_dict["state"].items()}
     return {"state": state, "param_groups": state_dict["param_groups"]}
 
 
 def to_tensors(state_dict):
-    """A scratch.optim state with tensors for its arrays."""
+    """Return a scratch.optim state with tensors in place of its arrays."""
     state = {i: {name: torch.from_numpy(v.copy()) for name, v in entry.items()} for i, entry in state_dict["state"].items()}
     return {"state": state, "param_groups": state_dict["param_groups"]}
 
@@ -356,7 +356,7 @@ def test_states_have_the_twins_layout(name, options):
 
 
 def stepped(name, **options):
-    """An optimiser over two parameters after one step."""
+    """Return an optimiser of two parameters after one step."""
     parameters = [Parameter(np.ones((2, 3))), Parameter(np.ones(4))]
     for parameter in parameters:
         parameter.grad = np.full(parameter.data.shape, 0.5)

@@ -62,7 +62,7 @@ def test_nothing_heavy_is_imported():
 
 @pytest.fixture
 def project(tmp_path):
-    """A function that writes files into a project of its own."""
+    """Return a function that writes files into a project of its own."""
 
     def write(**files):
         for name, text in files.items():

@@ -1,4 +1,4 @@
-"""What holds the house together: import walls, twins of one shape, a case for everything, initial weights as torch's."""
+"""The structure of the project: import walls, twins of one shape, a case for everything, initial weights as torch's."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""Which definitions of a package use which, read from its files without running them."""
+"""The definitions of a package and their uses of each other, read from its files without running them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Definitions:
         return ""
 
     def used_by(self, path: str) -> set[Place]:
-        """The object of a dotted path and everything that its definition leads to, step by step."""
+        """Yield the place of the object at a dotted path, then the places that its definition uses, step by step."""
         entry = self._entry(path)
         pending = [] if entry is None else [entry]
         reached: set[Place] = set()
@@ -70,7 +70,7 @@ class Definitions:
         return reached
 
     def imports(self, file: Path) -> set[Path]:
-        """The files of the package that a file imports from, whether it uses what it imports or not."""
+        """Return the files of the package that a file imports from, whether it uses the imports or not."""
         names = self._parsed(file)
         places = (self._place(source) for source in (*names.imported.values(), *names.stars))
         return {place[0] for place in places if place}
@@ -137,7 +137,7 @@ class Definitions:
         return self._files[file]
 
     def _sources(self, file: Path, statement: ast.Import | ast.ImportFrom) -> dict[str, Source]:
-        """Where each name that an import binds comes from; names from other packages are left out."""
+        """Return the source of each name that an import binds; names from other packages are left out."""
         if isinstance(statement, ast.Import):
             paths = {alias.asname or alias.name.split(".")[0]: alias.name.split(".") for alias in statement.names}
             return {name: (tuple(path[1:]), "") for name, path in paths.items() if path[0] == self.root.name}
@@ -174,7 +174,7 @@ def _statements(file: Path) -> list[ast.stmt]:
 
 
 def bound_names(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement at the top of a file binds."""
+    """Yield the names that a statement at the top of a file binds."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
     else:
@@ -182,7 +182,7 @@ def bound_names(statement: ast.stmt) -> Iterator[str]:
 
 
 def learning_order(definitions: Definitions, targets: Iterable[str]) -> list[str]:
-    """Return targets in the order given, but each after those that its definition uses; it may have none yet."""
+    """Return targets in the given order, except that each comes after the targets that its definition uses."""
     targets = list(targets)
     places = {definitions.place_of(target): target for target in targets}
     used = {target: {places[place] for place in definitions.used_by(target) if place in places} for target in targets}

@@ -1,4 +1,4 @@
-"""The machine that a comparison runs on: its devices, its threads, its versions."""
+"""The machine of a comparison: devices, threads, versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEWEST_VERIFIED = {"torch": "2.15", "numpy": "2.5"}  # by `make versions`; docs/
 
 
 def checked_device(name: str) -> str:
-    """Return the name of a device on which PyTorch computes here, "cpu" for all of its spellings; else ValueError."""
+    """Return the name of a device that PyTorch can use here, "cpu" for all of its spellings; else raise ValueError."""
     try:
         if torch.device(name).type == "cpu":
             return "cpu"
@@ -35,12 +35,12 @@ def checked_device(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The versions that figures depend on."""
+    """Return the versions that figures depend on."""
     return {"torch": torch.__version__, "numpy": np.__version__, "threads": "1"}
 
 
 def rounding_environment() -> dict[str, str]:
-    """Return what the last bits of float sums depend on here and now: versions, processor, kernels, numbers of threads."""
+    """Return everything that the last bits of float sums depend on: versions, processor, kernels, numbers of threads."""
     blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
     kernels = {f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip() for library in blas}
     return {
@@ -55,7 +55,7 @@ def rounding_environment() -> dict[str, str]:
 
 
 def newer_than_verified() -> str:
-    """Return a line about versions that are newer than any that was verified, or nothing."""
+    """Return a line about versions that are newer than all verified ones, or ""."""
     newer = [
         f"{name} {version} is newer than {NEWEST_VERIFIED[name]}"
         for name, version in environment().items()
@@ -72,7 +72,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """One thread in both backends, whose number changes the last digits of float32 sums, and no TF32 on a GPU."""
+    """Use one thread in both backends, since their number changes the last digits of sums, and no TF32 on a GPU."""
     threads, precision, cudnn_tf32 = torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("highest")

@@ -1,6 +1,6 @@
-"""Dropout masks that PyTorch draws from a given source of noise, so that both backends can have the same.
+"""Dropout masks that PyTorch draws from a given source of random numbers, so that both backends use the same masks.
 
-scratch takes its noise from scratch.random.use_generator; what is given here to PyTorch has the same form.
+scratch takes its random numbers from scratch.random.use_generator; PyTorch gets them here in the same form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RECURRENT_KERNELS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 
 @contextmanager
 def shared_noise(random: Uniform) -> Iterator[None]:
-    """Inside the block, PyTorch's dropout keeps where `random` gives p or more, as scratch's does."""
+    """Inside the block, PyTorch's dropout keeps a number where `random` gives p or more, as scratch's does."""
 
     def dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
         if not training or p == 0:
@@ -52,7 +52,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> torch.Tensor:
-    """Attention whose dropout is torch.nn.functional.dropout of the weights, which attending a one for each key gives."""
+    """Compute attention with torch.nn.functional.dropout of the weights; attention to an identity matrix gives the weights."""
     options: dict[str, Any] = dict(attn_mask=attn_mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa)
     if dropout_p == 0:
         return attention_kernel(query, key, value, **options)
@@ -64,7 +64,7 @@ def _attention(
 
 
 def _overridable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which a TorchFunctionMode meets as it meets torch's own."""
+    """Return the function so that a TorchFunctionMode can override it like torch's own functions."""
 
     @wraps(function)
     def call(x: torch.Tensor, *arguments: Any, **options: Any) -> Any:
@@ -76,7 +76,7 @@ def _overridable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _layer_by_layer(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """A recurrent kernel of torch whose dropout between layers is torch.nn.functional.dropout."""
+    """Return a recurrent kernel of torch with torch.nn.functional.dropout between its layers."""
 
     def run(x: torch.Tensor, *arguments: Any) -> Any:
         packed = isinstance(arguments[0], torch.Tensor) and not arguments[0].is_floating_point()

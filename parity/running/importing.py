@@ -1,4 +1,4 @@
-"""The package under test: found by directory, and imported so that one broken file does not take the others with it."""
+"""Import the package under test from its directory, so that one broken file does not break the others."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ OnImport = Callable[[str], AbstractContextManager[None]]  # of the path of a fil
 
 
 class BrokenImportError(ImportError):
-    """A file of the package under test raised while it was imported; the message says what, and where."""
+    """An error of a file that raised while it was imported; the message says what was raised, and where."""
 
 
 class SubjectError(ValueError):
-    """The package under test has no use for a name that it has; the message says why."""
+    """An error of a name that exists but cannot be judged; the message says why."""
 
 
 def mount(directory: Path, on_import: OnImport = lambda path: nullcontext()) -> str:
-    """Make a directory importable as a package and return its name, which is its own where no other package has that.
+    """Make a directory importable as a package and return its name: its own, unless another package has that name.
 
-    What lies beside the directory can be imported too. Every file is imported inside the context that `on_import` returns.
+    Files beside the directory can be imported too. Every file is imported inside the context that `on_import` returns.
     """
     directory = directory.resolve()
     name = directory.name
@@ -85,7 +85,7 @@ def _refuse_unusable(found: Any, path: str, package: str) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds a directory as a package, and gives everything in it to _Loader."""
+    """A finder of one directory as a package; _Loader loads everything in it."""
 
     def __init__(self, name: str, directory: Path, on_import: OnImport):
         self.name, self.directory, self.on_import = name, directory, on_import
@@ -104,7 +104,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Loads from the source, never from a cache that a quick second save might not have outdated.
+    """A loader that always reads the source: a cache may be older than a second save within the same second.
 
     Where an import in a package's __init__.py fails, the rest of the file still runs, and asking for the name that was to be
     imported raises what it failed with; it is just not there where the file that it should be in does not have it.
@@ -151,7 +151,7 @@ class _Loader(SourceFileLoader):
 
 
 def _guarded(statement: ast.stmt, package: str) -> list[ast.stmt]:
-    """A statement of a package's __init__.py; an import as one for each of its names, whose failure is noted."""
+    """Split an import of a package's __init__.py into one import for each name, whose failure is noted."""
     if not isinstance(statement, ast.Import | ast.ImportFrom) or getattr(statement, "module", "") == "__future__":
         return [statement]
     guarded: list[ast.stmt] = []
@@ -170,7 +170,7 @@ def _guarded(statement: ast.stmt, package: str) -> list[ast.stmt]:
 
 
 def _story(error: BaseException) -> str:
-    """Return what was raised in one line, with the place."""
+    """Return an error in one line, with the place that raised it."""
     if isinstance(error, BrokenImportError):
         return str(error)
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]

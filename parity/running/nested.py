@@ -5,7 +5,7 @@ from typing import Any
 
 
 def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Every leaf with its name: `state` for a bare leaf, `state.0` and `state.1` for a pair; None is no leaf."""
+    """Yield every leaf with its name: `state` for a bare leaf, `state.0` and `state.1` for a pair; None is no leaf."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(f"{name}.{key}", item)
@@ -17,7 +17,7 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
-    """The same nest with the function applied to every leaf."""
+    """Return the same nest with the function applied to every leaf."""
     if isinstance(value, dict):
         return {key: map_leaves(function, item) for key, item in value.items()}
     if isinstance(value, tuple | list):

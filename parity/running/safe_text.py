@@ -6,9 +6,9 @@ LONGEST = 2_000  # characters of a message; the longest of the harness's own nam
 
 
 def printable(text: str, longest: int = LONGEST, keep: str = "") -> str:
-    """Return a text that neither a terminal nor JSON can stumble over: of bounded length, with escapes for what has no glyph.
+    r"""Return a text that is safe to print and to put in JSON: its length is bounded, and what has no glyph is escaped.
 
-    Control characters, escape sequences, lone surrogates and marks that reverse the direction become \\x1b, \\ud800, \\u202e.
+    Control characters, escape sequences, lone surrogates and marks that reverse the direction become \x1b, \ud800, \u202e.
     """
     text = str.__str__(text)  # of a subclass, the characters themselves
     if len(text) > longest:

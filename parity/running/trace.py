@@ -1,4 +1,4 @@
-"""Watches a pass through a module in either backend: what every submodule met, by path, and the noise that both draw.
+"""Record a pass through a module in either backend: the calls of every submodule, by path, and the dropout masks.
 
 Dropout is compared under one mask: a trace stands in for the random generator of both backends, and what it draws
 depends only on the seed, the path of the module that asks, and how often that module has asked.
@@ -25,7 +25,7 @@ from scratch.random import use_generator
 
 @dataclass
 class Call:
-    """One call of one submodule; arrays are NumPy's, whichever backend ran."""
+    """One call of one submodule; the arrays are NumPy's in both backends."""
 
     path: str
     index: int  # 0 for the first call of this module, 1 for its second, ...
@@ -42,7 +42,7 @@ class Call:
 
 
 class Trace:
-    """The calls of one pass in order of entry, and its source of noise."""
+    """The calls of one pass in the order of their start, and its source of random numbers."""
 
     def __init__(self, seed: int = 0, prefix: str = "", draws: Counter[str] | None = None):
         self.seed = seed
@@ -53,7 +53,7 @@ class Trace:
         self._stack: list[str] = []
 
     def enter(self, path: str, inputs: tuple[Any, ...], buffers: dict[str, Array]) -> Call:
-        """Note that a module is being called; its inputs are named `input 0`, `input 1`, ... ."""
+        """Record the start of a call; the inputs are named `input 0`, `input 1`, ..."""
         path = ".".join(part for part in (self.prefix, path) if part)
         named = {f"input {i}": value for i, value in enumerate(inputs)}
         call = Call(path, self._counts[path], Counter(self.draws), buffers, named)
@@ -67,11 +67,11 @@ class Trace:
 
     @property
     def path(self) -> str:
-        """The path of the module that is running."""
+        """Return the path of the module that is running."""
         return self._stack[-1] if self._stack else self.prefix
 
     def random(self, shape: tuple[int, ...]) -> Array:
-        """Uniform numbers in [0, 1), as numpy.random.Generator.random gives them."""
+        """Draw uniform numbers in [0, 1), as numpy.random.Generator.random does."""
         path = self.path
         self.draws[path] += 1
         return np.random.default_rng([self.seed, zlib.crc32(path.encode()), self.draws[path]]).random(shape)
@@ -79,7 +79,7 @@ class Trace:
 
 @contextmanager
 def watch_scratch(subject: Any, trace: Trace) -> Iterator[None]:
-    """Record the calls of a scratch module's submodules; inside, noise comes from the trace."""
+    """Record the calls of a scratch module's submodules; inside the block, random numbers come from the trace."""
     paths = {id(module): path for path, module in subject.named_modules()} if isinstance(subject, Module) else {}
 
     def observe(module: Module, *inputs: Any) -> tuple[Any, Backward]:
@@ -102,9 +102,9 @@ def watch_scratch(subject: Any, trace: Trace) -> Iterator[None]:
 
 @contextmanager
 def watch_reference(subject: Any, trace: Trace, taps: bool = True) -> Iterator[None]:
-    """Record the calls of a torch module's submodules; inside, dropout masks come from the trace.
+    """Record the calls of a torch module's submodules; inside the block, dropout masks come from the trace.
 
-    Without the taps, nothing is recorded but who draws the masks.
+    Without the taps, only the paths that draw masks are recorded.
     """
     open_calls: list[Call] = []
 
@@ -146,10 +146,10 @@ def watch_reference(subject: Any, trace: Trace, taps: bool = True) -> Iterator[N
 
 
 def needs_gradient(value: Any) -> bool:
-    """Whether the value is a tensor that a gradient flows back through."""
+    """Return whether the value is a tensor that needs a gradient."""
     return isinstance(value, torch.Tensor) and value.requires_grad
 
 
 def to_numpy(value: Any) -> Any:
-    """A tensor as an array of its own; anything else as it is."""
+    """Return a tensor as an array of its own; anything else as it is."""
     return value.detach().cpu().numpy().copy() if isinstance(value, torch.Tensor) else value
