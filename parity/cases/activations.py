@@ -34,6 +34,7 @@ OPS: list[tuple[str, str, dict[str, Any]]] = [
     ("gelu", "GELU", {"approximate": "none"}),
     ("gelu", "GELU", {"approximate": "tanh"}),
     ("silu", "SiLU", {}),
+    ("softplus", "Softplus", {"beta": 0.7, "threshold": 3.0}),
 ]
 
 CASES = [

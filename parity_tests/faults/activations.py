@@ -11,6 +11,7 @@ tanh = partial(Fault, function="ops.activation.tanh", cases=("tanh", "mlp-deep")
 gelu = partial(Fault, function="ops.gelu.gelu", cases=("gelu", "mlp-dropout-batch-norm"), culprit="gelu|GELU")
 density = partial(gelu, function="ops.gelu._normal_density")
 gelu_tanh = partial(gelu, cases=("gelu-tanh", "GELU-tanh"))
+softplus = partial(Fault, function="ops.softplus.softplus", cases=("softplus", "Softplus"), culprit="softplus|Softplus")
 silu = partial(Fault, function="ops.activation.silu", cases=("silu", "SiLU"), culprit="silu|SiLU")
 softmax = partial(Fault, function="ops.softmax.softmax", cases=("softmax-axis1", "Softmax"), culprit="softmax|Softmax")
 log_softmax = partial(
@@ -137,6 +138,10 @@ FAULTS = [
         "backward",
         "other form",
     ),
+    softplus("softplus: not divided by beta", " / x.dtype.type(beta))", ")", "forward", "does not divide by beta"),
+    softplus("softplus: threshold compared with x", "scaled > threshold", "x > threshold", "forward", "compares x with threshold"),
+    softplus("softplus: slope multiplied by beta", "dy * slope)", "dy * slope * beta)", "backward", "multiplies the slope by beta"),
+    softplus("softplus: slope of tanh", "dy * slope)", "dy * np.tanh(scaled))", "backward", None),
     silu(
         "silu: sigmoid constant in the backward",
         "np.subtract(1, s, out=dx)",

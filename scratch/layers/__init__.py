@@ -1,6 +1,6 @@
 """Layers: ops with their Parameters, under torch.nn's names, with its defaults and initial distributions."""
 
-from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh, activation_named
+from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh, activation_named
 from scratch.layers.alignment import AdditiveAttention, DotAttention
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.container import Flatten, Sequential
@@ -72,6 +72,7 @@ __all__ = [
     "SinusoidalPositions2d",
     "SmoothL1Loss",
     "Softmax",
+    "Softplus",
     "Tanh",
     "TransformerDecoderLayer",
     "TransformerEncoderLayer",

@@ -7,6 +7,7 @@ from scratch.module import Array, Backward, Module
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
 from scratch.ops.gelu import gelu
 from scratch.ops.softmax import log_softmax, softmax
+from scratch.ops.softplus import softplus
 
 
 class ReLU(Module):
@@ -55,6 +56,17 @@ class SiLU(Module):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         return silu(x)
+
+
+class Softplus(Module):
+    """log(1 + exp(beta x)) / beta, and x where beta x > threshold."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0):
+        self.beta = beta
+        self.threshold = threshold
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        return softplus(x, self.beta, self.threshold)
 
 
 class Softmax(Module):

@@ -61,6 +61,7 @@ from scratch.ops.set_loss import set_loss
 from scratch.ops.sinusoidal_positions import sinusoidal_positions
 from scratch.ops.sinusoidal_positions_2d import sinusoidal_positions_2d
 from scratch.ops.softmax import log_softmax, softmax
+from scratch.ops.softplus import softplus
 from scratch.ops.yolo_boxes import yolo_boxes, yolo_detections
 from scratch.ops.yolo_loss import yolo_loss
 
@@ -123,6 +124,7 @@ __all__ = [
     "sinusoidal_positions_2d",
     "smooth_l1_loss",
     "softmax",
+    "softplus",
     "tanh",
     "yolo_boxes",
     "yolo_detections",
