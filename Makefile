@@ -1,15 +1,15 @@
-# Every target sets VENV up first. `make help` prints the comments that begin with ##.
+# Every target first sets up VENV. `make help` prints the comments that begin with ##.
 
 VENV ?= .venv
 PYTHON ?= python3
 TORCH ?= auto
 PATTERN ?=
 ARGS ?=
-## VENV     the environment: made if there is none; one that has PyTorch keeps it (.venv)
-## PYTHON   the Python that makes it, 3.11 or newer (python3)
-## TORCH    the build of PyTorch for a new one: cpu, default, or auto: cpu where there is no GPU (auto)
-## PATTERN  part of a case's name, or a family, for check, calibrate and mutants (all)
-## ARGS     further options of the command, such as ARGS="--dtype float32"
+## VENV     the environment; it is made if it does not exist, and keeps PyTorch if it has it (.venv)
+## PYTHON   the Python that makes a new environment, 3.11 or newer (python3)
+## TORCH    the build of PyTorch in a new environment: cpu, default, or auto (cpu if there is no GPU) (auto)
+## PATTERN  a part of a case's name, or a family, for check, calibrate and mutants (all)
+## ARGS     more options for the command, such as ARGS="--dtype float32"
 
 override VENV := $(patsubst ~/%,$(HOME)/%,$(VENV))
 BIN := "$(VENV)/bin"
@@ -19,45 +19,45 @@ SET_UP := "$(PYTHON)" install.py "$(VENV)" --torch "$(TORCH)"
 .PHONY: ready ready-dev python $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help:  ## show this text
-	@echo "NumPy networks written by hand, verified against PyTorch. New here? Begin with: make check"
+	@echo "Neural networks in NumPy with hand-written backwards, verified against PyTorch. Start with: make check"
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*\#\# /  make \1	/p' Makefile | expand -t 20
 	@echo
 	@echo 'Settings, as in: make check PATTERN=conv VENV=path/to/env'
 	@sed -n 's/^## /  /p' Makefile
 
-check: ready  ## verify every twin and print the table; the first time it sets up the environment
+check: ready  ## verify every twin and print the table; the first run sets up the environment
 	@$(BIN)/parity check $(PATTERN) $(ARGS)
 	@echo
-	@echo 'Go on with:  "$(VENV)/bin/parity" check cnn    or, after: source "$(VENV)/bin/activate"    with: parity check cnn'
+	@echo 'Next:  "$(VENV)/bin/parity" check cnn    or:  source "$(VENV)/bin/activate"    and then:  parity check cnn'
 
-test: ready  ## run the whole test suite, on all cores
+test: ready  ## run the whole test suite on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-versions: python  ## verify the oldest, the pinned and the newest versions, each in an environment of its own (gigabytes, in .versions/)
+versions: python  ## verify the oldest, pinned and newest versions, each in its own environment (gigabytes, in .versions/)
 	"$(PYTHON)" -m parity_tests.versions $(PATTERN) $(ARGS)
 
-kernels: ready  ## the test suite under several BLAS kernels and thread counts, an hour or more
+kernels: ready  ## run the test suite under several BLAS kernels and thread counts; an hour or more
 	$(BIN)/python -m parity_tests.kernels $(ARGS)
 
-bench: ready  ## the speed table: NumPy, PyTorch on the CPU, and a GPU where there is one
+bench: ready  ## print the speed of NumPy as a ratio to PyTorch's
 	$(BIN)/python -m pytest benchmarks $(ARGS)
 
-calibrate: ready  ## every case over 200 seeds: the distribution of error / tolerance, false alarms, vacuous comparisons
+calibrate: ready  ## run every case on 200 seeds: distribution of error / tolerance, false alarms, vacuous comparisons
 	$(BIN)/parity calibrate $(PATTERN) $(ARGS)
 
 faults: ready  ## plant every fault of the catalogue in all of its cases, on eight seeds
 	$(BIN)/python -m parity_tests.faults $(ARGS)
 
-mutants: ready  ## a fault in every line of scratch: which of them the harness and the tests notice
+mutants: ready  ## plant a fault in every line of scratch, and list those that no case and no test detects
 	$(BIN)/python -m parity_tests.mutation $(PATTERN) $(ARGS)
 
-lint: ready-dev  ## style, format and types
+lint: ready-dev  ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: ready-dev  ## mend style and format
+format: ready-dev  ## correct style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

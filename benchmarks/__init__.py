@@ -1,1 +1,1 @@
-"""How long the NumPy twins take, as a ratio to PyTorch: `pytest benchmarks`, or `make bench`."""
+"""Benchmarks: the time of the NumPy twins as a ratio to PyTorch's, with `pytest benchmarks` or `make bench`."""

@@ -1,4 +1,4 @@
-"""The backends that a case is timed in, and whether they agree."""
+"""The backends in which a case is timed, and the check that they agree."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from benchmarks.work import STEP, UPDATE, Work
 from parity.case import ParityCase
 from parity.check import describe
 from parity.inputs import EPS32, jittered
-from parity.judging.tolerance import PROBES, Calibration, K, calibrate, deviation, largest
+from parity.judging.tolerance import PROBES, UNITS_ALLOWED, Calibration, deviation, largest, measure
 from parity.judging.verdict import compare
 from parity.running.builders import builders
 from parity.running.pose import pose_case
 from parity.running.problem import Problem, Run, Tensors
 from parity.running.trace import Trace
 
-LUCK = 4  # how much further from the truth the kinks that a run meets may take it than those that the probes met
+KINK_ALLOWANCE = 4  # kinks may move a timed run this many times further than the probe runs
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One way to run a case: PyTorch on a device, or NumPy where there is none."""
+    """One way to run a case: NumPy, or PyTorch on a device."""
 
     name: str
     device: str | None = "cpu"
     channels_last: bool = False
-    variant: str = ""  # "compiled", or of the optimiser "fused"
+    variant: str = ""  # "compiled", or "fused" for an optimiser
 
     def work(self, case: ParityCase, phase: str) -> Work:
-        """The phase of the case, in float32."""
+        """Return the work of one phase of the case, in float32."""
         if self.device is None:
-            return numpy_work(case, posed(case), phase, channels_last=self.channels_last)
-        return torch_work(case, posed(case), phase, "float32", self.device, self.channels_last, self.variant)
+            return numpy_work(case, problem_of(case), phase, channels_last=self.channels_last)
+        return torch_work(case, problem_of(case), phase, "float32", self.device, self.channels_last, self.variant)
 
 
 NUMPY = Backend("numpy", device=None)
@@ -44,7 +44,7 @@ TORCH = Backend("torch")
 
 
 def backends_for(case: ParityCase, phase: str, device: str = "cpu", compiled: bool = False) -> list[Backend]:
-    """NumPy and PyTorch on the CPU; on another device too where one is named, and compiled where asked for."""
+    """Return NumPy and PyTorch on the CPU, and if asked PyTorch on another device and compiled."""
     if phase == UPDATE:
         places = dict.fromkeys(("cpu", device))
         return [NUMPY, *(Backend(_name(place, variant), place, variant=variant) for place in places for variant in ("", "fused"))]
@@ -65,50 +65,54 @@ def _name(device: str, variant: str = "") -> str:
 
 
 @lru_cache(maxsize=1)
-def posed(case: ParityCase) -> Problem:
-    """The case's inputs, weights and cotangents."""
+def problem_of(case: ParityCase) -> Problem:
+    """Return the case's inputs, weights and upstream gradients."""
     return pose_case(case, builders(case)[1], seed=0)
 
 
 @lru_cache(maxsize=1)
 def calibration(case: ParityCase, phase: str) -> Calibration:
-    """What the phase should give, by PyTorch in float64, and how far float32 may be from it.
+    """Compute a phase in float64 with PyTorch, and the error that float32 may have.
 
-    Among the millions of activations of a training step some lie so near a kink that rounding carries them over it. One
-    probe may meet none of them and the next meets one, so there the unit comes from probes of K roundings, not of one, and from
-    PyTorch's own float32: a gradient that is 0 but for rounding, as of the bias of keys, no probe of the inputs moves.
+    A training step has millions of activations, and some lie so near a kink that rounding moves them across it. One probe may meet
+    no such activation, and the next may. Therefore the unit of a step comes from probes of 64 roundings, not of one. It also
+    comes from PyTorch's own float32 run: some gradients, such as that of the keys' bias, are 0 except for rounding, and no probe
+    changes them.
     """
 
     def run(problem: Problem, dtype: str = "float64") -> Tensors:
         return torch_work(case, problem, phase, dtype).results()
 
-    problem = posed(case)
+    problem = problem_of(case)
     if phase != STEP:
-        return calibrate(run, problem)
+        return measure(run, problem)
     truth = run(problem)
-    others = [run(problem, "float32"), *(run(problem.map(partial(_shaken, probe=probe))) for probe in range(1, PROBES + 1))]
+    others = [
+        run(problem, "float32"),
+        *(run(problem.map(partial(_moved_by_many_roundings, probe=probe))) for probe in range(1, PROBES + 1)),
+    ]
     unit = {
-        name: max(EPS32 * largest(array), *(LUCK * deviation(other[name], array) / K for other in others))
+        name: max(EPS32 * largest(array), *(KINK_ALLOWANCE * deviation(other[name], array) / UNITS_ALLOWED for other in others))
         for name, array in truth.items()
     }
     return Calibration(truth, unit)
 
 
-def _shaken(array: Any, probe: int) -> Any:
-    """K roundings at once."""
-    return array + K * (jittered(array, probe) - array)
+def _moved_by_many_roundings(array: Any, probe: int) -> Any:
+    """Move the numbers of an array by as many roundings as units are allowed."""
+    return array + UNITS_ALLOWED * (jittered(array, probe) - array)
 
 
 @cache
 def disagreement(case: ParityCase, phase: str, backend: Backend) -> str:
-    """In what the backend's results differ from the truth, in one line; "" where they agree.
+    """Say in one line how the backend's results differ from the exact ones; return "" if they agree.
 
-    What runs here is what is timed afterwards: the same function, sizes, layout and threads.
+    The function, sizes, layout and threads are those that are timed afterwards.
     """
     truth = calibration(case, phase)
     unfit = truth.ill_conditioned()
     if unfit:
-        return f"the inputs of {case.name} are of bad condition for {', '.join(unfit)}"
+        return f"{', '.join(unfit)} of {case.name} is ill-conditioned for these inputs"
     try:
         results = backend.work(case, phase).results()
     except Exception as error:

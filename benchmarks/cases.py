@@ -1,6 +1,6 @@
-"""What is timed: the ops at sizes at which networks meet them, and whole models.
+"""The benchmark cases: ops at sizes that networks use, and whole models.
 
-The `images` have a layout, so that PyTorch is timed in both of its own; `rows` have none. A new model is a row in MODELS.
+PyTorch runs the cases of the family `images` in both of its memory layouts; `rows` have no layout. A new model is a row in MODELS.
 """
 
 import math
@@ -18,12 +18,12 @@ Inputs = Callable[[Draw], dict[str, Any]]
 
 
 def normal(*shape: int) -> Inputs:
-    """One input of normal numbers."""
+    """Return a case's inputs: one array `x` of normal numbers."""
     return lambda draw: {"x": draw.normal(*shape)}
 
 
 def affine(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
-    """An input, a weight at the scale of its fan-in, and a bias."""
+    """Draw an input, a weight scaled by its fan-in, and a bias."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         scale = math.prod(weight[1:]) ** -0.5
@@ -32,14 +32,14 @@ def affine(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
     return draw_inputs
 
 
-def spreading(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
-    """An input, a weight (C, O, KH, KW) of a transposed convolution, and a bias."""
+def transposed_convolution(x: tuple[int, ...], weight: tuple[int, ...]) -> Inputs:
+    """Draw an input, a weight (C, O, KH, KW) of a transposed convolution, and a bias."""
     scale = weight[0] ** -0.5
     return lambda draw: {"x": draw.normal(*x), "weight": draw.normal(*weight, scale=scale), "bias": draw.normal(weight[1])}
 
 
 def group_normalisation(*shape: int) -> Inputs:
-    """Images with the scale and the shift of each channel."""
+    """Draw images, and a scale and a shift for each channel."""
     C = shape[1]
     return lambda draw: {
         "x": draw.normal(*shape, offset=0.5),
@@ -48,8 +48,8 @@ def group_normalisation(*shape: int) -> Inputs:
     }
 
 
-def normalisation(*shape: int) -> Inputs:
-    """Images with the scale, the shift and the running statistics of each channel."""
+def batch_normalisation(*shape: int) -> Inputs:
+    """Draw images, and a scale, a shift and running statistics for each channel."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         C = shape[1]
@@ -65,22 +65,22 @@ def normalisation(*shape: int) -> Inputs:
 
 
 def row_normalisation(rows: int, width: int, *parameters: str) -> Inputs:
-    """Rows with a scale, and a shift where one is asked for."""
+    """Draw rows, and the named parameters of their normalisation: a scale, perhaps a shift."""
     return lambda draw: {"x": draw.normal(rows, width, offset=0.5)} | {name: draw.normal(width, offset=1) for name in parameters}
 
 
-def attended(B: int, H: int, T: int, D: int) -> Inputs:
-    """Queries, keys and values of so many heads."""
+def attention_inputs(B: int, H: int, T: int, D: int) -> Inputs:
+    """Draw queries, keys and values of H heads."""
     return lambda draw: {name: draw.normal(B, H, T, D) for name in ("query", "key", "value")}
 
 
-def labelled(rows: int, classes: int) -> Inputs:
-    """Rows of logits with their labels."""
+def logits_and_labels(rows: int, classes: int) -> Inputs:
+    """Draw rows of logits and their labels."""
     return lambda draw: {"input": draw.normal(rows, classes, scale=2), "target": draw.integers(0, classes, rows)}
 
 
-def overlapping(n: int, m: int) -> Inputs:
-    """Two sets of boxes."""
+def box_pairs(n: int, m: int) -> Inputs:
+    """Draw two sets of boxes."""
 
     def boxes(draw: Draw, count: int) -> Array:
         return np.concatenate([corner := draw.normal(count, 2), corner + draw.positive(count, 2)], axis=1)
@@ -89,12 +89,12 @@ def overlapping(n: int, m: int) -> Inputs:
 
 
 def tokens(*shape: int, vocabulary: int) -> Inputs:
-    """Numbers of a vocabulary."""
+    """Draw token numbers below the size of the vocabulary."""
     return lambda draw: {"tokens": draw.integers(0, vocabulary, *shape)}
 
 
 F = "torch.nn.functional"
-ANCHORS = ((1.0, 1.5), (2.0, 1.25), (3.0, 4.0))  # in cells
+ANCHORS = ((1.0, 1.5), (2.0, 1.25), (3.0, 4.0))  # width and height in cells
 
 IMAGE_OPS = [
     ParityCase(f"conv2d-{name}", "ops.conv2d", affine(x, weight), config, reference=f"{F}.conv2d")
@@ -112,21 +112,21 @@ IMAGE_OPS += [
     ParityCase(
         "batch_norm",
         "ops.batch_norm",
-        normalisation(32, 64, 28, 28),
+        batch_normalisation(32, 64, 28, 28),
         {"training": True},
         constants=("running_mean", "running_var"),
     ),
     ParityCase(
         "frozen_batch_norm",
         "ops.frozen_batch_norm",
-        normalisation(32, 64, 28, 28),
+        batch_normalisation(32, 64, 28, 28),
         constants=("weight", "bias", "running_mean", "running_var"),
     ),
     ParityCase("group_norm", "ops.group_norm", group_normalisation(32, 64, 28, 28), {"num_groups": 8}),
     ParityCase(
         "conv_transpose2d-2x2",
         "ops.conv_transpose2d",
-        spreading((16, 64, 32, 32), (64, 32, 2, 2)),
+        transposed_convolution((16, 64, 32, 32), (64, 32, 2, 2)),
         {"stride": 2},
         reference=f"{F}.conv_transpose2d",
     ),
@@ -154,23 +154,23 @@ ROW_OPS = [
         ParityCase(
             f"attention-causal-{T}",
             "ops.scaled_dot_product_attention",
-            attended(2, 6, T, 64),
+            attention_inputs(2, 6, T, 64),
             {"is_causal": True},
             reference=f"{F}.scaled_dot_product_attention",
         )
         for T in (256, 512, 1024, 2048)
     ),
     ParityCase("softmax", "ops.softmax", normal(4096, 1000), {"dim": -1}, reference=f"{F}.softmax"),
-    ParityCase("cross_entropy-1000", "ops.cross_entropy", labelled(4096, 1000), reference=f"{F}.cross_entropy"),
-    ParityCase("cross_entropy-50257", "ops.cross_entropy", labelled(256, 50257), reference=f"{F}.cross_entropy"),
-    ParityCase("box_iou-1000x100", "ops.box_iou", overlapping(1000, 100)),
+    ParityCase("cross_entropy-1000", "ops.cross_entropy", logits_and_labels(4096, 1000), reference=f"{F}.cross_entropy"),
+    ParityCase("cross_entropy-50257", "ops.cross_entropy", logits_and_labels(256, 50257), reference=f"{F}.cross_entropy"),
+    ParityCase("box_iou-1000x100", "ops.box_iou", box_pairs(1000, 100)),
     ParityCase(
         "yolo_boxes-416x416",
         "ops.yolo_boxes",
         lambda draw: {"predictions": draw.normal(8, 3 * (13 * 13 + 26 * 26), 85)},
         {"grids": (((13, 13), ANCHORS), ((26, 26), ANCHORS))},
     ),
-    ParityCase("generalized_box_iou-1000x100", "ops.generalized_box_iou", overlapping(1000, 100)),
+    ParityCase("generalized_box_iou-1000x100", "ops.generalized_box_iou", box_pairs(1000, 100)),
 ]
 
 IMAGE_MODELS = [

@@ -1,4 +1,4 @@
-"""The options, the conditions and the table of the benchmarks."""
+"""Options, equal conditions and the report of the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from benchmarks.backends import backends_for
-from benchmarks.machine import Others, conditions
+from benchmarks.machine import OtherProcesses, conditions
 from benchmarks.table import LEGEND, Memory, memory_table, rows, speed_table
 from benchmarks.timing import Block, Timing, time_block
-from scratch.ops.cpus import available_cpus
-from scratch.ops.threads import num_threads
+from scratch.fast.cpus import available_cpus
+from scratch.fast.threads import num_threads
 
 timings_key = pytest.StashKey[list[Timing]]()
 memories_key = pytest.StashKey[list[Memory]]()
-others_key = pytest.StashKey[Others]()
+other_processes_key = pytest.StashKey[OtherProcesses]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmarks", "NumPy's speed against PyTorch's")
     cpus = available_cpus()
-    group.addoption("--threads", type=int, default=cpus, metavar="N", help="threads of each backend (default: every core)")
-    group.addoption("--blocks", type=int, default=5, metavar="N", help="blocks of every backend, in turn (default 5)")
+    group.addoption("--threads", type=int, default=cpus, metavar="N", help="threads of each backend (default: one a core)")
+    group.addoption("--blocks", type=int, default=5, metavar="N", help="blocks of each backend, which take turns (default 5)")
     group.addoption("--compile", action="store_true", help="time torch.compile as well")
 
 
@@ -36,11 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for option in ("--threads", "--blocks"):
         if config.getoption(option) < 1:
             raise pytest.UsageError(f"{option} is {config.getoption(option)}, expected at least 1")
-    config.stash[timings_key], config.stash[memories_key], config.stash[others_key] = [], [], Others()
-    config.option.benchmark_quiet = True  # the table is ours
-    # of a pair that disagrees, the failure says enough
+    config.stash[timings_key], config.stash[memories_key], config.stash[other_processes_key] = [], [], OtherProcesses()
+    config.option.benchmark_quiet = True  # we print our own table
+    # if two sides disagree, the failed test says enough
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
-    if config.getoption("--compile"):  # torch's compiler deprecates parts of itself
+    if config.getoption("--compile"):  # torch's compiler raises deprecation warnings about itself
         config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning")
 
 
@@ -63,7 +63,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def equal_conditions(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The same threads on both sides; on a GPU no TF32, and the fastest of cuDNN's algorithms."""
+    """Give both sides the same number of threads; on a GPU turn TF32 off and let cuDNN choose its fastest algorithm."""
     threads = request.config.getoption("--threads")
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision("highest")
@@ -74,27 +74,27 @@ def equal_conditions(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def timed(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[[Block], None]:
-    """Verifies and times a block, and puts it in the table."""
+def time_and_record_block(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[[Block], None]:
+    """Return a function that verifies and times a block, and adds it to the table."""
 
-    def time_and_note(block: Block) -> None:
+    def time_and_record(block: Block) -> None:
         __tracebackhide__ = True
         timing = time_block(block, benchmark)
         if timing:
             request.config.stash[timings_key].append(timing)
 
-    return time_and_note
+    return time_and_record
 
 
 @pytest.fixture
-def note_memory(request: pytest.FixtureRequest) -> Callable[[Memory], None]:
-    """Puts a measurement of memory in the table."""
+def record_memory(request: pytest.FixtureRequest) -> Callable[[Memory], None]:
+    """Return a function that adds a measurement of memory to the table."""
     return request.config.stash[memories_key].append
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     output_json["conditions"] = conditions(config.getoption("--threads"))
-    output_json["cores kept busy by others"] = config.stash[others_key].cores()
+    output_json["cores that other processes kept busy"] = config.stash[other_processes_key].cores()
     output_json["ratios"] = [row.as_json() for row in rows(config.stash[timings_key])]
     output_json["memory"] = [asdict(memory) for memory in config.stash[memories_key]]
 
@@ -111,5 +111,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if memories:
             console.print(memory_table(memories))
     terminalreporter.write_line(f"{captured.get()}{conditions(config.getoption('--threads'))}")
-    if warning := config.stash[others_key].warning():
+    if warning := config.stash[other_processes_key].warning():
         terminalreporter.write_line(warning, red=True)

@@ -1,4 +1,4 @@
-"""What the figures depend on besides the code: threads, versions, the allocator, and what else the machine was doing."""
+"""The conditions of a measurement besides the code: threads, versions, the allocator, and other processes."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ import torch
 from threadpoolctl import threadpool_info
 
 STAT = Path("/proc/stat")
-TOLERABLE = 0.1  # cores
+TOLERABLE_CORES = 0.1  # processor cores
 
 
 def conditions(threads: int) -> str:
-    """Threads, versions and settings in one line; of NumPy's BLAS also the processor that its code is for."""
+    """Describe threads, versions and settings in one line, with the processor that NumPy's BLAS code is for."""
     pools = [pool for pool in threadpool_info() if "numpy" in pool["filepath"]]
     blas = " ".join(str(pools[0].get(key, "")) for key in ("internal_api", "version", "architecture")) if pools else "unknown BLAS"
     malloc = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("MALLOC_")]
     return (
         f"float32, {threads} threads; NumPy {np.__version__} ({blas}), PyTorch {torch.__version__}, "
-        f"Python {platform.python_version()}; {' '.join(malloc) or 'malloc as it is'}"
+        f"Python {platform.python_version()}; {' '.join(malloc) or 'default malloc'}"
     )
 
 
-class Others:
-    """How many cores other processes keep busy from now on, where /proc tells."""
+class OtherProcesses:
+    """The number of cores that other processes use from now on; 0 where there is no /proc."""
 
     def __init__(self) -> None:
         self.start, self.used = time.perf_counter(), self._seconds()
 
     def cores(self) -> float:
-        """On average since the start. On one core they can cost PyTorch, whose threads wait for each other, a factor of 20."""
+        """Return the average number of busy cores since the start.
+
+        Other processes matter much: PyTorch's threads wait for each other, so one busy core can slow it down 20 times.
+        """
         return max(0.0, (self._seconds() - self.used) / (time.perf_counter() - self.start))
 
     def warning(self) -> str:
-        """In one line, where they are more than is tolerable."""
+        """Return a warning in one line if other processes were busy, else ""."""
         found = self.cores()
-        return f"other processes kept {found:.1f} cores busy: do not trust these figures" if found > TOLERABLE else ""
+        return f"other processes kept {found:.1f} cores busy: these figures cannot be trusted" if found > TOLERABLE_CORES else ""
 
     @staticmethod
     def _seconds() -> float:

@@ -1,4 +1,4 @@
-"""The peak memory of training steps, each backend in a process of its own: `python -m benchmarks.memory cnn-128 numpy`."""
+"""Peak memory of training steps, each backend in its own process: `python -m benchmarks.memory cnn-128 numpy`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from benchmarks.work import labels_for, logits_of
 from parity.case import ParityCase
 from parity.inputs import Draw
 from parity.running.builders import builders
-from scratch.ops.threads import num_threads
+from scratch.fast.threads import num_threads
 from scratch.optim import AdamW
 
-STEPS = 3  # from the second on, the optimiser's state is there too
+STEPS = 3  # the optimiser's state exists from the second step on
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def peak(case: ParityCase, backend: str, threads: int) -> int:
-    """By how many bytes training steps raise the memory of a process that has the model and the batch already."""
+def peak_in_own_process(case: ParityCase, backend: str, threads: int) -> int:
+    """Return the bytes that training steps add to a process that holds the model and the batch already."""
     command = [sys.executable, "-m", "benchmarks.memory", case.name, backend, str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     if done.returncode:
@@ -36,7 +36,7 @@ def peak(case: ParityCase, backend: str, threads: int) -> int:
 
 
 def measure(case: ParityCase, backend: str) -> int:
-    """The same, of this process."""
+    """Measure the same in this process."""
     build_scratch, build_reference = builders(case)
     arrays = [v.astype(np.float32) if v.dtype.kind == "f" else v for v in case.inputs(Draw(0)).values()]
     model: Any
@@ -54,8 +54,8 @@ def measure(case: ParityCase, backend: str) -> int:
         labels = torch.from_numpy(labels_for(len(inputs[0]), *logits_of(y).shape[1:]))
         del y
         optimizer = torch.optim.AdamW(model.parameters())
-    ctypes.CDLL(None).malloc_trim(0)  # what the preparations have freed would hide as much of the step
-    CLEAR.write_text("5")  # the peak starts again
+    ctypes.CDLL(None).malloc_trim(0)  # give freed memory back; otherwise the step would reuse it unseen
+    CLEAR.write_text("5")  # reset the peak
     before = _status("VmRSS")
     for _ in range(STEPS):
         step(model, optimizer, inputs, labels)

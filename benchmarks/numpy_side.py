@@ -1,4 +1,4 @@
-"""The work in NumPy."""
+"""The timed work in NumPy."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from scratch.optim.optimizer import Optimizer
 
 
 def numpy_work(case: ParityCase, problem: Problem, phase: str, channels_last: bool = False) -> Work:
-    """A case's phase in NumPy; channels_last is the order of the images in memory, their axes remain (N, C, H, W)."""
+    """Return a case's phase in NumPy; channels_last is the memory order of images, and their axes remain (N, C, H, W)."""
 
     def cast(value: Any) -> Any:
         value = value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
@@ -37,7 +37,7 @@ def numpy_work(case: ParityCase, problem: Problem, phase: str, channels_last: bo
         y, backward = subject(*inputs)
         gradients = backward(*problem.cotangents)
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-        return {"y": y, "grad": dict(zip(problem.inputs, gradients, strict=False))}  # those left out have a None at the end
+        return {"y": y, "grad": dict(zip(problem.inputs, gradients, strict=False))}  # inputs without a gradient come last
 
     if isinstance(subject, Module):
         set_state(subject.astype(np.float32), problem.state)
@@ -66,7 +66,7 @@ def numpy_work(case: ParityCase, problem: Problem, phase: str, channels_last: bo
 
 
 def training_step(model: Module, optimizer: Optimizer, inputs: tuple[Any, ...], labels: Array) -> Array:
-    """One step on a batch, whose own gradient is not wanted; returns the loss."""
+    """Train on one batch and return the loss; the gradient of the inputs is not computed."""
     optimizer.zero_grad()
     with constant(*inputs):
         y, backward = model(*inputs)

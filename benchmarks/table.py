@@ -1,4 +1,4 @@
-"""From timings to ratios, and their table."""
+"""Turn timings into ratios and print them as a table."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from benchmarks.backends import NUMPY, TORCH, Backend
 from benchmarks.timing import Timing
 
 LEGEND = """\
-ratio      NumPy / PyTorch, each in its faster layout: median and spread of the blocks; below 1, NumPy is faster
-both NCHW  the same with both in that layout; a time with a * is in channels_last
+ratio      NumPy / PyTorch, each in its faster layout: median and range over the blocks; below 1 NumPy is faster
+both NCHW  the same ratio with both sides in NCHW; times with a * are in channels_last
 """
 
 
 @dataclass(frozen=True)
 class Row:
-    """One phase of a case: the time of every block, by backend and number."""
+    """One phase of a case, with the time of every block by backend and block number."""
 
     case: str
     phase: str
     blocks: dict[Backend, dict[int, float]]
 
     def seconds(self, backend: Backend) -> float:
-        """The median over the blocks."""
+        """Return the median time over the blocks."""
         return median(self.blocks[backend].values())
 
     def fastest(self, device: str | None = None, variant: str = "") -> Backend | None:
-        """NumPy, or PyTorch on a device, in the faster of its layouts; None where it was not timed."""
+        """Return NumPy (device None) or PyTorch on a device in its faster layout, or None if it was not timed."""
         layouts = [b for b in self.blocks if (b.device, b.variant) == (device, variant)]
         return min(layouts, key=self.seconds, default=None)
 
     def ratios(self, numpy: Backend | None, torch: Backend | None) -> list[float]:
-        """How many times as long the first takes as the second, block by block."""
+        """Return the ratio of the first backend's time to the second's, for each block."""
         if numpy not in self.blocks or torch not in self.blocks:
             return []
         mine, theirs = self.blocks[numpy], self.blocks[torch]
         return [mine[number] / theirs[number] for number in mine if number in theirs]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data: the fastest layouts and their ratios."""
+        """Return the fastest layouts and their ratios as plain data."""
         mine, theirs = self.fastest(), self.fastest("cpu")
         return {
             "case": self.case,
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Memory:
-    """By how many bytes the training steps of a model raise each backend's memory."""
+    """The bytes that training steps of a model add to the memory of each backend."""
 
     case: str
     numpy: int
@@ -65,7 +65,7 @@ class Memory:
 
 
 def rows(timings: list[Timing]) -> list[Row]:
-    """One row a case and phase, in the order in which they were timed."""
+    """Return one row for each case and phase, in the order in which they were timed."""
     found: dict[tuple[str, str], Row] = {}
     for t in timings:
         row = found.setdefault((t.case, t.phase), Row(t.case, t.phase, {}))
@@ -74,7 +74,7 @@ def rows(timings: list[Timing]) -> list[Row]:
 
 
 def speed_table(found: Sequence[Row]) -> Table:
-    """NumPy against PyTorch on the CPU; in its variants and on another device where these were timed."""
+    """Compare NumPy with PyTorch on the CPU, and show PyTorch's variants and other devices if they were timed."""
     extra = sorted({(b.device, b.variant) for row in found for b in row.blocks if b.device} - {("cpu", "")})
     variants = (f"{device} {variant}".rstrip() for device, variant in extra)
     headings = ["NumPy", "PyTorch", "ratio", "min – max", "both NCHW", *variants]
@@ -103,7 +103,7 @@ def speed_table(found: Sequence[Row]) -> Table:
 
 
 def memory_table(memories: Sequence[Memory]) -> Table:
-    """What a training step takes on top of the model and the batch."""
+    """Show the memory that a training step needs besides the model and the batch."""
     table = Table(box=box.SIMPLE_HEAD, title="peak memory of a training step in MB", title_justify="left")
     table.add_column("case")
     for heading in ("NumPy", "PyTorch", "ratio"):

@@ -1,4 +1,4 @@
-"""Models: inference, and a training step (forward, cross-entropy, backward, AdamW)."""
+"""Models: inference, and a training step of forward, cross-entropy, backward and AdamW."""
 
 from benchmarks.cases import MODELS
 from benchmarks.work import FORWARD, STEP
@@ -6,5 +6,5 @@ from benchmarks.work import FORWARD, STEP
 CASES, PHASES = MODELS, (FORWARD, STEP)
 
 
-def test_model(block, timed):
-    timed(block)
+def test_model(block, time_and_record_block):
+    time_and_record_block(block)

@@ -1,4 +1,4 @@
-"""How one block is timed: verified, warmed up, then rounds of one backend without a break."""
+"""Time one block: verify, warm up, then run rounds of one backend without a break."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.backends import NUMPY, Backend, disagreement
 from parity.case import ParityCase
 
-WARM_UP = 0.1  # seconds; by then the threads of the backend timed before are asleep
-LONG_ENOUGH = 0.15  # seconds that the rounds of a block take
-ROUNDS = 5  # at least
+WARM_UP_SECONDS = 0.1  # seconds; after that, the threads of the previous backend are asleep
+BLOCK_SECONDS = 0.15  # seconds that the rounds of a block take together
+MINIMUM_ROUNDS = 5  # at least this many
 
 
 class Block(NamedTuple):
@@ -42,7 +42,7 @@ class Timing:
 
 
 def time_block(block: Block, benchmark: BenchmarkFixture) -> Timing | None:
-    """Fail unless NumPy and the block's backend agree, then time it; None under --benchmark-disable."""
+    """Time a block after checking that NumPy and its backend agree; return None under --benchmark-disable."""
     __tracebackhide__ = True
     case, phase, backend, number = block
     for side in (NUMPY, backend):
@@ -51,7 +51,7 @@ def time_block(block: Block, benchmark: BenchmarkFixture) -> Timing | None:
     work = backend.work(case, phase)
 
     def run(*inputs: Any) -> None:
-        work.run(*inputs)  # and drop the results, which is part of the work
+        work.run(*inputs)  # the results are freed here: that is part of the work
 
     benchmark.group = f"{case.name} {phase}"
     benchmark.extra_info |= {"case": case.name, "phase": phase, "block": number, **asdict(backend)}
@@ -60,9 +60,9 @@ def time_block(block: Block, benchmark: BenchmarkFixture) -> Timing | None:
 
 
 def _rounds(call: Callable[[], None]) -> int:
-    """Warm up, and learn how many rounds are long enough."""
+    """Warm up, and return how many rounds fill the time of a block."""
     start, calls = time.perf_counter(), 0
-    while calls < 2 or time.perf_counter() - start < WARM_UP:
+    while calls < 2 or time.perf_counter() - start < WARM_UP_SECONDS:
         call()
         calls += 1
-    return max(ROUNDS, round(LONG_ENOUGH * calls / (time.perf_counter() - start)))
+    return max(MINIMUM_ROUNDS, round(BLOCK_SECONDS * calls / (time.perf_counter() - start)))

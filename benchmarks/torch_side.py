@@ -1,4 +1,4 @@
-"""The work in PyTorch."""
+"""The timed work in PyTorch."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ def torch_work(
     channels_last: bool = False,
     variant: str = "",
 ) -> Work:
-    """A case's phase in PyTorch; on a GPU, what is timed starts and ends synchronised, with all data there."""
+    """Return a case's phase in PyTorch; on a GPU the device is synchronised before and after the timed part."""
 
     def cast(value: Any) -> Any:
         if not isinstance(value, np.ndarray):
@@ -90,7 +90,7 @@ def torch_work(
 
 
 def training_step(model: Any, optimizer: torch.optim.Optimizer, inputs: tuple[Any, ...], labels: torch.Tensor) -> torch.Tensor:
-    """One step on a batch, whose own gradient is not wanted; returns the loss."""
+    """Train on one batch and return the loss; the gradient of the inputs is not computed."""
     optimizer.zero_grad()
     logits = logits_of(model(*inputs))
     loss = F.cross_entropy(for_labels(logits, labels), labels)

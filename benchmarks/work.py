@@ -11,18 +11,18 @@ from parity.running.problem import Tensors
 from parity.running.trace import to_numpy
 from scratch.module import Array
 
-FORWARD = "forward"  # the value alone, as inference wants it: PyTorch records nothing for a backward
-FORWARD_BACKWARD = "forward+backward"  # and the gradient of every input
+FORWARD = "forward"  # the value alone, as in inference: PyTorch records no graph
+FORWARD_BACKWARD = "forward+backward"  # the value and the gradient of every input
 STEP = "step"  # forward, cross-entropy, backward and AdamW
-UPDATE = "AdamW"  # of all weights, given their gradients
+UPDATE = "AdamW"  # the update of all weights, with given gradients
 
 
 @dataclass(frozen=True)
 class Work:
-    """`run(*fresh())` does the work once; `fresh` makes its inputs and `run` alone is timed.
+    """Work that `run(*fresh())` does once: `fresh` makes the inputs, and only `run` is timed.
 
-    The results are arrays or tensors in a nest of dictionaries and tuples. Those of so many `rounds` are compared: a
-    step's second loss shows what its first round updated.
+    The results are arrays or tensors, nested in dictionaries and tuples. The results of `rounds` runs are compared: the loss of
+    the second step depends on the update of the first.
     """
 
     fresh: Callable[[], tuple[Any, ...]]
@@ -30,7 +30,7 @@ class Work:
     rounds: int = 1
 
     def results(self) -> Tensors:
-        """Do the work: the results of its rounds as arrays, by name."""
+        """Do the work and return the results of all rounds as arrays, by name."""
         results: Tensors = {}
         for i in range(self.rounds):
             nest = self.run(*self.fresh())
@@ -42,23 +42,23 @@ class Work:
 
 
 def logits_of(y: Any) -> Any:
-    """What the loss is of: a model's value, or the first of several."""
+    """Return the model's value, or the first of several values: the loss is computed from it."""
     return y[0] if isinstance(y, tuple) else y
 
 
 def for_labels(logits: Any, labels: Any) -> Any:
-    """Logits as cross_entropy takes them: a row for each label, or images as they are."""
+    """Return logits in the form that cross_entropy takes: one row for each label, or images unchanged."""
     return logits if labels.ndim > 1 else logits.reshape(len(labels), -1)
 
 
 def gradients_for(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """A gradient for each weight."""
+    """Draw a gradient for each weight."""
     draw = Draw(3)
     return {name: draw.normal(*shape) for name, shape in shapes.items()}
 
 
 def labels_for(*shape: int) -> Array:
-    """Labels for logits of this shape: for images (N, classes, H, W) one a pixel, else one a row of (..., classes)."""
+    """Draw labels for logits of this shape: one a pixel for images (N, classes, H, W), else one for each row of (..., classes)."""
     if len(shape) == 4:
         N, classes, *image = shape
         return Draw(2).integers(0, classes, N, *image)

@@ -5,8 +5,8 @@
     python examples/seq2seq.py --resume runs/numbers --spell 31 --spell 700012
     python examples/seq2seq.py --backend torch --plots runs/numbers
 
-In training the decoder reads the right words (teacher forcing); in writing it reads its own. What is scored is how many of the
-held-out numbers are spelt without a mistake.
+In training the decoder reads the right words (teacher forcing). To write, it reads its own words. The score is the share of
+held-out numbers that it spells without a mistake.
 """
 
 from __future__ import annotations
@@ -14,35 +14,46 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from console import Parser, at_least, exit_status, refusing
-from corpora import Pair, number_pairs
-from loop import Run, add_options, parsed
-from pairs import Pairs
+from examples.data.generated import number_pairs
+from examples.tasks.pairs import Pairs
+from examples.training.console import at_least, exit_status, refusing
+from examples.training.options import TrainingOptions, asked_option, data_option, option
+from examples.training.run import Run
 
-DEFAULTS: dict[str, Any] = dict(
-    data="numbers",
-    steps=1200,
-    batch=64,
-    lr=4e-3,
-    dropout=0.0,
-    every=200,
-    hidden=128,
-    embedding=64,
-    layers=1,
-    attention="dot",
-)
 BELOW = 1_000_000
 
 
+def below_a_million(text: str) -> int:
+    """Parse a whole number below a million."""
+    number = at_least(0)(text)
+    if number >= BELOW:
+        raise argparse.ArgumentTypeError(f"expected a number below {BELOW:,}, got {text!r}")
+    return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainingOptions):
+    data: str = data_option("numbers", ("numbers",), "numbers (default, generated)")
+    steps: int = 1200
+    batch: int = 64
+    lr: float = 4e-3
+    every: int = 200
+    attention: str = option("dot", str, "the attention of the decoder (default: dot)", choices=("dot", "additive"))
+    hidden: int = option(128, at_least(2), "width of a layer, an even number (default: 128)", metavar="N")
+    embedding: int = option(64, at_least(1), "width of a symbol's vector (default: 64)", metavar="N")
+    layers: int = option(1, at_least(1), "default: 1", metavar="N")
+    spell: tuple[int, ...] = asked_option(below_a_million, "N", "spell a number")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train or go on, spell, save and draw, as the arguments say."""
-    options = parse(argv)
+    """Train or resume, spell, save and draw, as the arguments say."""
+    options = Options.parse(argv, __doc__)
     with refusing():
         if options.plots:
-            import plots  # needs matplotlib
-        task = Pairs(*number_pairs(), options, joined=("", " "))
+            from examples.plots.attention import draw_pairs
+        task = Pairs(*number_pairs(), options, separators=("", " "))
     config = dict(
         source_vocab_size=len(task.source_symbols),
         target_vocab_size=len(task.target_symbols),
@@ -52,40 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         attention=options.attention,
         dropout=options.dropout,
     )
-    run = Run(task, "Seq2Seq", config, options)
+    run = Run(task, "Seq2Seq", config)
     result = run.train()
     for number in options.spell:
-        print(f"{number}: {' '.join(task.written(run.backends[0], [Pair(list(str(number)), [])])[0])}")
-    drawn_files = []
-    if options.plots:
-        drawn_files = [*plots.of_run(run), *plots.attention_maps(run.options.plots, task.attended(run.backends[0]))]
-    run.finish(result, *drawn_files)
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The options, found to fit together."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "numbers (default, made up)", DEFAULTS, ("numbers",))
-    parser.add_argument("--attention", choices=("dot", "additive"), help="how the decoder looks back (default: dot)")
-    parser.add_argument("--hidden", type=at_least(2), metavar="N", help="width of a layer, an even number (default: 128)")
-    parser.add_argument("--embedding", type=at_least(1), metavar="N", help="width of a symbol's vector (default: 64)")
-    parser.add_argument("--layers", type=at_least(1), metavar="N", help="default: 1")
-    parser.add_argument(
-        "--spell",
-        action="append",
-        default=[],
-        type=_below_a_million,
-        metavar="N",
-        help="spell a number; may be given several times",
-    )
-    return parsed(parser, argv, lambda options: DEFAULTS)
-
-
-def _below_a_million(text: str) -> int:
-    number = at_least(0)(text)
-    if number >= BELOW:
-        raise argparse.ArgumentTypeError(f"expected a number below {BELOW:,}, got {text!r}")
-    return number
+        print(f"{number}: {task.answer(run.backends[0], list(str(number)))}")
+    run.finish(result, *(draw_pairs(run) if options.plots else []))
 
 
 if __name__ == "__main__":

@@ -5,51 +5,55 @@
     python examples/simple_translation.py --data multi30k --backend torch --device cuda
     python examples/simple_translation.py --resume runs/sorting --translate "3 1 2" --plots runs/sorting
 
-Trained with label smoothing and a warm-up, after which the learning rate falls with a cosine, or with 1/√step as in Vaswani et
-al. 2017 (--schedule inverse-sqrt). Captions are scored by BLEU (sacrebleu).
+Training uses label smoothing and a warm-up. After it the learning rate falls along a cosine, or as 1/√step as in Vaswani et
+al. 2017 (--schedule inverse-sqrt). The score of captions is BLEU (sacrebleu).
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from console import Parser, at_least, exit_status, refusing
-from corpora import Pair, multi30k_pairs, number_pairs, sorting_pairs, words
-from loop import Run, add_options, parsed
-from pairs import Pairs
-from training import Backend
+from examples.data.generated import number_pairs, sorting_pairs
+from examples.data.texts import multi30k_pairs, words
+from examples.tasks.pairs import Captions, Pairs
+from examples.training.backend import Backend
+from examples.training.console import at_least, exit_status, refusing
+from examples.training.options import TrainingOptions, asked_option, data_option, option
+from examples.training.run import Run
 
 DATA = {"numbers": number_pairs, "sorting": sorting_pairs, "multi30k": multi30k_pairs}
-DEFAULTS: dict[str, Any] = dict(
-    data="numbers",
-    steps=2000,
-    batch=64,
-    lr=2e-3,
-    dropout=0.0,
-    schedule="cosine",
-    label_smoothing=0.1,
-    every=250,
-    hidden=64,
-    layers=2,
-    heads=4,
-    feed_forward=256,
-)
-BY_DATA: dict[str | None, dict[str, Any]] = {"multi30k": dict(steps=1600, every=200, dropout=0.1, hidden=128)}
-RAREST = {"multi30k": 2}  # of words that count as known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainingOptions):
+    data: str = data_option("numbers", tuple(DATA), "numbers (default) and sorting are generated, multi30k is German to English")
+    steps: int = 2000
+    batch: int = 64
+    lr: float = 2e-3
+    label_smoothing: float = 0.1
+    every: int = 250
+    hidden: int = option(64, at_least(1), "width of the model (default: 64; multi30k 128)", metavar="N")
+    layers: int = option(2, at_least(1), "layers of the encoder and of the decoder (default: 2)", metavar="N")
+    heads: int = option(4, at_least(1), "default: 4", metavar="N")
+    feed_forward: int = option(256, at_least(1), "width of the feed-forward layers (default: 256)", metavar="N")
+    translate: tuple[str, ...] = asked_option(str, "TEXT", "translate a text")
+
+    def dependent_defaults(self) -> dict[str, Any]:
+        return dict(steps=1600, every=200, dropout=0.1, hidden=128) if self.data == "multi30k" else {}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train or go on, translate, save and draw, as the arguments say."""
-    options = parse(argv)
+    """Train or resume, translate, save and draw, as the arguments say."""
+    options = Options.parse(argv, __doc__)
+    captions = options.data == "multi30k"
     with refusing():
         if options.plots:
-            import plots  # needs matplotlib
-        joined = ("" if options.data == "numbers" else " ", " ")
-        kind = Captions if options.data == "multi30k" else Pairs
-        task = kind(*DATA[options.data](), options, joined, RAREST.get(options.data, 1))
+            from examples.plots.attention import draw_pairs
+        separators = ("" if options.data == "numbers" else " ", " ")
+        task = (Captions if captions else Pairs)(*DATA[options.data](), options, separators, least=2 if captions else 1)
     config = dict(
         source_vocab_size=len(task.source_symbols),
         target_vocab_size=len(task.target_symbols),
@@ -60,56 +64,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         feed_forward=options.feed_forward,
         dropout=options.dropout,
     )
-    run = Run(task, "Transformer", config, options)
+    run = Run(task, "Transformer", config)
     result = run.train()
     with refusing():
         for text in options.translate:
             print(f"{text}: {translated(task, run.backends[0], text)}")
-    drawn: list[str] = []
-    if options.plots:
-        drawn = [*plots.of_run(run), *plots.attention_maps(options.plots, task.attended(run.backends[0]))]
-    run.finish(result, *drawn)
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The options, found to fit together."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, "numbers (default) and sorting are made up, multi30k is German to English", DEFAULTS, tuple(DATA))
-    parser.add_argument("--hidden", type=at_least(1), metavar="N", help="width of the model (default: 64; multi30k 128)")
-    parser.add_argument("--layers", type=at_least(1), metavar="N", help="of encoder and decoder (default: 2)")
-    parser.add_argument("--heads", type=at_least(1), metavar="N", help="default: 4")
-    parser.add_argument("--feed-forward", type=at_least(1), metavar="N", help="width between its two maps (default: 256)")
-    parser.add_argument(
-        "--translate", action="append", default=[], metavar="TEXT", help="translate a text; may be given several times"
-    )
-    return parsed(parser, argv, lambda options: DEFAULTS | BY_DATA.get(options.data, {}))
+    run.finish(result, *(draw_pairs(run) if options.plots else []))
 
 
 def translated(task: Pairs, backend: Backend, text: str) -> str:
-    """What the model writes for a text; ValueError where there is nothing to read, or too much."""
+    """Return the translation of a text; ValueError if it has too few or too many symbols."""
     symbols = list(text.strip()) if task.options.data == "numbers" else words(text)
     if not 1 <= len(symbols) <= task.longest_source:
         limit = f"1 to {task.longest_source} symbols, the longest in the data"
         raise ValueError(f"--translate {text!r}: expected {limit}, got {len(symbols)}")
-    return task.joined[1].join(task.written(backend, [Pair(symbols, [])])[0])
-
-
-class Captions(Pairs):
-    """Pairs of sentences, of which no translation is the only right one: scored by BLEU."""
-
-    unit = "word"
-
-    def validate(self, backend: Backend) -> dict[str, float]:
-        from sacrebleu import corpus_bleu
-
-        scores = super().validate(backend)
-        del scores["exact_match"]
-        written = [" ".join(symbols) for symbols in self.written(backend, self.held_out)]
-        right = [" ".join(pair.target) for pair in self.held_out]
-        return scores | {"bleu": corpus_bleu(written, [right], tokenize="none").score / 100}
-
-    def _mark(self, written: list[str], right: list[str]) -> str:
-        return f"in the data: {' '.join(right)}"
+    return task.answer(backend, symbols)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The harness: decides whether a NumPy implementation and its PyTorch twin compute the same function.
+"""The harness, which decides whether a NumPy implementation and its PyTorch twin compute the same function.
 
 from parity import assert_parity
 """

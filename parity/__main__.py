@@ -1,7 +1,7 @@
 """The command line: `parity list`, `parity check`, `parity calibrate` and `parity new`.
 
-Exit status: 0 where every comparison agrees, 1 where one does not, 2 where the command cannot be carried out as it stands.
-What one's own implementation does not have yet is no disagreement.
+The exit status is 0 if every comparison agrees, 1 if one does not, and 2 if the command itself is wrong. A twin of ours that is
+not written yet is shown as missing, and the status is 1. With --scratch, a missing function, layer or model is no failure.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich import box
@@ -23,16 +24,17 @@ from rich.text import Text
 from parity.calibrate import calibrate_cases, describe_records
 from parity.case import ParityCase
 from parity.cases import matching, tables
-from parity.check import DTYPES, check
+from parity.check import DTYPES, check, missing_twins
 from parity.command import exit_status
-from parity.judging.verdict import Verdict
+from parity.judging.status import MARKS, Status
+from parity.judging.verdict import Verdict, describe
 from parity.own_package.check import check_own, keep_checking
 from parity.own_package.confinement import WAITING
 from parity.own_package.progress import print_progress
 from parity.own_package.stubs import write_package
 from parity.own_package.worker import TIME_LIMIT, Outcome
 from parity.report import as_json, print_table, summary, worst_of
-from parity.running.builders import builders
+from parity.running.builders import reference_builder
 from parity.running.device import checked_device, environment, newer_than_verified
 from parity.running.safe_text import printable
 from parity.saved import saved_model
@@ -57,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="name every case and its two sides")
     listing.set_defaults(run=list_cases)
 
-    checking = commands.add_parser("check", help="verify twins: outputs, every gradient, every buffer")
+    checking = commands.add_parser(
+        "check",
+        help="verify twins: outputs, every gradient, every buffer",
+        epilog="Exit status: 0 if all agree, 1 if a comparison fails or a twin of ours is missing, 2 if the command is wrong. "
+        "With --scratch, a missing function, layer or model is no failure.",
+    )
     checking.add_argument(
         "--device",
         default="cpu",
@@ -75,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="verify your own implementation, a package with the API that `parity new` writes",
     )
-    checking.add_argument("--watch", action="store_true", help="with --scratch: check again what each saved file touches")
+    checking.add_argument("--watch", action="store_true", help="with --scratch: after each save, check again what uses the file")
     checking.add_argument(
         "--time-limit",
         type=float,
@@ -90,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
     calibrating = commands.add_parser("calibrate", help="count false alarms and vacuous comparisons over many seeds of every case")
     calibrating.add_argument("--seeds", type=_positive, default=200, metavar="N", help="seeds for every case (default 200)")
-    calibrating.set_defaults(run=calibrate)
+    calibrating.set_defaults(run=count_alarms)
 
     for command in (listing, checking, calibrating):
         command.add_argument(
@@ -102,14 +109,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def list_cases(options: argparse.Namespace) -> int:
-    """Print every case: its family, its two sides, its parameters."""
+    """Print every case: its family, its two sides, its count of parameters, and the sides that are missing."""
     cases = matching(options.pattern)
     if options.json:
-        rows = [
-            {"name": c.name, "family": c.family, "scratch": c.scratch, "reference": c.reference, "parameters": _parameters(c)}
-            for c in cases
-        ]
-        print(json.dumps({"cases": rows}, indent=2))
+        print(json.dumps({"cases": [_row(case) for case in cases]}, indent=2))
         return 0
     table = Table(box=box.SIMPLE_HEAD, title=f"{len(cases)} of {len(tables().cases)} cases", title_justify="left")
     for heading in ("case", "NumPy twin", "PyTorch twin"):
@@ -120,11 +123,25 @@ def list_cases(options: argparse.Namespace) -> int:
         if case.family != family:
             family = case.family
             table.add_row(Text(family, style="bold"), "", "", "")
-        count = _parameters(case)
+        row = _row(case)
         reference = case.reference if case.reference.startswith("torch.") else f"reference.{case.reference}"
-        table.add_row(f"  {case.name}", f"scratch.{case.scratch}", reference, f"{count:,}" if count else "")
+        count = f"{row['parameters']:,}" if row["parameters"] else ""
+        table.add_row(f"  {case.name}", f"scratch.{case.scratch}", reference, count)
+        for message in row["missing"]:
+            table.add_row("", Text(f"{Status.MISSING}: {message}", style=MARKS[Status.MISSING].style), "", "")
     _console().print(table)
     return 0
+
+
+def _row(case: ParityCase) -> dict[str, Any]:
+    """Return a case as plain data; `missing` has a message for each side that is not written yet."""
+    row = {"name": case.name, "family": case.family, "scratch": case.scratch, "reference": case.reference}
+    try:
+        missing = missing_twins(case)
+        parameters = 0 if missing else _parameters(case)
+    except Exception as error:
+        missing, parameters = [describe(error)], 0
+    return row | {"parameters": parameters, "missing": missing}
 
 
 def check_cases(options: argparse.Namespace) -> int:
@@ -144,7 +161,7 @@ def check_cases(options: argparse.Namespace) -> int:
         for case in cases:
             progress.update(task, description=case.name, refresh=True)
             by_seed = [[check(case, dtype, device, seed) for dtype in dtypes] for seed in range(options.seeds)]
-            verdicts += [worst_of(leg) for leg in zip(*by_seed, strict=True)]
+            verdicts += [worst_of(seeds_of_one) for seeds_of_one in zip(*by_seed, strict=True)]
             progress.advance(task)
     failed = not all(verdict.ok for verdict in verdicts)
     if options.json:
@@ -160,7 +177,7 @@ def check_cases(options: argparse.Namespace) -> int:
 
 
 def _check_own(options: argparse.Namespace) -> int:
-    """Judge someone's own implementation and print how far it has come."""
+    """Judge someone's own package and print its progress."""
     if options.device != "cpu" or options.weights is not None:
         raise ValueError("--scratch judges NumPy code at drawn weights, on the CPU; leave --device and --weights out")
     if options.watch and options.json:
@@ -178,7 +195,7 @@ def _check_own(options: argparse.Namespace) -> int:
     latest = check_own(options.scratch, *what, bar=with_bar, time_limit=limit)
     if options.json:
         print(latest.as_json(environment()))
-        return 1 if latest.having("wrong") else 0
+        return 1 if latest.having(Status.WRONG) else 0
     console = _console()
     print_progress(latest, console)
     if options.watch:
@@ -188,19 +205,19 @@ def _check_own(options: argparse.Namespace) -> int:
                 console.clear()
                 print_progress(latest, console)
                 console.print(done, style="dim", highlight=False, soft_wrap=True)
-    return 1 if latest.having("wrong") else 0
+    return 1 if latest.having(Status.WRONG) else 0
 
 
 def new_package(options: argparse.Namespace) -> int:
-    """Write a package of stubs and say what to do with it."""
+    """Write a package of stubs and print the next command."""
     count = write_package(options.directory)
     shown = printable(str(options.directory))
-    print(f"wrote {count} files to {shown}; see how far it is with: parity check --scratch {shown}")
+    print(f"wrote {count} files to {shown}; see its progress with: parity check --scratch {shown}")
     return 0
 
 
-def calibrate(options: argparse.Namespace) -> int:
-    """Print how error / tolerance is distributed, every false alarm and every vacuous comparison."""
+def count_alarms(options: argparse.Namespace) -> int:
+    """Print the distribution of error / tolerance, every false alarm and every vacuous comparison."""
     cases = matching(options.pattern)
     records = []
     with _progress() as progress:
@@ -216,16 +233,17 @@ def _progress() -> Progress:
     columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()
     return Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(), auto_refresh=False
-    )  # no thread that a fork would leave behind
+    )  # without a thread, which a fork would not have
 
 
 def _console() -> Console:
-    """The terminal at its own width; a pipe or a file gets wide lines rather than cut ones."""
+    """Return the console: the terminal at its own width; a pipe or a file gets wide lines that are not cut."""
     return Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def _parameters(case: ParityCase) -> int:
-    subject = builders(case)[1]()
+    """Return the count of a module's parameters; 0 for a function."""
+    subject = reference_builder(case)()
     return sum(parameter.numel() for parameter in subject.parameters()) if isinstance(subject, torch.nn.Module) else 0
 
 

@@ -1,13 +1,13 @@
-"""Other styles of writing layers by hand, turned into what the harness calls: y, backward = subject(*inputs).
+"""Adapters for other styles of handwritten layers; the harness calls the result as y, backward = subject(*inputs).
 
     stateful(ReLU())                                               y = forward(x), dx = backward(dy), a cache on self
     with_cache(conv_forward, conv_backward)                        y, cache = forward(x, w, b); dx, dw, db = backward(dy, cache)
     with_dicts(Dense(7, 3), {"W": ("weight", "T"), "b": "bias"})   weights in self.params, their gradients in self.grads
 
-Weights are mapped from their names in the object to PyTorch's, and with them how the object stores the array: "T" for its
-transpose, "row" or "column" for a vector as (1, n) or (n, 1), a tuple for its axes in another order. Names may have the
-path of a layer in front, in the object and in PyTorch: {"layers.0.W": ("0.weight", "T")}. `parts` does the same for layers
-without weights: {"layers.1": "1"}. When the whole is wrong, each of these layers is judged on its own.
+The map of weights has the object's name of each weight, and PyTorch's name for it. The layout of the object's array may follow:
+"T" for the transpose, "row" or "column" for a vector of shape (1, n) or (n, 1), a tuple for another order of the axes. A name may
+start with the path of a layer, on both sides: {"layers.0.W": ("0.weight", "T")}. `submodules` maps the paths of layers without
+weights: {"layers.1": "1"}. If the whole object is wrong, each of these layers is judged alone.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ __tracebackhide__ = True  # pytest shows the test that failed, and nothing of th
 
 Layout = str | tuple[int, ...]
 Weights = Mapping[str, str | tuple[str, Layout]]
-Parts = Mapping[str, str]
+Submodules = Mapping[str, str]  # the object's path of a layer, and PyTorch's
 
 
 def with_cache(forward: Callable[..., tuple[Any, Any]], backward: Callable[..., Any]) -> Callable[..., tuple[Any, Backward]]:
-    """An op from a pair of functions that hand a cache over: y, cache = forward(*inputs); gradients = backward(dy, cache)."""
+    """Return an op made from two functions: y, cache = forward(*inputs) and gradients = backward(dy, cache)."""
 
     @functools.wraps(forward)
     def op(*inputs: Any, **options: Any) -> tuple[Any, Backward]:
@@ -43,28 +43,32 @@ def with_cache(forward: Callable[..., tuple[Any, Any]], backward: Callable[..., 
     return op
 
 
-def stateful(layer: Any, weights: Weights | None = None, parts: Parts | None = None, gradient: str = "d{}") -> Module:
-    """A layer from an object whose forward keeps on itself what its backward needs.
+def stateful(layer: Any, weights: Weights | None = None, submodules: Submodules | None = None, gradient: str = "d{}") -> Module:
+    """Return a layer made from an object whose forward stores on the object what its backward needs.
 
-    Weights are attributes, and so are their gradients, named as `gradient` says: that of `W` is `dW`.
+    Weights and their gradients are attributes. `gradient` is the pattern of a gradient's name: by default, that of `W` is `dW`.
 
         stateful(Dense(7, 3), {"W": ("weight", "T"), "b": "bias"})
     """
-    return Adapted(layer, weights or {}, parts or {}, Access(getattr, setattr, lambda o, name: getattr(o, gradient.format(name))))
+    return Adapted(
+        layer, weights or {}, submodules or {}, Access(getattr, setattr, lambda o, name: getattr(o, gradient.format(name)))
+    )
 
 
-def with_dicts(layer: Any, weights: Weights, parts: Parts | None = None, params: str = "params", grads: str = "grads") -> Module:
-    """A layer from an object that keeps its weights in one dictionary and the gradients of its last backward in another."""
+def with_dicts(
+    layer: Any, weights: Weights, submodules: Submodules | None = None, params: str = "params", grads: str = "grads"
+) -> Module:
+    """Return a layer made from an object that stores its weights in one dictionary and their latest gradients in another."""
     access = Access(
         lambda owner, name: getattr(owner, params)[name],
         lambda owner, name, array: getattr(owner, params).update({name: array}),
         lambda owner, name: getattr(owner, grads)[name],
     )
-    return Adapted(layer, weights, parts or {}, access)
+    return Adapted(layer, weights, submodules or {}, access)
 
 
 def renamed(module: Module, weights: Weights) -> Module:
-    """A module of `scratch` whose parameters have other names than PyTorch's."""
+    """Return a module made from one of `scratch`, whose parameters get PyTorch's names."""
     access = Access(
         lambda owner, name: getattr(owner, name).data,
         lambda owner, name, array: setattr(getattr(owner, name), "data", array),
@@ -74,7 +78,7 @@ def renamed(module: Module, weights: Weights) -> Module:
 
 
 def adapted(subject: Any, weights: Weights | None) -> Any:
-    """The subject behind the adapter for its style, or itself where it needs none."""
+    """Return the subject with the adapter for its style, or the subject itself where it needs none."""
     if isinstance(subject, Module):
         return renamed(subject, weights) if weights else subject
     if weights and hasattr(subject, "params"):
@@ -86,7 +90,7 @@ def adapted(subject: Any, weights: Weights | None) -> Any:
 
 @dataclass(frozen=True)
 class Access:
-    """How one style reads and writes a weight, and reads its gradient."""
+    """The functions by which one style reads a weight, writes it, and reads its gradient."""
 
     read: Callable[[Any, str], Any]
     write: Callable[[Any, str, Any], None]
@@ -94,29 +98,29 @@ class Access:
 
 
 class Adapted(Module):
-    """An object behind the contract of a Module: each call runs a copy of its own, with the weights that are set here."""
+    """An object under the contract of a Module; each call runs on a new copy of the object, with the weights that are set here."""
 
-    def __init__(self, layer: Any, weights: Weights, parts: Parts, access: Access):
-        self._layer = (layer,)  # a Module of its own is no part of this one
+    def __init__(self, layer: Any, weights: Weights, submodules: Submodules, access: Access):
+        self._layer = (layer,)  # in a tuple, so that a Module in it is no submodule of this one
         self._access = access
         self._weights: dict[str, tuple[str, Layout]] = {}
-        self._parts: dict[str, str] = {}
-        inside: dict[tuple[str, str], dict[str, tuple[str, Layout]]] = {part: {} for part in parts.items()}
+        self._submodules: dict[str, str] = {}
+        inside: dict[tuple[str, str], dict[str, tuple[str, Layout]]] = {paths: {} for paths in submodules.items()}
         for mine, mapped in weights.items():
             theirs, layout = (mapped, "") if isinstance(mapped, str) else mapped
-            part, their_part = mine.rpartition(".")[0], theirs.rpartition(".")[0]
-            if part and their_part:
-                inside.setdefault((part, their_part), {})[mine.rpartition(".")[2]] = theirs.rpartition(".")[2], layout
+            path, their_path = mine.rpartition(".")[0], theirs.rpartition(".")[0]
+            if path and their_path:
+                inside.setdefault((path, their_path), {})[mine.rpartition(".")[2]] = theirs.rpartition(".")[2], layout
             else:
                 self._weights[mine] = theirs, layout
                 setattr(self, theirs, Parameter(_in_their_layout(self._stored(layer, mine), layout)))
-        for (part, their_part), names in inside.items():
-            self._parts[part] = their_part
-            setattr(self, their_part, Adapted(_at(layer, part), names, {}, access))
+        for (path, their_path), names in inside.items():
+            self._submodules[path] = their_path
+            setattr(self, their_path, Adapted(_at(layer, path), names, {}, access))
 
     @property
     def __wrapped__(self) -> Any:
-        """The object itself, which is named where something is wrong."""
+        """Return the object itself, whose name appears in messages."""
         return self._layer[0]
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
@@ -143,23 +147,23 @@ class Adapted(Module):
         for mine, (theirs, layout) in self._weights.items():
             owner, name = _owner(layer, mine)
             self._access.write(owner, name, np.array(_in_my_layout(getattr(self, theirs).data, layout), order="C"))
-        for part, their_part in self._parts.items():
-            getattr(self, their_part)._fill(_at(layer, part))
+        for path, their_path in self._submodules.items():
+            getattr(self, their_path)._fill(_at(layer, path))
 
     def _collect(self, layer: Any) -> None:
-        """Add the gradients that the layer has left to those kept here."""
+        """Add the gradients that the layer has stored to those of the parameters here."""
         for mine, (theirs, layout) in self._weights.items():
             gradient = None
             with suppress(KeyError, AttributeError):
                 gradient = self._access.read_gradient(*_owner(layer, mine))
             if gradient is None:
-                continue  # reported as missing by whoever compares
+                continue  # the comparison reports it as missing
             shape = self._stored(layer, mine).shape
             if np.shape(gradient) != shape:
                 raise ValueError(f"the gradient of {mine} has shape {np.shape(gradient)}, expected {shape} as {mine} has")
             getattr(self, theirs).accumulate(_in_their_layout(np.asarray(gradient), layout))
-        for part, their_part in self._parts.items():
-            getattr(self, their_part)._collect(_at(layer, part))
+        for path, their_path in self._submodules.items():
+            getattr(self, their_path)._collect(_at(layer, path))
 
     def _stored(self, layer: Any, mine: str) -> Array:
         try:
@@ -169,7 +173,7 @@ class Adapted(Module):
 
 
 def _run_backward(run: Callable[..., Any], dy: tuple[Any, ...]) -> Any:
-    """The gradients, also from the backward of a loss that takes none and means a gradient of one."""
+    """Return the gradients; the backward of a loss may take no upstream gradient, which stands for a gradient of one."""
     if inspect.signature(run).parameters or not dy:
         return run(*dy)
     gradients = run()
@@ -198,13 +202,13 @@ def _axes(array: Array, layout: Layout) -> tuple[int, ...]:
 
 
 def _owner(layer: Any, name: str) -> tuple[Any, str]:
-    """The object that holds a weight, and the weight's name there."""
-    part, _, last = name.rpartition(".")
-    return _at(layer, part), last
+    """Return the object that holds a weight, and the weight's name there."""
+    path, _, last = name.rpartition(".")
+    return _at(layer, path), last
 
 
 def _at(layer: Any, path: str) -> Any:
-    """The part of an object at a path of attributes, list indices and dictionary keys."""
+    """Return the object at a path of attributes, list indices and dictionary keys."""
     for name in path.split(".") if path else ():
         layer = (
             layer[int(name)]

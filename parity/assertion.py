@@ -1,4 +1,4 @@
-"""One assertion for anyone's own tests."""
+"""The assertion for tests in any project."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from parity.adapters import Weights, adapted
 from parity.check import DTYPES, judge
 from parity.inputs import float32_representable
 from parity.judging.reference_run import ReferenceRun
+from parity.judging.status import Status
 from parity.judging.verdict import Verdict, describe
 from parity.report import explain
 from parity.running import nested
 from parity.running.device import reproducible
 from parity.running.pose import pose
 from parity.running.problem import Build
+from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps, steps_of
 from parity.weights import get_state
 from scratch.module import Module
 
@@ -31,7 +33,7 @@ __tracebackhide__ = True  # pytest shows the test that failed, and nothing of th
 
 
 class ParityError(AssertionError):
-    """A difference between a twin and its reference: the first line says what is wrong, the others where and by how much."""
+    """A difference between a twin and its reference: the first line has the mistake, the others its place and size."""
 
     __module__ = "parity"  # the name that users import, and short enough for a line of pytest's summary
 
@@ -46,62 +48,65 @@ def assert_parity(
     weights: Weights | None = None,
     **options: Any,
 ) -> None:
-    """Raise ParityError unless `mine` computes what `theirs` does: the value, and the gradient of every input.
+    """Raise ParityError unless `mine` and `theirs` have the same value and the same gradient of every input.
 
-    mine        takes the inputs in their order, as NumPy arrays, and the options; returns (y, backward), where backward
-                takes the gradient of y and returns one gradient for each input, None for integers. Or a scratch Module, or an
-                object with forward and backward, or what parity.adapters makes of other styles
-    theirs      a torch function that takes the same inputs and options, or a torch module, whose weights mine is given
+    mine        a function of the inputs in their order, as NumPy arrays, and of the options. It returns (y, backward); backward
+                takes the upstream gradient and returns one gradient for each input, None for integers. A scratch Module, an
+                object with forward and backward, or a layer adapted by parity.adapters will do as well
+    theirs      a torch function of the same inputs and options, or a torch module; mine gets the weights of the module. Or an
+                optimiser of torch.optim with these options; mine is then a class of the same API over scratch Parameters
     inputs      arrays by name; floating-point ones are rounded to float32, so that both dtypes start from the same numbers
-    constants   names of floating-point inputs that have no gradient
-    weights     where theirs is a module: the names of my weights, each with their name for it, or with their name and how
-                mine is stored, as in parity.adapters
+    constants   names of floating-point inputs without a gradient
+    weights     if theirs is a module: a map from names of my weights to names of theirs, or to their name and the layout of
+                mine, as in parity.adapters
 
         assert_parity(my_conv2d, torch.nn.functional.conv2d, inputs=dict(x=x, weight=w, bias=b), stride=2)
+        assert_parity(MyAdam, torch.optim.Adam, inputs=dict(parameters=[w, b], gradients=[[dw, db], [dw2, None]]), lr=0.01)
         assert_parity(MyDense(7, 3), torch.nn.Linear(7, 3), inputs=dict(x=x), weights={"W": ("weight", "T"), "b": "bias"})
     """
     arrays = {name: nested.map_leaves(_as_input, value) for name, value in inputs.items()}
     unknown = [name for name in constants if name not in arrays]
     if unknown:
         raise ValueError(f"constants names {unknown[0]!r}, expected one of the inputs: {', '.join(arrays)}")
-    mine = adapted(mine, weights)
-    build_mine, build_theirs = _builder(mine, options), _builder(theirs, options)
+    steps = steps_of(theirs)
+    mine = mine if steps else adapted(mine, weights)
+    build_mine, build_theirs = _builder(mine, options, steps), _builder(theirs, options, steps)
     reference = _reference_name(theirs)
     with reproducible():
         try:
             state = get_state(theirs) if isinstance(theirs, torch.nn.Module) else {}
             problem = pose(build_theirs, arrays, nested.map_leaves(_as_input, state), constants, seed)
-            standard = ReferenceRun(build_theirs, problem)
+            reference_run = ReferenceRun(build_theirs, problem)
         except Exception as error:
             raise ValueError(f"{reference} does not run on these inputs: {describe(error)}") from None
         for dtype in dtypes:
-            verdict = judge(Verdict(_name(mine), "", dtype, "cpu", seed), build_mine, standard)
+            verdict = judge(Verdict(_name(mine), "", dtype, "cpu", seed), build_mine, reference_run)
             if not verdict.ok:
                 raise ParityError(difference(verdict, reference))
 
 
 def difference(verdict: Verdict, reference: str) -> str:
-    """Return the message of a failed test: what is wrong in its first line, then the whole explanation."""
+    """Return the message of a failed test: the headline, then the whole explanation."""
     return f"{headline(verdict, reference)}\n{explain(verdict)}"
 
 
 def headline(verdict: Verdict, reference: str) -> str:
-    """Return in one line what is wrong: the culprit, and the cause where one is certain."""
+    """Return the mistake in one line: the culprit, and the cause where one is certain."""
     name = verdict.name
-    match verdict.verdict:
-        case "mismatch":
+    match verdict.status:
+        case Status.MISMATCH:
             line = f"{name} differs from {reference}: {_worst(verdict)} ({verdict.dtype})"
-        case "invalid":
+        case Status.INVALID:
             line = f"{name} cannot be judged on these inputs: {verdict.message}"
-        case "missing":
-            line = f"{name} is not complete: {verdict.findings[0].message}"
+        case Status.MISSING:
+            line = f"{name} is not complete: {'; '.join(finding.message for finding in verdict.findings)}"
         case _:
             line = f"{name} cannot be compared with {reference}: {verdict.message}"
     return " ".join(line.split())
 
 
 def _worst(verdict: Verdict) -> str:
-    """Return where the first culprit is and why it is wrong, or else the worst of the tensors that differ."""
+    """Return the place and the cause of the first culprit; without a culprit, the worst finding."""
     worst = verdict.findings[0].message
     if not verdict.culprits:
         return worst
@@ -119,13 +124,19 @@ def _name(subject: Any) -> str:
 
 
 def _reference_name(theirs: Any) -> str:
-    """Return the name of the reference, "torch's linear" where it is a part of torch."""
+    """Return the name of the reference; a part of torch is called "torch's linear"."""
     whole = theirs if hasattr(theirs, "__name__") else type(theirs)
     library = (getattr(whole, "__module__", None) or "").split(".")[0]
     return f"torch's {whole.__name__}" if library == "torch" else str(whole.__name__).replace("<lambda>", "the reference")
 
 
-def _builder(subject: Any, options: Mapping[str, Any]) -> Build:
+def _builder(subject: Any, options: Mapping[str, Any], steps: type[TrainingSteps] | None) -> Build:
+    if steps:
+        if not issubclass(steps, OptimiserSteps | ClippingSteps):
+            raise ValueError(
+                f"{_name(subject)} is a schedule, expected an optimiser or a clipping function; use `parity check --scratch`"
+            )
+        return lambda: steps(subject, options, find=lambda path: None)
     if isinstance(subject, Module | torch.nn.Module):
         if options:
             raise ValueError(f"a module takes no options, got {', '.join(options)}")

@@ -1,4 +1,4 @@
-"""How often the harness is right: false alarms and vacuous comparisons over many seeds of every case."""
+"""The specificity of the harness: false alarms and vacuous comparisons over many seeds of every case."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from parity.case import ParityCase
-from parity.check import DTYPES, check, posed
+from parity.check import DTYPES, check, reference_run_of
 from parity.judging.tolerance import BY_NATURE_ZERO, Calibration, deviation, largest
 from parity.judging.verdict import Verdict
 from parity.running.device import reproducible
 from scratch.module import Array
 
-SCALE = 1.01
-SAME = 1e-14  # of a tensor's scale: versions of it that are so near are equal but for rounding
+WRONG_FACTOR = 1.01  # times the tensor, in a version that must not pass
+EQUAL_BUT_FOR_ROUNDING = 1e-14  # of a tensor's scale: the largest distance of two versions that are the same
 
 
 @dataclass
 class Record:
-    """What one case showed over all its seeds."""
+    """The results of one case over all its seeds."""
 
     name: str
     worst_ratios: dict[str, list[float]] = field(default_factory=lambda: {dtype: [] for dtype in DTYPES})
@@ -34,7 +35,7 @@ class Record:
 
 
 def calibrate_cases(cases: Sequence[ParityCase], seeds: int) -> Iterator[Record]:
-    """Check each case over all seeds and dtypes, on all cores."""
+    """Check each case over all seeds and dtypes, on all cores; yield its record."""
     workers = min(os.cpu_count() or 1, len(cases))
     with ProcessPoolExecutor(workers) as pool:
         yield from pool.map(partial(_calibrate_case, seeds=seeds), [case.name for case in cases])
@@ -51,13 +52,13 @@ def _calibrate_case(name: str, seeds: int) -> Record:
         record.worst_ratios[dtype].append(verdict.worst_ratio)
         if not verdict.ok:
             record.alarms.append(verdict)
-    with reproducible():
-        record.vacuous = vacuous(posed(case, 0).calibration)
+    with reproducible(), suppress(Exception):  # a reference that does not run has raised an alarm
+        record.vacuous = vacuous(reference_run_of(case, 0).calibration)
     return record
 
 
 def vacuous(calibration: Calibration) -> list[str]:
-    """The tensors for which a wrong tensor would pass in float64: zero, scaled, shuffled or with its axes exchanged."""
+    """Return the tensors for which a wrong version would pass in float64: zero, scaled, shuffled or with exchanged axes."""
     scale = max((largest(array) for array in calibration.truth.values() if array.dtype.kind == "f"), default=0.0)
     found = []
     for name in calibration.unit:
@@ -71,9 +72,9 @@ def vacuous(calibration: Calibration) -> list[str]:
 
 
 def _wrong_versions(truth: Array) -> Iterator[tuple[str, Array]]:
-    """Tensors that are not the truth: a version that happens to equal it is left out."""
+    """Yield wrong versions of a tensor; a version that happens to equal the truth is left out."""
     yield "a tensor of zeros", np.where(np.isfinite(truth), 0.0, truth)
-    yield f"{SCALE} times the tensor", SCALE * truth
+    yield f"{WRONG_FACTOR} times the tensor", WRONG_FACTOR * truth
     shuffled = np.random.default_rng(0).permutation(truth.reshape(-1)).reshape(truth.shape)
     if not _same(shuffled, truth):
         yield "the tensor shuffled", shuffled
@@ -85,11 +86,16 @@ def _wrong_versions(truth: Array) -> Iterator[tuple[str, Array]]:
 
 def _same(array: Array, truth: Array) -> bool:
     """Return whether two versions of a tensor are equal but for rounding."""
-    return deviation(array, truth) <= SAME * largest(truth)
+    return deviation(array, truth) <= EQUAL_BUT_FOR_ROUNDING * largest(truth)
+
+
+def _first_message(verdict: Verdict) -> str:
+    """Return the message of a verdict, or that of its worst finding."""
+    return verdict.message or next((finding.message for finding in verdict.findings), "")
 
 
 def describe_records(records: Sequence[Record]) -> str:
-    """The distribution of error / tolerance, and everything that is wrong."""
+    """Return the distribution of error / tolerance, every false alarm and every vacuous comparison, as text."""
     tensors = sum(record.tensors for record in records)
     alarms = [alarm for record in records for alarm in record.alarms]
     lines = [f"{len(records)} cases, {tensors:,} tensor verdicts"]
@@ -102,7 +108,7 @@ def describe_records(records: Sequence[Record]) -> str:
         lines.append(f"{dtype}: error / tolerance {quantiles}, largest {worst[0][0]:.3g} ({worst[0][1]})")
         lines.append("         next " + ", ".join(f"{worst_ratio:.3g} ({name})" for worst_ratio, name in worst[1:5]))
     lines.append(f"{len(alarms)} false alarms")
-    lines += [f"  {alarm.name} {alarm.dtype} seed {alarm.seed}: {alarm.verdict} {alarm.message}" for alarm in alarms[:50]]
+    lines += [f"  {alarm.name} {alarm.dtype} seed {alarm.seed}: {alarm.status} {_first_message(alarm)}" for alarm in alarms[:50]]
     hollow = [(record.name, text) for record in records for text in record.vacuous]
     lines.append(f"{len(hollow)} vacuous comparisons")
     lines += [f"  {name}: {text}" for name, text in hollow[:50]]

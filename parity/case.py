@@ -18,7 +18,7 @@ class ParityCase:
     """A comparison of a twin in `scratch` with its twin in `reference`.
 
     name        the unique name of the case in tables and tests
-    scratch     the dotted path inside the package under test: "ops.conv2d", "layers.Linear", "models.CNN"
+    scratch     the dotted path inside the package under test: "ops.conv2d", "layers.Linear", "optim.SGD"
     inputs      a function that draws the inputs in the order of both twins' arguments: float64, integer and boolean arrays
     config      constructor arguments of a class or options of a function, the same for both twins; arrays become tensors
     reference   the dotted path inside `reference`, by default the same as `scratch`; or a path that starts with "torch."
@@ -52,6 +52,11 @@ class ParityCase:
         if not self.reference:
             object.__setattr__(self, "reference", self.scratch)
 
+    @property
+    def folder(self) -> str:
+        """Return the folder of the twins: "ops", "layers", "models" or "optim"."""
+        return self.scratch.split(".")[0]
+
     def in_eval_mode(self) -> ParityCase:
         """Return the same comparison of modules in eval mode."""
         return replace(self, name=f"{self.name}-eval", training=False)
@@ -62,23 +67,27 @@ class ParityCase:
         return [replace(self, name=f"{self.name}-{r}", config={**self.config, "reduction": r}) for r in reductions]
 
 
+class NotWrittenError(ValueError, NotImplementedError):
+    """An error of a path at which a package has nothing yet; the message names the package and what it lacks."""
+
+
 def resolve(path: str, package: str) -> Any:
     """Return the object at a dotted path inside a package; a path that starts with "torch." is an absolute one.
 
-    Raise ValueError where there is no such object.
+    Raise NotWrittenError where there is no such object, and ValueError where torch has none.
     """
     first, *names = path.split(".")
-    place = first if first == "torch" else f"{package}.{first}"
+    place, lacking = (first, ValueError) if first == "torch" else (f"{package}.{first}", NotWrittenError)
     try:
         found: Any = importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name != place:
             raise
         names_there = [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
-        raise ValueError(f"{package} has no {first!r}, expected by the path {path!r}{did_you_mean(first, names_there)}") from None
+        raise lacking(f"{package} has no {first!r}, expected by the path {path!r}{did_you_mean(first, names_there)}") from None
     for name in names:
         if not hasattr(found, name):
-            raise ValueError(f"{place} has no {name!r}, expected by the path {path!r}{did_you_mean(name, dir(found))}")
+            raise lacking(f"{place} has no {name!r}, expected by the path {path!r}{did_you_mean(name, dir(found))}")
         found, place = getattr(found, name), f"{place}.{name}"
     return found
 

@@ -1,18 +1,20 @@
-"""From a case to its verdict."""
+"""The way from a case to its verdict."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from parity.case import ParityCase
-from parity.explaining.cause import explain
+from parity.case import ParityCase, resolve
+from parity.explaining.cause import cause_of
 from parity.explaining.locate import Evidence, can_be_located, examine, locate, source_of
 from parity.inputs import Draw
 from parity.judging.kinks import explained_by_kinks
 from parity.judging.reference_run import ReferenceRun
+from parity.judging.status import Status
 from parity.judging.verdict import Culprit, Finding, Verdict, compare, describe
 from parity.running.builders import reference_builder, scratch_builder
 from parity.running.contract import parameters_amiss
@@ -23,112 +25,151 @@ from parity.running.problem import Build
 from parity.running.run_reference import run_reference
 from parity.running.run_scratch import run_scratch
 from parity.running.safe_text import message_of
+from parity.running.tensor_name import Phase, gradient
 
 DTYPES = ("float64", "float32")
 
 
 def check(
-    case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0, package: str = "scratch", why: bool = True
+    case: ParityCase, dtype: str = "float64", device: str = "cpu", seed: int = 0, package: str = "scratch", diagnose: bool = True
 ) -> Verdict:
-    """Judge the NumPy twin, or on another device than the CPU the PyTorch twin there, against PyTorch in float64.
+    """Return the verdict on the NumPy twin, or on the PyTorch twin where the device is not the CPU.
 
-    `package` has the NumPy twin. What someone's own does not have yet is "missing", which is found before any work is done.
-    Looking for the culprit and its cause takes longer than the judgement; `why` says whether to.
+    The truth is PyTorch in float64 on the CPU. `package` holds the NumPy twin. A twin that is not written yet makes the status
+    "missing". `diagnose` looks for the culprit and its cause, which takes longer than the verdict.
     """
     verdict = Verdict(case.name, case.family, dtype, device, seed)
     with reproducible():
         try:
+            if lacking := missing_twins(case, package):
+                return _missing(verdict, lacking)
             build_scratch = scratch_builder(case, package)
             if package != "scratch":
                 _refuse_options(find(case.scratch, package), case)
                 _try_forward(build_scratch, case, seed)
         except NotImplementedError as error:
-            verdict.verdict, verdict.findings = "missing", [Finding("", message_of(error))]
-            return verdict
+            return _missing(verdict, [_what_is_missing(error)])
         except SubjectError as error:
-            verdict.verdict, verdict.message = "error", str(error)
-            return verdict
+            return _error(verdict, str(error))
         try:
-            standard = posed(case, seed)
+            reference_run = reference_run_of(case, seed)
+        except NotImplementedError as error:
+            return _missing(verdict, [f"the reference is not written: {_what_is_missing(error)}"])
         except Exception as error:
-            verdict.verdict, verdict.message = "error", f"the reference did not run: {describe(error)}"
-            return verdict
-        return judge(verdict, build_scratch, standard, why)
+            return _error(verdict, f"the reference did not run: {describe(error)}")
+        return judge(verdict, build_scratch, reference_run, diagnose)
 
 
-def judge(verdict: Verdict, build_scratch: Build, standard: ReferenceRun, why: bool = True) -> Verdict:
-    """Fill a verdict in: run the side under judgement, compare, and where it differs look for the culprit."""
-    dtype, device, problem, calibration = verdict.dtype, verdict.device, standard.problem, standard.calibration
-    unfit = calibration.ill_conditioned()
-    if unfit:
+def missing_twins(case: ParityCase, package: str = "scratch") -> list[str]:
+    """Return a message for each side of a case that has no such function or class; SubjectError where the package is broken."""
+    lookups: tuple[Callable[[], Any], ...] = (lambda: find(case.scratch, package), lambda: resolve(case.reference, "reference"))
+    messages = []
+    for look_up in lookups:
+        try:
+            look_up()
+        except NotImplementedError as error:
+            messages.append(_what_is_missing(error))
+    return messages
+
+
+def judge(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, diagnose: bool = True) -> Verdict:
+    """Fill in a verdict: run the side under judgement, compare it, and look for the culprit of a difference."""
+    dtype, device = verdict.dtype, verdict.device
+    problem, calibration = reference_run.problem, reference_run.calibration
+    if unfit := calibration.ill_conditioned():
         name = max(unfit, key=unfit.__getitem__)
-        verdict.verdict = "invalid"
+        verdict.status = Status.INVALID
         verdict.message = (
             f"one rounding of the inputs changes {name} by {unfit[name]:.1g} of its scale, so agreement would mean nothing; "
             "choose inputs of better condition"
         )
         return verdict
+    on_cpu = device == "cpu"
     try:
-        on_cpu = device == "cpu"
-        run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(standard.build, problem, dtype, device)
+        run = run_scratch(build_scratch, problem, dtype) if on_cpu else run_reference(reference_run.build, problem, dtype, device)
         verdict.findings, verdict.worst_ratio = compare(run, calibration, dtype)
-        if verdict.findings and (explained := explained_by_kinks(run, standard, dtype, verdict.findings)):
+        if verdict.findings and (explained := explained_by_kinks(run, reference_run, dtype, verdict.findings)):
             verdict.findings, (verdict.note, verdict.worst_ratio) = [], explained
         verdict.tensors = len(calibration.truth.keys() | run.tensors.keys())
-        verdict.verdict = "mismatch" if verdict.findings else "ok"
-    except NotImplementedError as error:
-        return _judge_forward(verdict, build_scratch, standard, message_of(error))
+        verdict.status = Status.MISMATCH if verdict.findings else Status.OK
     except Exception as error:
-        verdict.verdict, verdict.message = "error", describe(error)
-        if device == "cpu":
-            with suppress(Exception):  # where the forward pass runs, what is wrong with it
+        if on_cpu and isinstance(error, NotImplementedError):
+            return _judge_forward(verdict, build_scratch, reference_run, _what_is_missing(error))
+        _error(verdict, describe(error))
+        if on_cpu:
+            with suppress(Exception):  # if the forward pass runs, its findings are of use
                 run = run_scratch(build_scratch, problem, dtype, backward=False)
                 verdict.findings, _ = compare(run, calibration.of_forward(), dtype)
-    if device == "cpu" and why and not verdict.ok:
+    if on_cpu and diagnose and not verdict.ok:
         try:
-            _name_culprits(verdict, build_scratch, standard)
-        except Exception as error:  # of what answers otherwise when it is asked again
+            _name_culprits(verdict, build_scratch, reference_run)
+        except Exception as error:  # code may answer differently when it is asked again
             verdict.message = verdict.message or f"the search for its culprit failed: {describe(error)}"
     return verdict
 
 
-def _name_culprits(verdict: Verdict, build_scratch: Build, standard: ReferenceRun) -> None:
-    """Add the submodules that are wrong on their own to the verdict, or the subject itself, each with its cause."""
-    dtype, problem = verdict.dtype, standard.problem
-    if can_be_located(build_scratch, standard.build):
+def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> None:
+    """Add the culprits to the verdict: the submodules that are wrong alone, or the subject itself."""
+    dtype, problem = verdict.dtype, reference_run.problem
+    if can_be_located(build_scratch, reference_run.build):
         if parameters_amiss(build_scratch(), problem.state):
             return
-        suspects, verdict.inherited = locate(build_scratch, standard, dtype)
+        suspects, verdict.inherited = locate(build_scratch, reference_run, dtype)
     else:
-        whole = examine("", build_scratch(), standard, dtype)
+        whole = examine("", build_scratch(), reference_run, dtype)
         suspects = [whole] if whole.findings else []
-    verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e)) for e in suspects]
+    verdict.culprits = [_culprit(evidence) for evidence in suspects]
 
 
-def _judge_forward(verdict: Verdict, build_scratch: Build, standard: ReferenceRun, lacking: str) -> Verdict:
-    """Where the backward is not written, what can be said of the forward pass: it is wrong, or nothing but the rest is missing."""
-    problem, forward = standard.problem, standard.calibration.of_forward()
+def _culprit(evidence: Evidence) -> Culprit:
+    """Return the culprit that evidence speaks against, with its cause."""
+    worst = evidence.worst
+    return Culprit(evidence.path, evidence.kind, evidence.phase, worst.ratio, source_of(evidence), cause_of(evidence))
+
+
+def _judge_forward(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, lacking: str) -> Verdict:
+    """Judge the forward pass alone, because the backward is not written: the twin is wrong, or only incomplete."""
+    problem, forward = reference_run.problem, reference_run.calibration.of_forward()
     try:
         run = run_scratch(build_scratch, problem, verdict.dtype, backward=False)
     except NotImplementedError as error:
-        verdict.verdict, verdict.findings = "missing", [Finding("", message_of(error))]
-        return verdict
+        return _missing(verdict, [_what_is_missing(error)])
+    except Exception as error:  # code may answer differently when it is asked again
+        return _error(verdict, describe(error))
     verdict.findings, verdict.worst_ratio = compare(run, forward, verdict.dtype)
     verdict.tensors = len(forward.truth.keys() | run.tensors.keys())
     if verdict.findings:
-        verdict.verdict, verdict.message = "mismatch", f"the backward is missing: {lacking}"
-        e = Evidence("", build_scratch(), standard, forward, run.tensors, verdict.findings, verdict.dtype)
-        verdict.culprits = [Culprit(e.path, e.kind, e.worst.phase, e.worst.ratio, source_of(e), explain(e))]
+        verdict.status, verdict.message = Status.MISMATCH, f"the backward is missing: {lacking}"
+        subject = build_scratch()
+        verdict.culprits = [_culprit(Evidence("", subject, reference_run, forward, run.tensors, verdict.findings, verdict.dtype))]
     else:
-        verdict.verdict, verdict.findings = "missing", [Finding("grad y", lacking)]
+        verdict.status, verdict.findings = Status.MISSING, [Finding(gradient("y"), lacking, Phase.BACKWARD)]
     return verdict
+
+
+def _missing(verdict: Verdict, messages: Sequence[str]) -> Verdict:
+    """Let the verdict say that a twin is not written yet."""
+    verdict.status = Status.MISSING
+    verdict.findings = [Finding("", message, Phase.FORWARD) for message in messages]
+    return verdict
+
+
+def _error(verdict: Verdict, message: str) -> Verdict:
+    """Let the verdict say that a side does not run."""
+    verdict.status, verdict.message = Status.ERROR, message
+    return verdict
+
+
+def _what_is_missing(error: NotImplementedError) -> str:
+    """Return the message of an error, which may be empty."""
+    return message_of(error) or "it raises NotImplementedError"
 
 
 def _refuse_options(target: Any, case: ParityCase) -> None:
     """Raise NotImplementedError where the target does not take one of the case's options."""
     try:
         parameters = inspect.signature(target).parameters
-    except (TypeError, ValueError):  # of a builtin, or of an object that lies about its signature
+    except (TypeError, ValueError):  # a builtin has no signature, and an object may lie about its own
         return
     lacking = [option for option in case.config if option not in parameters]
     if lacking and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -136,7 +177,7 @@ def _refuse_options(target: Any, case: ParityCase) -> None:
 
 
 def _try_forward(build_scratch: Build, case: ParityCase, seed: int) -> None:
-    """Raise NotImplementedError where the forward pass does; what else it may raise is for the judgement to find."""
+    """Raise NotImplementedError where the forward pass does; the judgement will find any other error."""
     try:
         build_scratch()(*case.inputs(Draw(seed, 0)).values())
     except NotImplementedError:
@@ -146,7 +187,7 @@ def _try_forward(build_scratch: Build, case: ParityCase, seed: int) -> None:
 
 
 @lru_cache(maxsize=4)
-def posed(case: ParityCase, seed: int) -> ReferenceRun:
-    """What a case asks on a seed, of every dtype and device."""
+def reference_run_of(case: ParityCase, seed: int) -> ReferenceRun:
+    """Return the reference run of a case and a seed, which serves every dtype and device."""
     build_reference = reference_builder(case)
     return ReferenceRun(build_reference, pose_case(case, build_reference, seed))

@@ -1,4 +1,4 @@
-"""What every command line owes its shell: a status, and one line on stderr, with no traceback, for what goes wrong outside it."""
+"""The exit status and the errors of a command: each error is one line on stderr, without a traceback."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-LONGEST = 1000  # characters of a message
+LONGEST_MESSAGE = 1000  # characters
 
 
 def exit_status(name: str, main: Callable[[], int | None], refused: type[Exception] = ValueError) -> int:
-    """Run a command and return its status: its own, 2 where it is refused, 1 where it fails, 130 where it is interrupted.
+    """Run a command and return its exit status: its own, 2 for bad input, 1 for an error of the system, 130 for Ctrl-C.
 
-    `refused` is what it raises for bad input. Where the reader of a pipe, such as `head`, has seen enough, nothing is said.
+    `refused` is the exception that the command raises for bad input. If the reader of a pipe, such as `head`, has seen enough,
+    no error is printed.
     """
     if not _standard_streams():
-        _say(name, "standard output is closed, expected a place to print to; use > /dev/null where nothing is to be read")
+        _say(name, "standard output is closed, expected a place to print to; use > /dev/null to print nothing")
         return 2
     try:
         try:
             return main() or 0
         finally:
-            sys.stdout.flush()  # while it can still be said that this fails
+            sys.stdout.flush()  # here, so that an error can still be reported
     except KeyboardInterrupt:
         _say(name, "interrupted")
         return 130
@@ -34,10 +35,10 @@ def exit_status(name: str, main: Callable[[], int | None], refused: type[Excepti
         _say(name, str(error))
         return 2
     except MemoryError as error:
-        _say(name, f"there is not enough memory for what was asked ({error}); take a smaller model, batch or size")
+        _say(name, f"there is not enough memory for this command ({error}); take a smaller model, batch or size")
         return 2
     except OSError as error:
-        of_output = error.errno is not None and error.filename is None  # what is raised for a file names it
+        of_output = error.errno is not None and error.filename is None  # an error of a file has the file's name
         _say(name, f"what is printed cannot be written ({error.strerror})" if of_output else str(error))
         if of_output:
             _close(sys.stdout)
@@ -45,23 +46,24 @@ def exit_status(name: str, main: Callable[[], int | None], refused: type[Excepti
 
 
 def one_line(text: str) -> str:
-    """Return a text in one line of limited length, in which what a terminal would obey is escaped."""
+    """Return a text as one line of limited length; characters that a terminal would obey are escaped."""
     line = " ".join(text.split())
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line[: 2 * LONGEST])
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} ..."
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line[: 2 * LONGEST_MESSAGE])
+    return shown if len(shown) <= LONGEST_MESSAGE else f"{shown[:LONGEST_MESSAGE]} ..."
 
 
 def _say(name: str, message: str) -> None:
+    """Print one line on stderr."""
     try:
         print(f"{name}: {one_line(message)}", file=sys.stderr, flush=True)
-    except OSError:  # nobody listens
+    except OSError:  # stderr is closed or full
         _close(sys.stderr)
 
 
 def _standard_streams() -> bool:
-    """Return whether there is an output to print to, after closed streams have become empty ones.
+    """Replace closed standard streams by empty ones, and return whether standard output was open.
 
-    Otherwise the next file that is opened would take their place, and be printed into.
+    Otherwise the next file that is opened would take the number of a closed stream, and the output would go into that file.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -69,14 +71,14 @@ def _standard_streams() -> bool:
     closed = sys.stdout is None
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:
-            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  it is needed until the end
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  the process needs it until its end
         else:
-            with suppress(AttributeError, OSError):  # a stream that another program has put there
-                getattr(sys, stream).reconfigure(errors="backslashreplace")  # for a terminal of few characters
+            with suppress(AttributeError, OSError):  # another program may have replaced the stream
+                getattr(sys, stream).reconfigure(errors="backslashreplace")  # some terminals have few characters
     return not closed
 
 
 def _close(stream: TextIO) -> None:
-    """Send what is still to be written nowhere, so that Python does not complain of it at its end."""
+    """Discard the text that is not written yet, so that Python does not report an error at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,19 +1,20 @@
-"""The pytest plugin: options, two fixtures, and a summary where they were used.
+"""The pytest plugin: options, two fixtures, and a summary of the comparisons.
 
     @pytest.mark.parametrize("case", matching("conv2d"), ids=attrgetter("name"))  # from parity.cases import matching
     def test_twins_agree(case, parity_leg, parity_judge):
         parity_judge(case, parity_leg)
 
-`parity_leg` runs through the dtypes and the seeds of --parity-seeds, on the device of --parity-device. With --parity-scratch DIR
-the package in a directory is judged, and what it does not have yet is skipped. Where pytest-xdist has several processes run the
-tests, the summary is of what all of them have judged.
+`parity_leg` is a dtype, a device and a seed: it takes both dtypes and all seeds of --parity-seeds, on the device of
+--parity-device. With --parity-scratch DIR, the package in a directory is judged; a test is skipped where the package has nothing
+yet. If pytest-xdist runs the tests in several processes, the summary covers all of them.
 
-pytest loads this file in every project of an environment: it imports nothing heavy, and each name that it adds begins with parity.
+pytest loads this file in every project of an environment. Therefore it imports nothing heavy, and each name that it adds begins
+with parity.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from parity.judging.verdict import Verdict
     from parity.own_package.worker import Outcome, Worker
 
-Leg = tuple[str, str, int]
+Leg = tuple[str, str, int]  # a dtype, a device and a seed
 
 verdicts_key = pytest.StashKey[list["Verdict"]]()
 worker_key: pytest.StashKey[Worker] = pytest.StashKey()
@@ -92,11 +93,11 @@ def parity_judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], 
         stash = request.config.stash
         if worker_key in stash:
             dtype, _, seed = leg
-            outcome = stash[worker_key].judge(case, dtype, seed)
+            outcome = stash[worker_key].outcome(case, dtype, seed)
             stash[outcomes_key].append(outcome)
             verdict = outcome.verdict
             sys.stdout.write(outcome.printed)
-            if outcome.missing:
+            if verdict.missing:
                 pytest.skip(verdict.findings[0].message)
         else:
             verdict = check(case, *leg)
@@ -109,18 +110,24 @@ def parity_judge(request: pytest.FixtureRequest) -> Callable[[ParityCase, Leg], 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
-    if hasattr(config, "workeroutput"):  # one of the processes of pytest-xdist
-        config.workeroutput["parity"] = pickle.dumps((config.stash[verdicts_key], config.stash.get(outcomes_key, [])))
+    verdicts, outcomes = config.stash[verdicts_key], config.stash.get(outcomes_key, [])
+    if hasattr(config, "workeroutput") and (verdicts or outcomes):  # a process of pytest-xdist that has used parity
+        judged = {"verdicts": [each.as_json() for each in verdicts], "outcomes": [each.as_json() for each in outcomes]}
+        config.workeroutput["parity"] = json.dumps(judged)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """A process of pytest-xdist has ended: what it has judged is added to what the others have."""
-    judged = getattr(node, "workeroutput", {}).get("parity")  # nothing where it crashed
-    if judged is not None:
-        verdicts, outcomes = pickle.loads(judged)
-        node.config.stash[verdicts_key] += verdicts
-        node.config.stash.setdefault(outcomes_key, []).extend(outcomes)
+    """Add the verdicts of a process of pytest-xdist, which has ended, to those of the others."""
+    text = getattr(node, "workeroutput", {}).get("parity")
+    if text is None:  # it has not used parity, or it has crashed
+        return
+    from parity.judging.verdict import Verdict
+    from parity.own_package.worker import Outcome
+
+    judged, stash = json.loads(text), node.config.stash
+    stash[verdicts_key] += [Verdict.from_json(plain) for plain in judged["verdicts"]]
+    stash.setdefault(outcomes_key, []).extend(Outcome.from_json(plain) for plain in judged["outcomes"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

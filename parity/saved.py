@@ -1,4 +1,4 @@
-"""The comparison of a saved model's twins: at its own weights, on the inputs that were saved with it."""
+"""The case of a saved model: its twins at its own weights, on the inputs that were saved with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scratch.module import Array
 
 
 def saved_model(directory: Path, pattern: str = "") -> ParityCase:
-    """Return the case of a directory's model; ValueError, in one line, where its files cannot be those of one."""
+    """Return the case of the model in a directory; ValueError, in one line, where the directory holds no such model."""
     model, config = load_config(directory)
     rows = [case for case in tables().cases if case.scratch == f"models.{model}" and case.training]
     if not rows:
@@ -34,16 +34,16 @@ def saved_model(directory: Path, pattern: str = "") -> ParityCase:
         )
     if pattern and pattern.lower() not in model.lower():
         raise ValueError(f"{directory} holds a {model}, not {pattern!r}; leave PATTERN out or name another directory")
-    load_model(directory, scratch.models)  # which refuses what fits no model
+    load_model(directory, scratch.models)  # this refuses files that fit no model
     state = load_arrays(directory / WEIGHTS)
     inputs = _inputs(directory / SAMPLES, model, resolve(rows[0].scratch, "scratch").forward)
     case = replace(rows[0], name=f"{model.lower()}-saved", config=config, inputs=lambda draw: inputs, state=state, training=False)
-    _try(case, inputs, directory / SAMPLES)
+    _try_forward(case, inputs, directory / SAMPLES)
     return case
 
 
 def _inputs(path: Path, model: str, forward: Any) -> dict[str, Any]:
-    """Read the inputs of a model in the order in which it takes them; those between, that are not given, have their defaults."""
+    """Read the inputs of a model in the order of its arguments; an input that is not given has its default."""
     samples = load_arrays(path)
     taken = {name: parameter for name, parameter in inspect.signature(forward).parameters.items() if name != "self"}
     if unknown := samples.keys() - taken:
@@ -61,14 +61,14 @@ def _inputs(path: Path, model: str, forward: Any) -> dict[str, Any]:
 
 
 def _as_drawn(array: Array) -> Array:
-    """Return an input in the dtype in which inputs of cases are drawn."""
+    """Return an input in the dtype of the drawn inputs of cases."""
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _try(case: ParityCase, inputs: Mapping[str, Any], path: Path) -> None:
+def _try_forward(case: ParityCase, inputs: Mapping[str, Any], path: Path) -> None:
     """Raise ValueError where the PyTorch twin cannot be applied to the inputs."""
     try:
         with reproducible():
             run_reference(reference_builder(case), Problem(inputs, case.state or {}, ()), "float32", backward=False, taps=False)
-    except Exception as error:  # whatever the forward pass raises comes from the inputs: its weights fit
+    except Exception as error:  # the weights fit, so the inputs are to blame
         raise ValueError(f"{path} does not fit the model, to which it cannot be applied: {describe(error)}") from error

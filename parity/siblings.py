@@ -1,8 +1,8 @@
-"""Load the packages `scratch` and `reference` that lie beside this one, and refuse to run a test beside others of the same name.
+"""Load the packages `scratch` and `reference` beside this one, and refuse to run a test beside other packages of these names.
 
 A project may have a folder called `scratch` or `reference`, and `python -m pytest` puts the project's root on sys.path. Python
-would then find that folder first. Every module of parity that imports a sibling before any other module of parity imports
-this one first.
+would then find that folder first. Therefore every module of parity that imports one of the two packages, and no other module of
+parity before it, imports this module first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOME = Path(__file__).resolve().parents[1]
 
 
 def load(name: str) -> None:
-    """Import a sibling by its path, so that no other folder of its name can take its place."""
+    """Import a package by its path, so that no other folder of its name can take its place."""
     file = HOME / name / "__init__.py"
     found = sys.modules.get(name)
     if found is None:
@@ -30,9 +30,9 @@ def load(name: str) -> None:
 
 
 def refuse_namesakes() -> None:
-    """Raise ImportError where another folder on sys.path could be imported by a sibling's name.
+    """Raise ImportError where another folder on sys.path has the name of one of the two packages.
 
-    A test that imports such a folder after parity would get the sibling instead, and judge the wrong code.
+    A test that imports such a folder after parity would get our package instead, and judge the wrong code.
     """
     for name in NAMES:
         for place in dict.fromkeys(sys.path):

@@ -1,7 +1,7 @@
-"""Weights shared between backends: state dicts as NumPy arrays, strict loading, and directories that either backend reads.
+"""Weights that both backends share: state dicts as NumPy arrays, strict loading, and directories that either backend reads.
 
-A model's directory holds `config.json`, which says how to build it, and `model.safetensors`; and, to verify it, a few inputs in
-`samples.safetensors`.
+The directory of a model holds its class and constructor arguments in `config.json`, and its weights in `model.safetensors`. A few
+inputs in `samples.safetensors` serve to verify it.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ __all__ = [
 ]
 CONFIG, WEIGHTS, SAMPLES = "config.json", "model.safetensors", "samples.safetensors"
 LONGEST_CONFIG = 10_000_000  # bytes
-LARGEST = 2**31 - 1  # of the numbers in a config
+LARGEST_NUMBER = 2**31 - 1  # in a config
 
 
 def save_model(directory: str | Path, module: AnyModule, config: Mapping[str, Any]) -> None:
-    """Write a model of scratch.models or reference.models: its class and the arguments that built it, and its weights."""
+    """Write a model of scratch.models or reference.models: its class, its constructor arguments and its weights."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     state = module.state_dict()
-    # detach() keeps the memory of tied tensors the same, by which they are recognised
+    # detach() makes no copy, so tied tensors still share memory and are stored once
     arrays = {name: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for name, v in state.items()}
     save_arrays(directory / WEIGHTS, arrays)
     text = json.dumps({"model": type(module).__name__, "config": dict(config)}, indent=2)
@@ -56,7 +56,7 @@ def save_model(directory: str | Path, module: AnyModule, config: Mapping[str, An
 
 
 def load_config(directory: str | Path) -> tuple[str, dict[str, Any]]:
-    """Read the class name and the arguments in a model's directory; ValueError where they cannot be those of a model."""
+    """Read the class and the constructor arguments of the model in a directory; ValueError where they describe no model."""
     path = Path(directory) / CONFIG
     if not os.path.lexists(path):
         raise ValueError(f"{directory}: {_no_model(Path(directory))}")
@@ -83,7 +83,7 @@ def load_model(directory: str | Path, models: ModuleType) -> Any:
     refuse_unfit(f"{directory}: the arguments in {CONFIG}", name, config, stored_shapes(weights))
     try:
         module = build(**config)
-    except Exception as error:  # whatever a constructor raises comes from the arguments
+    except Exception as error:  # the arguments are to blame for any error of a constructor
         raise ValueError(f"{directory}: the arguments in {CONFIG} do not fit {name} ({_described(error)})") from error
     state = load_arrays(weights)
     refuse_not_finite(weights, state)
@@ -92,14 +92,14 @@ def load_model(directory: str | Path, models: ModuleType) -> Any:
 
 
 def refuse_unfit(source: str, name: str, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ValueError unless a model built by these arguments has a state of these shapes; no memory is taken to find out.
+    """Raise ValueError unless a model with these arguments has weights of these shapes; the check takes no memory for weights.
 
-    `source` says where the arguments come from.
+    `source` is the origin of the arguments, for the message.
     """
     try:
         with torch.device("meta"), _at_most(4 * len(shapes) + 1000), warnings.catch_warnings(action="ignore"):
             twin = getattr(reference.models, name)(**config)
-    except Exception as error:  # whatever a constructor raises comes from the arguments
+    except Exception as error:  # the arguments are to blame for any error of a constructor
         raise ValueError(f"{source} do not fit {name} ({_described(error)})") from error
     expected = {name: tuple(tensor.shape) for name, tensor in twin.state_dict().items()}
     unfit = state_mismatch(expected, {name: SimpleNamespace(shape=shape) for name, shape in shapes.items()})
@@ -108,17 +108,17 @@ def refuse_unfit(source: str, name: str, config: Mapping[str, Any], shapes: Mapp
 
 
 def refuse_huge(value: Any, source: str | Path) -> None:
-    """Raise ValueError where a whole number, however deep in lists and objects, is larger than that of any model."""
+    """Raise ValueError where a whole number is larger than that of any model; lists and objects are searched at any depth."""
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             refuse_huge(item, source)
-    elif isinstance(value, int) and abs(value) > LARGEST:
-        raise ValueError(f"{source}: expected whole numbers up to {LARGEST:,}, found one of {len(str(value))} digits")
+    elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise ValueError(f"{source}: expected whole numbers up to {LARGEST_NUMBER:,}, found one of {len(str(value))} digits")
 
 
 @contextmanager
 def _at_most(count: int) -> Iterator[None]:
-    """Inside the block, PyTorch modules with more than so many parameters and submodules cannot be built."""
+    """Let PyTorch modules inside the block have at most so many parameters and submodules."""
 
     def take(*_: Any) -> None:
         nonlocal count
@@ -138,7 +138,7 @@ def _at_most(count: int) -> Iterator[None]:
 
 
 def _no_model(directory: Path) -> str:
-    """Say what a directory without config.json has, and what to do."""
+    """Return a message about a directory without config.json: its content, and the next step."""
     if (directory / "checkpoint.safetensors").exists():
         return (
             f"it keeps a run that was killed, which has no {CONFIG} yet; "

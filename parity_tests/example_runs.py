@@ -1,18 +1,14 @@
-"""What the tests of all examples need: to read what a run says, and to kill one."""
+"""Helpers of the tests of all examples: run an example, read its result line, and kill it at a step."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import console
-import training
+from examples.training import console
+from examples.training.numpy_backend import NumPyBackend
+from examples.training.torch_backend import TorchBackend
 
 BACKENDS = ("numpy", "torch")
 
 
 def main(capsys, module, *argv):
-    """Run an example: its status, and the lines that it prints on stdout and stderr."""
+    """Run an example; return its exit status and the lines that it prints on stdout and stderr."""
     try:
         status = console.exit_status(lambda: module.main([str(word) for word in argv]))
     except SystemExit as stop:
@@ -22,14 +18,14 @@ def main(capsys, module, *argv):
 
 
 def result(out):
-    """The last line as a dict."""
+    """Return the last line as a dict."""
     return dict(pair.split("=") for pair in out[-1].split())
 
 
 def killed_at(monkeypatch, step):
-    """Both backends are killed in the middle of this step, counted from 0 over all that follow."""
+    """Kill both backends in the middle of a step, counted from 0 over all steps that follow."""
     count = iter(range(1_000_000))
-    for backend in (training.NumPyBackend, training.TorchBackend):
+    for backend in (NumPyBackend, TorchBackend):
 
         def dying(self, *batch, original=backend.step, **options):
             if next(count) == step:

@@ -1,6 +1,6 @@
-"""Files that somebody else made, or that a disk damaged: what can be wrong with a saved model and with a run that was kept.
+"""Files that are hostile or damaged: all that can be wrong with a saved model and with a saved run.
 
-Each entry changes a directory of valid files. None of them can be what it should be, and each is to be refused in one line.
+Each entry changes a directory of valid files so that one is invalid. Each must be refused in one line.
 """
 
 import json
@@ -16,13 +16,13 @@ TENSOR = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 
 
 def safetensors_file(header, data=b"", length=None):
-    """The bytes of a safetensors file of any header, right or wrong."""
+    """Return the bytes of a safetensors file with any header, right or wrong."""
     header = header if isinstance(header, bytes) else json.dumps(header).encode()
     return (len(header) if length is None else length).to_bytes(8, "little") + header + data
 
 
 def content(file, made):
-    """Other bytes in place of a file, or made of its own."""
+    """Replace the bytes of a file by others, or by a function of them."""
 
     def change(directory):
         path = directory / file
@@ -60,7 +60,7 @@ def missing(file):
 
 
 def sparse(file):
-    """A terabyte that takes no space, whose header fits it."""
+    """Replace a file by a terabyte that takes no space on the disk, with a header that fits it."""
     count = 10**12 - 10**12 % 4
 
     def change(directory):
@@ -72,7 +72,7 @@ def sparse(file):
 
 
 def arrays(file, change_arrays):
-    """Other arrays in a file whose checksum is right."""
+    """Change the arrays of a file; its checksum stays right."""
 
     def change(directory):
         found, metadata = load_stored(directory / file)
@@ -83,7 +83,7 @@ def arrays(file, change_arrays):
 
 
 def description(change_description):
-    """Another description in a checkpoint whose checksum is right."""
+    """Change the description of a checkpoint; its checksum stays right."""
 
     def change(directory):
         found, metadata = load_stored(directory / RUN)
@@ -95,7 +95,7 @@ def description(change_description):
 
 
 def bits(file, seed, high=False):
-    """A bit that has turned over, at a place that the seed draws; the highest, where JSON is to be no UTF-8 any more."""
+    """Flip one random bit; with `high` the highest bit of a byte, after which JSON is not UTF-8."""
 
     def turned(before):
         rng, after = np.random.default_rng(seed), bytearray(before)
@@ -106,7 +106,7 @@ def bits(file, seed, high=False):
 
 
 def damaged(file):
-    """What happens to any file."""
+    """Return damages of any file, by name."""
     cuts = {"empty": 0, "of 1 byte": 1, "of 7 bytes": 7, "of 9 bytes": 9, "cut in half": 0.5, "without its end": -3}
 
     def cut(at):
@@ -129,7 +129,7 @@ def damaged(file):
 
 
 def damaged_arrays(file):
-    """What happens to a safetensors file."""
+    """Return damages of a safetensors file, by name."""
 
     def header(text, data=b"\0\0"):
         return content(file, safetensors_file(text, data))
@@ -270,7 +270,7 @@ CONFIGS = (
         f"config.json: {name} {value!r}"[:70]: config_with(**{name: value})
         for name in ("in_features", "hidden", "out_features", "activation", "dropout", "batch_norm")
         for value in ("../x", -1, 1.5, None, [], {}, [[]], 10**12, 10**30, [10**12], 2**31 - 1)
-        if not (name == "batch_norm" and value in (None, [], {}))  # all of which are false
+        if not (name == "batch_norm" and value in (None, [], {}))  # all count as False
         and not (name == "dropout" and value in (None, [], {}))
     }
     | {"config.json: an unknown option": config_with(depth=3), "config.json: an option of no name": config_with(**{"": 3})}
@@ -369,7 +369,7 @@ DESCRIPTIONS = (
         f"a checkpoint's {name}: {value!r}"[:70]: described(**{name: value})
         for name in ("step", "options", "model", "config", "vocabulary", "environment")
         for value in (None, "2", -1, 1.5, True, [], {}, "x", 99, 10**30)
-        if not (value == {} and name in ("config", "environment"))  # which are only said
+        if not (value == {} and name in ("config", "environment"))  # both may be empty
     }
     | {"a checkpoint with another key": described(arrays={}), "a checkpoint with a key of no name": described(**{"": 1})}
     | {"an environment of numbers": described(environment={"numpy": 2})}
@@ -383,7 +383,7 @@ OPTIONS = (
         f"a checkpoint's option {name}: {value!r}"[:70]: option(name, value)
         for name in ("hidden", "layers", "embedding", "batch", "steps", "every", "seed")
         for value in ODD
-        if value is not None and not (name in ("seed", "every", "steps") and value in (10**12, 10**30))  # which a run may have
+        if value is not None and not (name in ("seed", "every", "steps") and value in (10**12, 10**30))  # valid values
     }
     | {
         f"a checkpoint's option {name}: {value!r}"[:70]: option(name, value)

@@ -1,7 +1,7 @@
-"""Packages that harm whoever runs them: what stands in ops/linear.py, and what the verdict on it says.
+"""Packages that harm the process that runs them: the contents of ops/linear.py, and the verdict that must come out.
 
-Beside it lies a right ops/activation.py, whose relu must be verified whatever linear does. "ok" means that linear is right
-for all that. An entry is a text or bytes, or a function that makes something else of the path.
+A correct ops/activation.py lies beside it, and its relu must be verified whatever linear does. "ok" means that linear is correct
+all the same. An entry is a text or bytes, or a function that puts something else at the path.
 """
 
 import os
@@ -30,23 +30,23 @@ IMPORTS = (
 
 
 def at_import(code):
-    """Return a right file that runs code at its top first."""
+    """Return a correct file that first runs code when it is imported."""
     return f"{IMPORTS}{code}\n{RIGHT}"
 
 
 def at_call(code):
-    """Return a right file whose function runs code first."""
+    """Return a correct file whose function runs code before it computes."""
     lines = "\n".join(f"    {line}" for line in code.splitlines())
     return f"{IMPORTS}{RIGHT}\nright = linear\n\ndef linear(x, weight, bias=None):\n{lines}\n    return right(x, weight, bias)\n"
 
 
 def returning(y="right(x, weight, bias)[0]", backward="right(x, weight, bias)[1]", before=""):
-    """Return a file whose function returns the value and the backward that the expressions say."""
+    """Return a file whose function returns these expressions as value and backward."""
     return f"{IMPORTS}{RIGHT}\nright = linear\n{before}\ndef linear(x, weight, bias=None):\n    return {y}, {backward}\n"
 
 
 def raising(error, before=""):
-    """Return a file whose function raises the exception that an expression says."""
+    """Return a file whose function raises the exception of an expression."""
     return f"{IMPORTS}{before}\ndef linear(x, weight, bias=None):\n    raise {error}\n"
 
 
@@ -112,7 +112,7 @@ FILES = {
 
 AT_IMPORT = {
     "an exception": ("1 / 0", BROKEN + "ZeroDivisionError: division by zero (linear.py:2)"),
-    "what is not written yet": ("raise NotImplementedError", BROKEN + "NotImplementedError"),
+    "NotImplementedError": ("raise NotImplementedError", BROKEN + "NotImplementedError"),
     "an interrupt": ("raise KeyboardInterrupt", BROKEN + "KeyboardInterrupt"),
     "an exception of one's own": ("class Stop(BaseException): pass\nraise Stop('here')", BROKEN + "Stop: here"),
     "GeneratorExit": ("raise GeneratorExit", BROKEN + "GeneratorExit"),
@@ -246,7 +246,7 @@ RAISING = {
     "a name with an escape sequence": ("type('\\x1b[31m', (Exception,), {})", "error: \\x1b[31m"),
     "a name that raises": ("Nameless()", "error: it raises ZeroDivisionError: division by zero (linear.py:"),
     "a group": ("ExceptionGroup('many', [ValueError(i) for i in range(999)])", "error: ExceptionGroup: many (999 sub-exceptions)"),
-    "what is not written, told wrongly": ("Later()", "missing: (its message cannot be read"),
+    "NotImplementedError with a broken message": ("Later()", "missing: (its message cannot be read"),
     "StopIteration": ("StopIteration", "error: StopIteration"),
     "nothing that can be raised": ("None", "error: TypeError: exceptions must derive from BaseException"),
 }
@@ -293,13 +293,13 @@ RETURNING = {
     "complex numbers": ({"y": "right(x, weight, bias)[0] + 0j"}, "mismatch: y is complex128, expected float64"),
     "a matrix": ({"y": "np.matrix(right(x, weight, bias)[0].reshape(-1))"}, "mismatch: y has shape"),
     "a masked array": ({"y": "np.ma.array(right(x, weight, bias)[0])"}, "ok"),
-    "what is no array": ({"y": "Array()"}, "error: ValueError: no array"),
+    "an object whose __array__ raises": ({"y": "Array()"}, "error: ValueError: no array"),
     "an endless list": ({"y": "Endless()"}, ("error: ", "mismatch: y is ")),
-    "what has no attributes": ({"y": "Anything()"}, ("error: RuntimeError: __array", "mismatch: y ")),
-    "what has no class": ({"y": "Class()"}, "error: RuntimeError: class"),
-    "a pair that is none": ({"y": "Pair((x, x))"}, ("error: RuntimeError: ", "mismatch: y")),
+    "an object whose attributes raise": ({"y": "Anything()"}, ("error: RuntimeError: __array", "mismatch: y ")),
+    "an object whose class raises": ({"y": "Class()"}, "error: RuntimeError: class"),
+    "a tuple that cannot be iterated": ({"y": "Pair((x, x))"}, ("error: RuntimeError: ", "mismatch: y")),
     "a module": ({"y": "np"}, "mismatch: y has shape (), expected"),
-    "a backward that is none": ({"backward": "3"}, "error: it returned a tuple of 2"),
+    "a backward that is a number": ({"backward": "3"}, "error: it returned a tuple of 2"),
     "a backward of no arguments": ({"backward": "lambda: None"}, "error: TypeError: "),
     "a backward that is a generator": ({"backward": "lambda dy: endless()"}, "error: its backward returned one generator"),
     "a backward of itself": ({"backward": "lambda dy: (loop, loop, loop)"}, "error: RecursionError"),

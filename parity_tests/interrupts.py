@@ -1,4 +1,4 @@
-"""Ctrl-C in the first milliseconds of shared work: `python -m parity_tests.interrupts 200` prints how the processes ended."""
+"""Press Ctrl-C in the first milliseconds of shared work: `python -m parity_tests.interrupts 200` counts how processes end."""
 
 import random
 import signal
@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections import Counter
 
-LIMIT = 30  # seconds in which an interrupted process has to end
-EARLY = 0.05  # seconds from the beginning of the work within which it is interrupted
+LIMIT = 30  # seconds within which an interrupted process must end
+EARLY = 0.05  # seconds after the work begins within which the interrupt comes
 
 WORK = """
 import numpy as np
 from scratch.ops import conv2d, gelu
-from scratch.ops.threads import set_num_threads
+from scratch.fast.threads import set_num_threads
 
 set_num_threads(3)
 x, weight = np.ones((4, 32, 16, 16), np.float32), np.ones((32, 32, 3, 3), np.float32)
@@ -26,7 +26,7 @@ while True:
 
 
 def interrupted(rng: random.Random) -> str:
-    """Start a process, interrupt it early in its work and return how it ended."""
+    """Start a process, interrupt it early in its work, and return how it ended."""
     command = [sys.executable, "-c", WORK]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -44,7 +44,7 @@ def interrupted(rng: random.Random) -> str:
 
 
 def endings(count: int, seed: int = 0) -> Counter[str]:
-    """Return how so many interrupted processes ended."""
+    """Interrupt `count` processes and count how they ended."""
     rng = random.Random(seed)
     return Counter(interrupted(rng) for _ in range(count))
 

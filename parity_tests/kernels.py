@@ -1,7 +1,7 @@
-"""Runs the tests under several BLAS kernels and thread counts: `python -m parity_tests.kernels [PYTEST ARGUMENTS]`.
+"""Run the tests under several BLAS kernels and thread counts: `python -m parity_tests.kernels [PYTEST ARGUMENTS]`.
 
-Another processor sums in another order, and no verdict, cause or test may hang on the last digits. Each kernel has a process of
-its own. Exit status: 0 where every test passes under every kernel that this processor can run, 1 where one does not.
+Other processors sum in another order, and no verdict, cause or test may depend on the last digits. Each kernel runs in its own
+process. Exit status: 0 if every test passes under every kernel that this processor can run, else 1.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.table import Table
 
-NATIVE = "native"  # what OpenBLAS takes for this processor where nothing is asked of it
+NATIVE = "native"  # the kernel that OpenBLAS chooses for this processor by itself
 KERNELS = ("Haswell", "SkylakeX", "Zen", "Nehalem", NATIVE)
-THREADS = (1, 2, 4)  # the first for every kernel, all of them for the native one
+THREADS = (1, 2, 4)  # every kernel runs with the first; the native one runs with all
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# The reference has kernels of its own. Beside an old one of NumPy they are those of an old processor.
-TORCH_OF_OLD = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
+# PyTorch has its own kernels. Beside an old kernel of NumPy it uses those for an old processor.
+OLD_TORCH_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
 CANNOT_RUN = "cannot run here"
 PROBE = """
 import numpy, scipy.linalg
@@ -40,11 +40,11 @@ print(*dict.fromkeys(pool.get("architecture", "?") for pool in threadpool_info()
 
 @dataclass
 class Result:
-    """How the tests went under one kernel."""
+    """The outcome of the tests under one kernel."""
 
     kernel: str
     threads: int
-    in_force: str = CANNOT_RUN
+    kernel_in_use: str = CANNOT_RUN
     passed: int = 0
     skipped: int = 0
     failed: list[str] = field(default_factory=list)
@@ -52,8 +52,8 @@ class Result:
 
     @property
     def can_run(self) -> bool:
-        """Whether this processor has the instructions of the kernel."""
-        return self.in_force != CANNOT_RUN
+        """Return whether this processor can run the kernel's instructions."""
+        return self.kernel_in_use != CANNOT_RUN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names, counts = ",".join(KERNELS), ",".join(map(str, THREADS))
     parser.add_argument("--kernels", type=_names, default=names, metavar="NAME,...", help=f"default {names}")
     parser.add_argument(
-        "--threads", type=_counts, default=counts, metavar="N,...", help=f"the first for all kernels (default {counts})"
+        "--threads", type=_counts, default=counts, metavar="N,...", help=f"all kernels run with the first (default {counts})"
     )
     options, for_pytest = parser.parse_known_args(arguments)
     first, *others = options.threads
@@ -89,23 +89,23 @@ def _counts(text: str) -> list[int]:
 
 
 def environment(kernel: str, threads: int) -> dict[str, str]:
-    """Return the variables of a process that is to use a kernel and a number of threads."""
+    """Return the environment variables for a process with this kernel and number of threads."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
     asked = {} if kernel == NATIVE else {"OPENBLAS_CORETYPE": kernel}
-    return kept | asked | dict.fromkeys(THREAD_VARIABLES, str(threads)) | (TORCH_OF_OLD if kernel == "Nehalem" else {})
+    return kept | asked | dict.fromkeys(THREAD_VARIABLES, str(threads)) | (OLD_TORCH_KERNELS if kernel == "Nehalem" else {})
 
 
 def run_tests(kernel: str, threads: int, for_pytest: Sequence[str]) -> Result:
-    """Run pytest in a process of its own, with the kernel that is asked for."""
+    """Run pytest in its own process with the result's kernel and threads."""
     result, variables = Result(kernel, threads), environment(kernel, threads)
     probe = subprocess.run([sys.executable, "-c", PROBE], env=variables, capture_output=True, text=True)
     if probe.returncode == -signal.SIGILL:
         return result
     if probe.returncode:
-        result.in_force, result.failed = "?", [f"NumPy does not run: {probe.stderr.strip().splitlines()[-1:]}"]
+        result.kernel_in_use, result.failed = "?", [f"NumPy does not run: {probe.stderr.strip().splitlines()[-1:]}"]
         return result
-    result.in_force = probe.stdout.strip()
-    # processes side by side have a thread each
+    result.kernel_in_use = probe.stdout.strip()
+    # parallel processes use one thread each
     several = ("-n", "auto", "--dist", "worksteal") if threads == 1 else ("-n", "0")
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
@@ -114,14 +114,14 @@ def run_tests(kernel: str, threads: int, for_pytest: Sequence[str]) -> Result:
         status = subprocess.run(command, env=variables).returncode
         result.seconds = time.perf_counter() - start
         if report.is_file():
-            _read(report, result)
+            _read_report(report, result)
         if status not in (0, 1):
             result.failed.append(f"pytest ended with status {status}")
     return result
 
 
-def _read(report: Path, result: Result) -> None:
-    """Take what pytest reports of each test."""
+def _read_report(report: Path, result: Result) -> None:
+    """Read the outcome of each test from pytest's report."""
     for test in ElementTree.parse(report).iter("testcase"):
         outcomes = {child.tag for child in test}
         if outcomes & {"failure", "error"}:
@@ -133,12 +133,12 @@ def _read(report: Path, result: Result) -> None:
 
 
 def print_results(results: Sequence[Result], console: Console) -> None:
-    """Print a row for each kernel and number of threads, then the tests that failed."""
-    table = Table("kernel", "in force", "threads", "passed", "failed", "skipped", "seconds")
+    """Print a row for each kernel and thread count, then the failed tests."""
+    table = Table("kernel", "in use", "threads", "passed", "failed", "skipped", "seconds")
     for result in results:
         figures = result.passed, len(result.failed), result.skipped, round(result.seconds)
         shown = map(str, figures) if result.can_run else ()
-        table.add_row(result.kernel, result.in_force, str(result.threads), *shown)
+        table.add_row(result.kernel, result.kernel_in_use, str(result.threads), *shown)
     console.print(table)
     for result in results:
         for name in result.failed:

@@ -1,8 +1,8 @@
-"""Kill a run again and again while it trains and saves, and see that nothing is lost: `python -m parity_tests.kills 300`.
+"""Kill a run again and again while it trains and saves, and check that nothing is lost: `python -m parity_tests.kills 300`.
 
-A run that saves after every step is forked, killed after so much work as the seed draws, and forked again to go on, in NumPy
-and then in PyTorch. After each kill the checkpoint must be whole, and no older than the one before; in the end the
-losses must be those of a run that was left alone.
+A run that saves after every step is forked, killed after a random time, and forked again to resume, in NumPy and then in PyTorch.
+After each kill the checkpoint must be complete, and no older than the last one. At the end the losses must be those of a run that
+was never killed.
 """
 
 import os
@@ -13,52 +13,50 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from examples import name_generation
+from examples.training.checkpoint import FILE, Checkpoint
+from examples.training.console import exit_status
+from examples.training.run import Run
 
-import loop
-import name_generation
-from checkpoint import FILE, Checkpoint
-from console import exit_status
-
-LONGEST = 0.12  # seconds of a processor's time that a run trains and saves before it is killed: a few steps
+LONGEST = 0.12  # seconds of processor time before a run is killed: a few steps
 
 
 def forked(words, seconds=0.0):
-    """Run the example in a fork, which is killed after so many seconds of training; its status."""
+    """Run the example in a fork that is killed after so many seconds of training; return its exit status."""
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends a process at once, as SIGKILL does
-        train = loop.Run.train
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process at once, as SIGKILL does
+        train = Run.train
 
         def train_until_killed(run):
             signal.setitimer(signal.ITIMER_PROF, seconds)
             return train(run)
 
-        loop.Run.train = train_until_killed
+        Run.train = train_until_killed
         os._exit(exit_status(lambda: name_generation.main(words)))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def killed(directory, count, rng, words, begin):
-    """Kill a run so many times, and say how many kills hit it while it wrote a file, and how many between two saves."""
+    """Kill a run `count` times; return how many kills came while it wrote a file, and how many between two saves."""
     writing, idle, step, before = 0, 0, -1, set[str]()
     for _ in range(count):
         saved = (directory / FILE).exists()
         status = forked(words if saved else begin, rng.uniform(0.001, LONGEST))
-        assert status == -signal.SIGPROF, f"status {status}: the run was over before it was killed"
+        assert status == -signal.SIGPROF, f"status {status}: the run ended before it was killed"
         half_written = {path.name for path in directory.glob(f".{FILE}.*")}
         writing, before = writing + bool(half_written - before), half_written
         reached = Checkpoint.load(directory).step if (directory / FILE).exists() else -1
         assert reached >= step, f"step {step} was lost: the checkpoint is of step {reached}"
         idle, step = idle + (reached == step), reached
     assert forked(words) == 0
-    assert not list(directory.glob(".*")), "what a killed run left is cleared away"
+    assert not list(directory.glob(".*")), "a killed run left files behind"
     return f"{writing} while a file was written, {idle} before a step was saved; the last after step {step}"
 
 
 def compare(backend, count, root, seed=0):
-    """Kill a run of one backend, and compare what it comes to with a run that was left alone; what came of it, in a line."""
+    """Kill a run of one backend, compare it with a run that was never killed, and return a summary in one line."""
     rng = np.random.default_rng([seed, backend == "torch"])
     sizes = "--every 1 --hidden 8 --embedding 4 --batch 4".split()
     begin = [*sizes, "--steps", str(20 + 10 * count), "--backend", backend, "--save"]
@@ -73,7 +71,7 @@ def compare(backend, count, root, seed=0):
 
 
 def main():
-    """Kill as many runs as the argument says, half of them in either backend."""
+    """Kill runs as often as the argument says, half of the times in each backend."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     with TemporaryDirectory() as root:
         for backend in ("numpy", "torch"):

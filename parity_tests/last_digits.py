@@ -1,4 +1,4 @@
-"""Moves the last digits of what both sides compute, as another BLAS kernel, thread count or version does."""
+"""Change the last digits of both sides' results, as another BLAS kernel, thread count or version does."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from parity.running import run_reference as reference_side
 from parity.running import run_scratch as scratch_side
 from parity.running.problem import Run, Tensors
 
-ROUNDINGS = 2  # of the largest number of a row, by which its numbers are moved
+ROUNDINGS = 2  # the change, in roundings of the largest number of a row
 
 
 @contextmanager
 def moved_last_digits(seed: int) -> Iterator[None]:
-    """Inside the block, every run of either side is off by a few roundings; what is exactly zero stays so in the reference.
+    """Change every run of either side by a few roundings inside the block; exact zeros of the reference stay zero.
 
-    The side under judgement may reach a zero by another sum: its zeros are off by a rounding of its largest number.
+    The side under judgement may compute a zero as another sum, so its zeros change by a rounding of its largest number.
     """
     rng = np.random.default_rng(seed)
 
     def run_scratch(*arguments: Any, **options: Any) -> Run:
         run = scratch_side.run_scratch(*arguments, **options)
         noise = max((largest(array) for array in run.tensors.values() if array.dtype.kind == "f"), default=0.0)
-        return replace(run, tensors=_moved(run.tensors, rng, noise))
+        return replace(run, tensors=_with_other_last_digits(run.tensors, rng, noise))
 
     def run_reference(*arguments: Any, **options: Any) -> Run:
         run = reference_side.run_reference(*arguments, **options)
-        return replace(run, tensors=_moved(run.tensors, rng, 0.0))
+        return replace(run, tensors=_with_other_last_digits(run.tensors, rng, 0.0))
 
-    check.posed.cache_clear()
+    check.reference_run_of.cache_clear()
     with ExitStack() as stack:
         for module in (check, cause, locate):
             stack.enter_context(patch.object(module, "run_scratch", run_scratch))
         for module in (reference_run, counterfactual_runs):
             stack.enter_context(patch.object(module, "run_reference", run_reference))
         yield
-    check.posed.cache_clear()
+    check.reference_run_of.cache_clear()
 
 
-def _moved(tensors: Tensors, rng: np.random.Generator, noise: float) -> Tensors:
+def _with_other_last_digits(tensors: Tensors, rng: np.random.Generator, noise: float) -> Tensors:
     def moved(array: Any) -> Any:
         if array.dtype.kind != "f":
             return array

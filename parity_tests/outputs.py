@@ -1,8 +1,8 @@
-"""Run commands whose standard streams are not what they should be: full, closed, or a pipe that nobody reads.
+"""Run commands whose standard streams are full, closed, or a pipe that nobody reads.
 
     python -m parity_tests.outputs '[["parity", ["list"], "full"], ...]'
 
-Each runs in a fork of one process, which has paid for the imports; what comes of it is printed as JSON.
+Each runs in a fork of one process, which has imported everything once. The exit statuses and stderr are printed as JSON.
 """
 
 import gc
@@ -12,21 +12,20 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from examples.training.console import exit_status
 
 
 def command(program):
-    """What runs a command of parity, or an example."""
+    """Return the function that runs a command of parity, or an example."""
     if program == "parity":
         return importlib.import_module("parity.__main__").main
-    module, console = importlib.import_module(program), importlib.import_module("console")
-    return lambda words: console.exit_status(lambda: module.main(words))
+    module = importlib.import_module(f"examples.{program}")
+    return lambda words: exit_status(lambda: module.main(words))
 
 
 def run(program, words, kind):
-    """Run a command with streams of this kind, and end as Python does, but for taking everything down."""
+    """Run a command with streams of this kind, and exit like Python, but without its cleanup."""
     closed = {"closed": "stdout", "no stdin": "stdin", "no stderr": "stderr"}.get(kind)
     if kind == "full":
         os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
@@ -47,14 +46,14 @@ def run(program, words, kind):
         status = stop.code
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()  # as Python does at its end, and says what it ignores
+            stream.flush()  # as Python does when it exits, and reports what it ignores
     except OSError as error:
         os.write(2, f"Exception ignored: {error}\n".encode())
     os._exit(status or 0)
 
 
 def main():
-    """Run what the arguments say, one after the other."""
+    """Run the commands of the arguments, one after the other."""
     runs, found = json.loads(sys.argv[1]), []
     for program in {program for program, _, _ in runs}:
         command(program)  # imported once for all
@@ -65,7 +64,7 @@ def main():
         if child == 0:
             os.dup2(writing, 2)
             os.close(reading)
-            signal.alarm(100)  # nothing of it takes as long
+            signal.alarm(100)  # no command takes so long
             run(program, words, kind)
         os.close(writing)
         with os.fdopen(reading) as printed:

@@ -1,6 +1,6 @@
-"""Pages of the documentation whose code is run: their blocks of output are compared with what the code prints.
+"""Run the code of pages in the documentation, and compare their blocks of output with what it prints.
 
-python -m parity_tests.pages      # write the outputs of these pages anew, and review what changed
+python -m parity_tests.pages      # write the outputs into these pages again; review the changes
 """
 
 import contextlib
@@ -22,17 +22,17 @@ BLOCK = re.compile(r"^```(python|diff|text)\n(.*?)^```$|`(mine/\S+\.py)`", re.MU
 
 
 class Reader(Protocol):
-    """Someone who does what a page says."""
+    """A reader who follows the steps of a page."""
 
     def follow(self, kind: str, block: str) -> None:
-        """Take in a block of Python, of changes, or the name of the file that the next blocks belong to."""
+        """Process a block of Python or of changes, or the name of the file of the next blocks."""
 
     def output(self) -> str:
-        """Return what is printed after the blocks so far."""
+        """Return the output after the blocks so far."""
 
 
 class LessonReader:
-    """A reader of the lesson, whose file has an op in one block and its judgement in the next."""
+    """A reader of the lesson: one block of its file has an op, the next block judges it."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -40,7 +40,7 @@ class LessonReader:
         self.printed = ""
 
     def follow(self, kind: str, block: str) -> None:
-        """Run Python; run the latest op with a mistake in it, and its judgement, without keeping either."""
+        """Run Python, or run the latest op with a mistake and its judgement, without keeping them."""
         if kind == "python":
             self.written.append(block)
             self.printed = printed_by(block, self.names)
@@ -49,7 +49,7 @@ class LessonReader:
             self.printed = printed_by(replaced(op, block) + judgement, dict(self.names))
 
     def output(self) -> str:
-        """Return what the latest block has printed."""
+        """Return the output of the latest block."""
         return self.printed
 
 
@@ -62,21 +62,21 @@ class WalkReader:
             assert parity(["new", "mine"]) == 0
 
     def follow(self, kind: str, block: str) -> None:
-        """Open a file, write it, or change it."""
+        """Choose a file, write it, or change it."""
         if kind == "file":
             self.file = Path(block)
         else:
             self.file.write_text(block if kind == "python" else replaced(self.file.read_text(), block))
 
     def output(self) -> str:
-        """Return what the check of the package prints."""
+        """Return the output of a check of the package."""
         with contextlib.redirect_stdout(io.StringIO()) as out:
             parity(["check", "conv2d", "--scratch", "mine"])
         return out.getvalue()
 
 
 def printed_by(code: str, names: dict[str, object]) -> str:
-    """Return what code of `lesson.py` prints, with the last lines of the traceback where a judgement fails."""
+    """Run code as `lesson.py` and return its output; if a judgement fails, add the error message."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:
             exec(compile(code, "lesson.py", "exec"), names)
@@ -93,12 +93,12 @@ def replaced(text: str, diff: str) -> str:
 
 
 def rounded(text: str) -> str:
-    """Return the text without the numbers that depend on how this machine rounds, and without spaces at line ends."""
+    """Return the text without numbers that depend on this machine's rounding, and without spaces at line ends."""
     return re.sub(r"\d[.\d]*e[+-]\d+", "#", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
 
 
 def with_outputs(page: str, reader: Reader) -> str:
-    """Return the page with the outputs that its reader sees; an output that is right but for rounding stays."""
+    """Return the page with the reader's outputs; an output that differs only by rounding stays."""
 
     def filled(block: re.Match[str]) -> str:
         kind, text, file = block.groups()
@@ -112,7 +112,7 @@ def with_outputs(page: str, reader: Reader) -> str:
 
 
 def main() -> None:
-    """Write the outputs of all pages anew."""
+    """Write the current outputs into all pages."""
     LESSON.write_text(with_outputs(LESSON.read_text(), LessonReader()))
     with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory), patch.dict(os.environ, COLUMNS="200"):
         WALK.write_text(with_outputs(WALK.read_text(), WalkReader()))

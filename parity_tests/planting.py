@@ -1,7 +1,7 @@
-"""Plants a fault in a function that is already imported, and takes it out again.
+"""Plant a fault in a function that is already imported, and remove it again.
 
-The function object stays and is given other code, so that everybody who imported it, under whatever name, runs the fault.
-A method is planted as well as a function, and the functions inside it, such as an op's backward, are part of its code.
+The function object stays and gets other code, so everyone who imported it, under any name, runs the fault. Methods can have faults
+too. Inner functions, such as an op's backward, are part of the code of the outer function.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def functions_of(module: ModuleType) -> dict[str, FunctionType]:
-    """The functions and methods that the module's source defines, by qualified name; functions inside functions are not listed."""
+    """Return the functions and methods that the module's source defines, by qualified name; inner functions are left out."""
     found = {}
 
     def visit(body: list[ast.stmt], owner: Any, prefix: str) -> None:
@@ -30,7 +30,7 @@ def functions_of(module: ModuleType) -> dict[str, FunctionType]:
 
 
 def plain_function(found: Any) -> FunctionType:
-    """The function as it was written, behind a method, a property or a decorator that says what it wraps."""
+    """Return the function as it was written, without the method, property or decorator around it."""
     if isinstance(found, property):
         found = found.fget
     found = inspect.unwrap(getattr(found, "__func__", found))
@@ -40,14 +40,14 @@ def plain_function(found: Any) -> FunctionType:
 
 
 def function_tree(function: Any) -> ast.FunctionDef:
-    """The function's definition as a syntax tree of its own, with the line numbers of its file."""
+    """Return the function's definition as a syntax tree, with the line numbers of its file."""
     function = plain_function(function)
     return _definition(ast.parse(_module_source(function)), function)
 
 
 @contextmanager
 def replaced_code(function: Any, definition: ast.FunctionDef) -> Iterator[None]:
-    """Inside the block, the function has the body and the defaults of another definition of the same name and arguments."""
+    """Give the function the body and defaults of another definition, inside the block; name and arguments stay."""
     function = plain_function(function)
     tree = ast.parse(_module_source(function))
     old = _definition(tree, function)
@@ -59,14 +59,14 @@ def replaced_code(function: Any, definition: ast.FunctionDef) -> Iterator[None]:
 
 @contextmanager
 def replaced_source(function: Any, source: str) -> Iterator[None]:
-    """Inside the block, the function is as another version of its module's source defines it, at the same line."""
+    """Replace the function by the version in another source of its module, at the same line, inside the block."""
     with _recompiled(plain_function(function), ast.parse(source)):
         yield
 
 
 @contextmanager
 def planted(function: Any, old: str, new: str) -> Iterator[None]:
-    """Inside the block, the function is what its source says with `new` in place of `old`.
+    """Replace `old` by `new` in the function's source, inside the block.
 
     Raises ValueError unless `old` occurs exactly once in the source of the function.
     """
@@ -84,10 +84,10 @@ def planted(function: Any, old: str, new: str) -> Iterator[None]:
 
 @contextmanager
 def _recompiled(function: FunctionType, tree: ast.Module) -> Iterator[None]:
-    """Inside the block, the function is what another version of its module defines; the module itself is not run again."""
+    """Replace the function by another version from its module's tree, inside the block; the module does not run again."""
     if _code_of(function, ast.parse(_module_source(function))) != function.__code__:
         raise ValueError(
-            f"{function.__qualname__} is not what its source says: either something is planted in it already, "
+            f"{function.__qualname__} differs from its source: either a fault is planted in it already, "
             "or its file has changed since it was imported"
         )
     arguments = _definition(tree, function).args
@@ -111,7 +111,7 @@ def _module_source(function: FunctionType) -> str:
 
 
 def _definition(tree: ast.Module, function: FunctionType) -> ast.FunctionDef:
-    """The node that defines the function: the one of its name at its first line, which may be a decorator's."""
+    """Return the node that defines the function: same name, same first line (which may be a decorator's)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -121,7 +121,7 @@ def _definition(tree: ast.Module, function: FunctionType) -> ast.FunctionDef:
 
 
 def _code_of(function: FunctionType, tree: ast.Module) -> CodeType:
-    """The function's code as compiled with its whole module, which gives it the right scopes: super(), mangled names."""
+    """Return the function's code; the whole module is compiled, so that super() and mangled names have the right scope."""
     remaining = [compile(tree, function.__code__.co_filename, "exec", dont_inherit=True)]
     place = function.__code__.co_name, function.__code__.co_firstlineno
     while remaining:
@@ -133,6 +133,6 @@ def _code_of(function: FunctionType, tree: ast.Module) -> CodeType:
 
 
 def _value(node: ast.expr, function: FunctionType) -> Any:
-    """A default as the module would work it out."""
+    """Evaluate a default value in the function's module."""
     expression = compile(ast.Expression(node), function.__code__.co_filename, "eval", dont_inherit=True)
     return eval(expression, function.__globals__)

@@ -1,4 +1,4 @@
-"""Other styles of writing layers, judged through parity.adapters: a learner's library, with and without bugs planted in it."""
+"""Other styles of layers through parity.adapters: a learner's library, right and with planted bugs."""
 
 import importlib
 import shutil
@@ -27,9 +27,9 @@ def judge(layers, net):
     weights = {"layers.0.W": "0.weight", "layers.0.b": "0.bias"}
     for i in (4, 6):
         weights |= {f"layers.{i}.W": (f"{i}.weight", "T"), f"layers.{i}.b": (f"{i}.bias", "row")}
-    parts = {f"layers.{i}": str(i) for i in (1, 2, 3, 5)}
+    submodules = {f"layers.{i}": str(i) for i in (1, 2, 3, 5)}
     assert_parity(layers.SoftmaxCrossEntropy(), torch.nn.CrossEntropyLoss(), {"x": LOGITS, "labels": LABELS})
-    assert_parity(with_dicts(net.ConvNet(), weights, parts), theirs, {"x": IMAGES})
+    assert_parity(with_dicts(net.ConvNet(), weights, submodules), theirs, {"x": IMAGES})
 """
 
 BUGS = {
@@ -80,7 +80,7 @@ def judge(layers, net):
 
 
 def library(tmp_path, monkeypatch, name, *edits):
-    """A copy of the learner's library, with pieces of its text replaced."""
+    """Copy the learner's library with some text replaced, and import the copy."""
     directory = Path(shutil.copytree(HERE / "learner", tmp_path / name))
     for file, old, new in edits:
         text = (directory / file).read_text()
@@ -91,7 +91,7 @@ def library(tmp_path, monkeypatch, name, *edits):
     return importlib.import_module(f"{name}.layers"), importlib.import_module(f"{name}.net")
 
 
-def test_the_glue_is_short():
+def test_the_adapting_code_is_short():
     assert len(GLUE.strip().splitlines()) < 15
 
 
@@ -100,7 +100,7 @@ def test_the_learners_library_is_right(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_bug_in_the_learners_library_is_located_and_explained(tmp_path, monkeypatch, bug):
+def test_a_bug_in_the_library_is_located_with_its_cause(tmp_path, monkeypatch, bug):
     edit, culprits, cause = BUGS[bug]
     name = f"wrong_{bug.replace(' ', '_')}"
     with pytest.raises(ParityError) as caught:
@@ -111,8 +111,8 @@ def test_a_bug_in_the_learners_library_is_located_and_explained(tmp_path, monkey
     assert cause in str(caught.value)
 
 
-def test_a_learners_layers_under_the_api_of_scratch(tmp_path):
-    """The layers of a package may be functions that adapt what someone has already."""
+def test_adapted_layers_are_checked_like_layers_of_scratch(tmp_path):
+    """Check a package whose layers are functions that adapt existing classes."""
     (tmp_path / "glued").mkdir()
     glue = "from learner import layers as mine\nfrom parity.adapters import stateful, with_dicts\n"
     glue += "def ReLU():\n    return stateful(mine.ReLU())\n"
@@ -122,15 +122,15 @@ def test_a_learners_layers_under_the_api_of_scratch(tmp_path):
     (tmp_path / "glued" / "layers.py").write_text(glue)
     cases = [case for case in CASES if case.scratch in ("layers.ReLU", "layers.Flatten", "layers.Linear", "layers.Tanh")]
     progress = check_own(tmp_path / "glued", cases, ("float64", "float32"), (0,))
-    assert {target.name: target.state for target in progress.targets} == {
+    assert {target.name: target.status for target in progress.targets} == {
         "ReLU": "verified",
         "Flatten": "verified",
-        "Linear": "wrong",  # Dense takes no more than two axes
+        "Linear": "wrong",  # Dense takes at most two axes
         "Tanh": "missing",
     }
 
 
-# --- each style by itself ---
+# --- each style alone ---
 
 
 def forward_with_cache(x, w, b, scale=1):
@@ -146,7 +146,7 @@ def scaled(x, w, b, scale=1):
     return scale * (x @ w) + b
 
 
-def test_a_pair_of_functions_with_a_cache():
+def test_forward_and_backward_functions_can_share_a_cache():
     inputs = {"x": X, "w": RNG.normal(size=(7, 3)), "b": RNG.normal(size=3)}
     assert_parity(with_cache(forward_with_cache, backward_with_cache), scaled, inputs, scale=3)
 
@@ -160,7 +160,7 @@ def test_a_pair_of_functions_with_a_cache():
 
 
 class Affine:
-    """Weights as attributes, gradients beside them; the names of both can be chosen."""
+    """A linear layer with weights and gradients as attributes; both names can be chosen."""
 
     def __init__(self, weight, bias, gradient="d{}"):
         self.W, self.b, self.gradient = weight, bias, gradient
@@ -176,7 +176,7 @@ class Affine:
 
 
 @pytest.mark.parametrize(("shape", "layout"), [((3,), ""), ((1, 3), "row")])
-def test_weights_as_attributes(shape, layout):
+def test_weights_may_be_attributes(shape, layout):
     weights = {"W": ("weight", "T"), "b": ("bias", layout)}
     assert_parity(Affine(np.zeros((7, 3)), np.zeros(shape)), torch.nn.Linear(7, 3), {"x": X}, weights=weights)
     other = Affine(np.zeros((7, 3)), np.zeros(shape), gradient="{}_grad")
@@ -201,7 +201,7 @@ class ChannelsLast:
         return np.einsum("nohw,co->nchw", dy, self.params["K"][0, 0])
 
 
-def test_axes_in_another_order():
+def test_axes_of_weights_may_be_in_another_order():
     theirs = torch.nn.Conv2d(3, 5, 1)
     weights = {"K": ("weight", (2, 3, 1, 0)), "b": ("bias", "column")}
     assert_parity(with_dicts(ChannelsLast(), weights), theirs, {"x": IMAGES})
@@ -209,7 +209,7 @@ def test_axes_in_another_order():
         assert_parity(with_dicts(ChannelsLast(), weights | {"K": "weight"}), theirs, {"x": IMAGES})
 
 
-def test_a_module_of_scratch_with_other_names():
+def test_a_module_of_scratch_may_have_other_names():
     class MyLinear(Linear):
         def __init__(self):
             self.W, self.b = Parameter(np.zeros((3, 7))), Parameter(np.zeros(3))
@@ -236,12 +236,12 @@ def test_a_module_of_scratch_with_other_names():
         ({"W": ("weight", (0, 0))}, r"a layout is \(0, 0\)"),
     ],
 )
-def test_a_map_that_does_not_fit(weights, message):
+def test_a_wrong_map_of_weights_is_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         assert_parity(Affine(np.zeros((7, 3)), np.zeros(3)), torch.nn.Linear(7, 3), {"x": X}, weights=weights)
 
 
-def test_a_gradient_of_another_shape_than_its_weight():
+def test_a_gradient_with_another_shape_than_its_weight_is_reported():
     class Sums(Affine):
         def backward(self, dy):
             dx = super().backward(dy)
@@ -254,7 +254,7 @@ def test_a_gradient_of_another_shape_than_its_weight():
         )
 
 
-def test_a_mode_is_handed_on():
+def test_the_adapter_passes_on_the_training_mode():
     class Halves:
         training = None
 
@@ -270,7 +270,7 @@ def test_a_mode_is_handed_on():
     assert np.array_equal(adapted.eval()(X)[0], X)
 
 
-def test_calls_do_not_disturb_each_other():
+def test_two_calls_do_not_affect_each_other():
     class Square:
         def forward(self, x):
             self.x = x

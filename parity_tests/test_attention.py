@@ -1,13 +1,13 @@
-"""Attention beyond its cases: blocks of queries against the definition, memory, extreme scores, and bad input in one line."""
+"""Attention beyond its cases: blocks of queries against the definition, memory, extreme scores, and bad input."""
 
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from parity_tests.shared import assert_said_in_one_line
+from parity_tests.shared import assert_refused_in_one_line
+from scratch.fast.blockwise_attention import BLOCK
 from scratch.ops import attention_weights, scaled_dot_product_attention
-from scratch.ops.blockwise_attention import BLOCK
 
 RNG = np.random.default_rng(0)
 
@@ -17,13 +17,13 @@ def normal(*shape):
 
 
 def by_definition(*arrays, **options):
-    """The plain form, whatever the number of queries."""
+    """Compute attention by its definition, for any number of queries."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scratch.ops.attention.suits_blocks", lambda query: False)
         return scaled_dot_product_attention(*arrays, **options)
 
 
-def agree(found, expected, rtol=1e-11):
+def assert_agree(found, expected, rtol=1e-11):
     for ours, theirs in zip(found, expected, strict=True):
         if theirs is None:
             assert ours is None
@@ -34,12 +34,12 @@ def agree(found, expected, rtol=1e-11):
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"is_causal": True, "causal_offset": 3}])
 @pytest.mark.parametrize("S", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
 @pytest.mark.parametrize("L", [BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1])
-def test_blocks_make_what_the_definition_does_at_their_edges(L, S, options):
+def test_blocks_agree_with_the_definition_at_their_edges(L, S, options):
     arrays = normal(2, 3, L, 5), normal(2, 3, S, 5), normal(2, 3, S, 4)
     dy = normal(2, 3, L, 4)
     y, backward = scaled_dot_product_attention(*arrays, **options)
     expected, expected_backward = by_definition(*arrays, **options)
-    agree([y, *backward(dy)], [expected, *expected_backward(dy)])
+    assert_agree([y, *backward(dy)], [expected, *expected_backward(dy)])
 
 
 L, S = BLOCK + 3, BLOCK + 7
@@ -61,17 +61,17 @@ MASKS = {
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("groups", [3, 1])
 @pytest.mark.parametrize("mask", MASKS)
-def test_blocks_make_what_the_definition_does_under_masks(mask, groups, is_causal):
+def test_blocks_agree_with_the_definition_under_masks(mask, groups, is_causal):
     attn_mask = MASKS[mask]()
     arrays = normal(2, 3, L, 5), normal(2, groups, S, 5), normal(2, groups, S, 4), attn_mask, RNG.random((2, 3, L, S)) < 0.8
     options = dict(dropout_p=0.2, is_causal=is_causal, enable_gqa=True, scale=0.7)
     dy = normal(2, 3, L, 4)
     y, backward = scaled_dot_product_attention(*arrays, **options)
     expected, expected_backward = by_definition(*arrays, **options)
-    agree([y, *backward(dy)], [expected, *expected_backward(dy)])
+    assert_agree([y, *backward(dy)], [expected, *expected_backward(dy)])
 
 
-def test_all_dropped_is_0():
+def test_dropping_every_weight_gives_0():
     for queries in (5, BLOCK + 1):
         keep = np.zeros((2, queries, 7), bool)
         y, backward = scaled_dot_product_attention(
@@ -84,7 +84,7 @@ def test_all_dropped_is_0():
 @pytest.mark.parametrize("queries", [5, BLOCK + 1])
 @pytest.mark.parametrize("keys", [0, 7])
 @pytest.mark.parametrize("minus_infinity", [False, True])
-def test_a_query_that_may_attend_nothing_has_0_and_moves_nothing(queries, keys, minus_infinity):
+def test_a_query_without_keys_has_value_and_gradients_0(queries, keys, minus_infinity):
     may = np.zeros((queries, keys), bool)
     mask = np.full((queries, keys), -np.inf) if minus_infinity else may
     y, backward = scaled_dot_product_attention(normal(2, queries, 3), normal(2, keys, 3), normal(2, keys, 4), mask)
@@ -93,17 +93,17 @@ def test_a_query_that_may_attend_nothing_has_0_and_moves_nothing(queries, keys, 
 
 
 @pytest.mark.parametrize("lowest", [-1e4, -1e9, np.finfo(np.float32).min])
-def test_blocks_make_what_the_definition_does_where_a_mask_leaves_nothing_but_very_low_scores(lowest):
+def test_blocks_agree_with_the_definition_on_very_low_scores(lowest):
     mask = np.full((2, 1, 1, S), lowest, np.float32)
     mask[0, ..., :9] = 0
     arrays = [normal(2, 3, n, 4).astype(np.float32) for n in (L, S, S)]
     dy = normal(2, 3, L, 4).astype(np.float32)
     y, backward = scaled_dot_product_attention(*arrays, mask)
     expected, expected_backward = by_definition(*arrays, mask)
-    agree([y, *backward(dy)[:3]], [expected, *expected_backward(dy)[:3]], rtol=1e-4)
+    assert_agree([y, *backward(dy)[:3]], [expected, *expected_backward(dy)[:3]], rtol=1e-4)
 
 
-def test_no_key_beyond_a_query_is_looked_at():
+def test_causal_attention_ignores_later_keys():
     query, key, value = normal(2, 300, 3), normal(2, 300, 3), normal(2, 300, 4)
     y, _ = scaled_dot_product_attention(query, key, value, is_causal=True)
     key[:, 200:], value[:, 200:] = np.nan, np.nan
@@ -113,7 +113,7 @@ def test_no_key_beyond_a_query_is_looked_at():
 
 @pytest.mark.parametrize("needs", [(True,) * 5, (True, True, True, False, False)])
 @pytest.mark.parametrize("queries", [5, BLOCK + 1])
-def test_a_mask_that_is_constant_has_no_gradient(queries, needs):
+def test_a_constant_mask_has_no_gradient(queries, needs):
     arrays = normal(2, queries, 3), normal(2, 7, 3), normal(2, 7, 4), normal(queries, 7)
     y, backward = scaled_dot_product_attention(*arrays)
     *others, dmask, _ = backward(np.ones_like(y), needs)
@@ -121,8 +121,8 @@ def test_a_mask_that_is_constant_has_no_gradient(queries, needs):
     assert all(gradient.any() for gradient in others)
 
 
-def peak(T, is_causal, backward=True):
-    """The largest amount of memory held beyond the inputs while attention over T steps runs, in bytes."""
+def peak_memory(T, is_causal, backward=True):
+    """Return the peak memory in bytes, without the inputs, of attention over T steps."""
     arrays = [normal(2, 2, T, 16).astype(np.float32) for _ in range(4)]
     tracemalloc.start()
     run = scaled_dot_product_attention(*arrays[:3], is_causal=is_causal)
@@ -135,12 +135,12 @@ def peak(T, is_causal, backward=True):
 
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("backward", [False, True])
-def test_memory_is_linear_in_the_length(backward, is_causal, monkeypatch):
-    monkeypatch.setattr("scratch.ops.threads._chosen", 1)  # of two, chance decides whether they hold their largest at once
-    peak(1024, is_causal, backward)  # what is made once
-    short, long = (peak(T, is_causal, backward) for T in (1024, 2048))
+def test_memory_grows_linearly_with_the_length(backward, is_causal, monkeypatch):
+    monkeypatch.setattr("scratch.fast.threads._chosen", 1)  # with two threads, chance decides whether both reach their peak at once
+    peak_memory(1024, is_causal, backward)  # the first call allocates memory that is kept
+    short, long = (peak_memory(T, is_causal, backward) for T in (1024, 2048))
     assert long < 2.1 * short
-    assert long < 2048 * 2048 * 4  # not even the matrix of one head
+    assert long < 2048 * 2048 * 4  # less than the matrix of one head
 
 
 BAD = {
@@ -216,5 +216,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

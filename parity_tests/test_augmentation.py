@@ -1,15 +1,11 @@
-"""Augmentation, each against a plain definition of it."""
+"""Data augmentation, compared with plain definitions."""
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import augmentation
+from examples.data import augmentation
 
 IMAGES = np.random.default_rng(0).normal(size=(40, 2, 8, 9)).astype(np.float32)
 LABELS = np.random.default_rng(1).integers(0, 4, 40)
@@ -20,7 +16,7 @@ def drawn(name, *given, seed=1, **options):
 
 
 def read_at(image, row, column):
-    """What lies at a point of an image (H, W) between its pixels; beyond its edges is background."""
+    """Interpolate an image (H, W) at a point; beyond its edges is background."""
     H, W = image.shape
     value = 0.0
     for r in (int(np.floor(row)), int(np.floor(row)) + 1):
@@ -31,7 +27,7 @@ def read_at(image, row, column):
 
 
 def moved(place):
-    """Every pixel of every image read at place(number of the image, row, column)."""
+    """Sample every pixel of every image at place(number of the image, row, column)."""
     N, C, H, W = IMAGES.shape
     places = {(n, h, w): place(n, h, w) for n in range(N) for h in range(H) for w in range(W)}
     return np.array(
@@ -40,7 +36,7 @@ def moved(place):
 
 
 @pytest.mark.parametrize("name", augmentation.OF_IMAGES)
-def test_each_depends_on_its_generator_alone_and_leaves_what_it_is_given(name):
+def test_each_depends_on_its_generator_alone_and_changes_no_input(name):
     before = IMAGES.copy()
     once, again, otherwise = (drawn(name, IMAGES, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
@@ -113,7 +109,7 @@ def test_mixup():
     assert ((share > 0.1) & (share < 0.9)).sum() > 5
 
 
-def test_nothing_changes_where_nothing_is_asked_for():
+def test_the_smallest_augmentation_changes_nothing():
     for name, options in {"shift": dict(by=0), "crop": dict(least=1), "rotation": dict(degrees=0), "cutout": dict(side=0)}.items():
         np.testing.assert_allclose(drawn(name, IMAGES, **options), IMAGES, atol=1e-12)
 
@@ -134,6 +130,6 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize(("name", "given", "options", "complaint"), BAD_INPUT.values(), ids=BAD_INPUT)
-def test_bad_input_is_answered_in_one_line(name, given, options, complaint):
+def test_bad_input_is_refused_in_one_line(name, given, options, complaint):
     with pytest.raises(ValueError, match=rf"^{re.escape(complaint)}[^\n]*\Z"):
         drawn(name, *given, **options)

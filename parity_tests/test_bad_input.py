@@ -1,4 +1,4 @@
-"""What ops and layers say when they are given something wrong: what came and what was expected, in one line."""
+"""Error messages of ops and layers: one line with the given and the expected value."""
 
 from functools import partial
 
@@ -241,7 +241,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
+def test_bad_input_is_refused_in_one_line(what):
     call, message = BAD[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         call()
@@ -249,27 +249,27 @@ def test_bad_input_is_said_in_one_line(what):
     assert "\n" not in str(caught.value)
 
 
-REARRANGES = {"ops.flatten"}  # numbers of any kind
+TAKES_ANY_DTYPE = {"ops.flatten"}  # takes numbers of any dtype
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.scratch.startswith("ops.")], ids=lambda case: case.name)
-def test_ops_take_floats_of_one_dtype(case):
+def test_ops_refuse_integers_and_mixed_dtypes(case):
     op = partial(resolve(case.scratch, "scratch"), **case.config)
     inputs = case.inputs(Draw(0))
     floats = [name for name, array in inputs.items() if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
-    for name in floats if case.scratch not in REARRANGES else ():
+    for name in floats if case.scratch not in TAKES_ANY_DTYPE else ():
         for wrong in [np.int64, np.float32] if len(floats) > 1 else [np.int64]:
             with pytest.raises(ValueError, match=f"^{case.scratch.removeprefix('ops.')}: .*expected"):
                 op(*(inputs | {name: np.nan_to_num(inputs[name], posinf=0, neginf=0).astype(wrong)}).values())
 
 
-def test_labels_may_be_ignored_out_of_range():
+def test_an_ignored_label_may_be_out_of_range():
     loss, backward = ops.cross_entropy(ROWS, np.array([0, -100, 2, -100]))
     assert np.isclose(loss, np.log(7))
     assert (backward(np.float32(1))[0][[1, 3]] == 0).all()
 
 
-def test_nothing_to_count_is_nan_as_in_torch():
+def test_a_mean_over_ignored_labels_is_nan_as_in_torch():
     loss, backward = ops.cross_entropy(ROWS, np.full(4, -100))
     assert np.isnan(loss)
     backward(np.float32(1))

@@ -1,4 +1,4 @@
-"""The benchmarks: their arithmetic, that only pairs that agree are timed, and that every row fits both of its sides."""
+"""The benchmarks: their arithmetic, the check before timing, and every row of the tables."""
 
 import inspect
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ import scratch.ops
 from benchmarks import numpy_side
 from benchmarks.backends import NUMPY, NUMPY_CHANNELS_LAST, TORCH, Backend, backends_for, disagreement
 from benchmarks.cases import MODELS, OPS, normal, tokens
-from benchmarks.machine import Others
+from benchmarks.machine import OtherProcesses
 from benchmarks.table import Row, rows
 from benchmarks.timing import Block, Timing, time_block
 from benchmarks.work import FORWARD, FORWARD_BACKWARD, STEP, UPDATE
@@ -35,47 +35,47 @@ def ratios(row: Row):
     return row.ratios(row.fastest(), row.fastest("cpu"))
 
 
-def test_a_ratio_is_formed_block_by_block():
+def test_ratios_are_computed_block_by_block():
     (row,) = rows(timings(numpy=[2, 6, 3], torch=[1, 2, 3]))
     assert ratios(row) == pytest.approx([2, 3, 1])
     assert row.seconds(NUMPY) == pytest.approx(3e-3)
 
 
-def test_each_side_is_taken_in_its_faster_layout():
+def test_each_side_uses_its_faster_layout():
     (row,) = rows(timings(numpy=[4, 4], numpy_last=[3, 9], torch=[2, 2], torch_last=[1, 2]))
     assert (row.fastest(), row.fastest("cpu")) == (NUMPY, CHANNELS_LAST)
     assert ratios(row) == pytest.approx([4, 2])
     assert row.ratios(NUMPY, TORCH) == pytest.approx([2, 2])
 
 
-def test_a_side_that_was_not_timed_has_no_ratio():
+def test_an_untimed_side_has_no_ratio():
     (row,) = rows(timings(numpy=[2, 3]))
     assert (row.fastest("cpu"), ratios(row)) == (None, [])
 
 
-def test_compiled_and_gpu_times_are_no_part_of_the_ratio():
+def test_the_ratio_leaves_out_compiled_and_gpu_times():
     fast = [Timing("conv", STEP, b, 0, 1e-4) for b in (Backend("torch-compiled", variant="compiled"), Backend("cuda", "cuda"))]
     (row,) = rows(timings(numpy=[2], torch=[1]) + fast)
     assert ratios(row) == pytest.approx([2])
     assert row.fastest("cuda") == fast[1].backend
 
 
-def test_a_busy_machine_is_told(monkeypatch):
+def test_a_busy_machine_gives_a_warning(monkeypatch):
     seconds = iter([10.0, 13.0])
-    monkeypatch.setattr(Others, "_seconds", staticmethod(lambda: next(seconds)))
-    others = Others()
+    monkeypatch.setattr(OtherProcesses, "_seconds", staticmethod(lambda: next(seconds)))
+    others = OtherProcesses()
     others.start -= 2
     assert "kept 1.5 cores busy" in others.warning()
 
 
-def test_a_quiet_machine_is_not_warned_of(monkeypatch):
-    others = Others()
-    monkeypatch.setattr(Others, "_seconds", staticmethod(lambda: others.used))
+def test_a_quiet_machine_gives_no_warning(monkeypatch):
+    others = OtherProcesses()
+    monkeypatch.setattr(OtherProcesses, "_seconds", staticmethod(lambda: others.used))
     assert others.warning() == ""
 
 
 class Stopwatch:
-    """Stands in for pytest-benchmark's fixture and notes whether it was started."""
+    """A replacement for pytest-benchmark's fixture that notes whether it was started."""
 
     def __init__(self):
         self.started, self.group, self.extra_info = False, None, {}
@@ -101,13 +101,13 @@ def small_mlp():
 
 
 def small_gpt():
-    """With gradients that are 0 but for rounding: those of the biases of its keys."""
+    """Return a GPT, whose key biases have gradients that are 0 except for rounding."""
     config = {"vocab_size": 11, "context": 6, "width": 8, "layers": 2, "heads": 2}
     return ParityCase("gpt", "models.GPT", tokens(3, 6, vocabulary=11), config)
 
 
 def small_unet():
-    """With a label for each pixel."""
+    """Return a U-Net, which needs a label for each pixel."""
     config = {"in_channels": 1, "classes": 3, "depth": 1, "width": 2}
     return ParityCase("unet", "models.UNet", normal(2, 1, 6, 8), config)
 
@@ -126,7 +126,7 @@ def wrong_gradient(*operands):
 @pytest.mark.parametrize(
     ("phase", "wrong", "named"), [(FORWARD, wrong_value, "y is off"), (FORWARD_BACKWARD, wrong_gradient, "grad.weight is off")]
 )
-def test_a_pair_that_disagrees_is_not_timed(phase, wrong, named, backend, monkeypatch):
+def test_backends_that_disagree_are_not_timed(phase, wrong, named, backend, monkeypatch):
     case, stopwatch = small_linear(), Stopwatch()
     monkeypatch.setattr(scratch.ops, "linear", wrong)
     with pytest.raises(pytest.fail.Exception, match=named):
@@ -134,7 +134,7 @@ def test_a_pair_that_disagrees_is_not_timed(phase, wrong, named, backend, monkey
     assert not stopwatch.started
 
 
-def test_the_update_of_a_step_is_verified(monkeypatch):
+def test_the_update_of_a_training_step_is_verified(monkeypatch):
     monkeypatch.setattr(numpy_side, "AdamW", lambda parameters: scratch.optim.AdamW(parameters, lr=2e-3))
     assert "round 2: loss is off" in disagreement(small_mlp(), STEP, NUMPY)
     assert "parameter.layers.0.bias is off" in disagreement(small_mlp(), UPDATE, NUMPY)
@@ -151,7 +151,7 @@ def test_the_update_of_a_step_is_verified(monkeypatch):
         (small_mlp, UPDATE),
     ],
 )
-def test_a_pair_that_agrees_is_timed(make, phase):
+def test_backends_that_agree_are_timed(make, phase):
     case, stopwatch = make(), Stopwatch()
     timing = time_block(Block(case, phase, NUMPY, 3), stopwatch)
     assert timing == Timing(case.name, phase, NUMPY, 3, 1.0)
@@ -159,14 +159,14 @@ def test_a_pair_that_agrees_is_timed(make, phase):
 
 
 @pytest.mark.parametrize("case", OPS + MODELS, ids=lambda case: case.name)
-def test_every_row_fits_both_of_its_sides(case):
+def test_every_case_fits_its_numpy_and_torch_side(case):
     inputs = case.inputs(Draw(0))
     target = resolve(case.scratch, "scratch")
     if isinstance(target, type):
         target(**case.config)
     else:
         inspect.signature(target).bind(*inputs.values(), **case.config)
-    with torch.device("meta"):  # shapes without numbers
+    with torch.device("meta"):  # gives shapes without computing numbers
         reference = resolve(case.reference, "reference")
         subject, options = (reference(**case.config), {}) if isinstance(reference, type) else (reference, case.config)
         subject(

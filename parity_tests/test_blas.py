@@ -1,18 +1,19 @@
-"""The OpenBLAS in NumPy's wheels has one thread while work is shared, and afterwards as many as before."""
+"""NumPy's OpenBLAS has one thread while scratch's threads share work, and its own number afterwards."""
 
 import os
 from threading import Barrier, Thread
 
 import pytest
 
-from scratch.ops import blas
+from scratch.fast import blas
+from scratch.fast.process import VARIABLE
 
 
 class Library:
-    """An OpenBLAS with a number of threads, which notes what is asked of it and what it finds in the environment."""
+    """A fake OpenBLAS with a number of threads; it records the calls and the environment that it reads."""
 
     def __init__(self, threads=4):
-        self.threads, self.asked = threads, []
+        self.threads, self.calls_seen = threads, []
 
     def scipy_openblas_get_num_threads64_(self):
         return self.threads
@@ -21,13 +22,13 @@ class Library:
         self.threads = threads
 
     def openblas_read_env(self):
-        self.asked.append(os.environ[blas.TIMEOUT])
+        self.calls_seen.append(os.environ[blas.TIMEOUT])
 
     def blas_thread_shutdown_(self):
-        self.asked.append("shutdown")
+        self.calls_seen.append("shutdown")
 
     def blas_thread_init(self):
-        self.asked.append("init")
+        self.calls_seen.append("init")
 
 
 @pytest.fixture
@@ -36,11 +37,12 @@ def library(monkeypatch):
     monkeypatch.setattr(blas, "bundled", lambda: library)
     monkeypatch.setattr(blas, "_limit", blas._Limit())
     monkeypatch.setattr(blas, "_alone", lambda: True)
-    monkeypatch.delenv(blas.TIMEOUT, raising=False)
+    for variable in (blas.TIMEOUT, VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
     return library
 
 
-def test_the_library_is_found_and_counts_its_threads():
+def test_numpys_openblas_has_one_thread_inside_the_block():
     library = blas.bundled()
     assert library is blas.bundled()
     if library is None:
@@ -52,7 +54,7 @@ def test_the_library_is_found_and_counts_its_threads():
 
 
 @pytest.mark.parametrize("before", [1, 4])
-def test_an_error_in_the_block_restores_the_threads(library, before):
+def test_an_error_in_the_block_restores_the_thread_count(library, before):
     library.threads = before
 
     def fail():
@@ -64,7 +66,7 @@ def test_an_error_in_the_block_restores_the_threads(library, before):
     assert library.threads == before
 
 
-def test_the_last_of_nested_blocks_restores_the_threads(library):
+def test_the_outer_of_nested_blocks_restores_the_thread_count(library):
     with blas.one_blas_thread():
         with blas.one_blas_thread():
             assert library.threads == 1
@@ -72,8 +74,8 @@ def test_the_last_of_nested_blocks_restores_the_threads(library):
     assert library.threads == 4
 
 
-def test_the_last_of_several_threads_restores_the_threads(library):
-    """The blocks overlap: the second begins inside the first and ends after it."""
+def test_the_last_of_overlapping_blocks_restores_the_thread_count(library):
+    """Let two blocks overlap: the second begins inside the first and ends after it."""
     steps, seen = Barrier(2, timeout=30), []
 
     def first():
@@ -99,15 +101,15 @@ def test_the_last_of_several_threads_restores_the_threads(library):
     assert library.threads == 4
 
 
-def test_a_number_that_the_host_sets_meanwhile_stays(library):
+def test_a_thread_count_that_the_host_sets_inside_stays(library):
     with blas.one_blas_thread():
         library.threads = 3
     assert library.threads == 3
 
 
-@pytest.mark.parametrize("hit", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
-def test_an_interrupt_on_the_way_in_restores_the_threads(library, monkeypatch, hit):
-    call, calls = getattr(library, hit), []
+@pytest.mark.parametrize("interrupted_function", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
+def test_an_interrupt_while_entering_restores_the_thread_count(library, monkeypatch, interrupted_function):
+    call, calls = getattr(library, interrupted_function), []
 
     def interrupted(*arguments):
         result = call(*arguments)
@@ -116,7 +118,7 @@ def test_an_interrupt_on_the_way_in_restores_the_threads(library, monkeypatch, h
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(library, hit, interrupted)
+    monkeypatch.setattr(library, interrupted_function, interrupted)
     with pytest.raises(KeyboardInterrupt), blas.one_blas_thread():
         pytest.fail("the block ran")
     assert library.threads == 4
@@ -125,10 +127,10 @@ def test_an_interrupt_on_the_way_in_restores_the_threads(library, monkeypatch, h
     assert library.threads == 4
 
 
-@pytest.mark.parametrize("hit", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
-def test_a_handler_or_finalizer_may_begin_a_block_meanwhile(library, monkeypatch, hit):
-    """It runs in the same thread, while that holds the lock."""
-    call, calls = getattr(library, hit), []
+@pytest.mark.parametrize("interrupted_function", ["scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"])
+def test_a_signal_handler_may_enter_a_block_meanwhile(library, monkeypatch, interrupted_function):
+    """Enter a block from the thread that holds the lock, as a signal handler or a finalizer does."""
+    call, calls = getattr(library, interrupted_function), []
 
     def meanwhile(*arguments):
         calls.append(arguments)
@@ -141,7 +143,7 @@ def test_a_handler_or_finalizer_may_begin_a_block_meanwhile(library, monkeypatch
         with blas.one_blas_thread():
             assert library.threads == 1
 
-    monkeypatch.setattr(library, hit, meanwhile)
+    monkeypatch.setattr(library, interrupted_function, meanwhile)
     thread = Thread(target=block, daemon=True)
     thread.start()
     thread.join(10)
@@ -149,16 +151,20 @@ def test_a_handler_or_finalizer_may_begin_a_block_meanwhile(library, monkeypatch
     assert library.threads == 4
 
 
-@pytest.mark.parametrize(("given", "asked"), [(None, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ("20", [])])
-def test_idle_threads_sleep_soon_unless_the_user_says_when(library, monkeypatch, given, asked):
-    if given is not None:
-        monkeypatch.setenv(blas.TIMEOUT, given)
+@pytest.mark.parametrize(
+    ("given", "calls_seen"),
+    [({}, [str(blas.IDLE_CYCLES), "shutdown", "init"]), ({blas.TIMEOUT: "20"}, []), ({VARIABLE: "0"}, [])],
+    ids=["by default", "with a time of the user's", "switched off"],
+)
+def test_idle_threads_sleep_early_unless_the_user_set_a_time(library, monkeypatch, given, calls_seen):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     blas.let_idle_threads_sleep.__wrapped__()
-    assert library.asked == asked
-    assert os.environ.get(blas.TIMEOUT) == given
+    assert library.calls_seen == calls_seen
+    assert os.environ.get(blas.TIMEOUT) == given.get(blas.TIMEOUT)
 
 
-def test_threads_are_not_restarted_beside_other_threads(library, monkeypatch):
+def test_blas_threads_are_not_restarted_beside_other_threads(library, monkeypatch):
     monkeypatch.undo()
     monkeypatch.delenv(blas.TIMEOUT, raising=False)
     monkeypatch.setattr(blas, "bundled", lambda: library)
@@ -168,17 +174,17 @@ def test_threads_are_not_restarted_beside_other_threads(library, monkeypatch):
     blas.let_idle_threads_sleep.__wrapped__()
     gate.wait()
     other.join(30)
-    assert library.asked == []
+    assert library.calls_seen == []
 
 
 @pytest.mark.parametrize("missing", ["openblas_read_env", "blas_thread_shutdown_", "blas_thread_init"])
-def test_a_library_without_the_functions_is_asked_nothing(library, monkeypatch, missing):
+def test_a_library_without_the_functions_gets_no_calls(library, monkeypatch, missing):
     monkeypatch.delattr(Library, missing)
     blas.let_idle_threads_sleep.__wrapped__()
-    assert library.asked == []
+    assert library.calls_seen == []
 
 
-def test_without_openblas_nothing_happens(monkeypatch):
+def test_a_block_does_nothing_without_openblas(monkeypatch):
     monkeypatch.setattr(blas, "bundled", lambda: None)
     with blas.one_blas_thread():
         blas.let_idle_threads_sleep.__wrapped__()

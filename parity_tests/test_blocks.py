@@ -1,4 +1,4 @@
-"""Work is cut into blocks that suit the caches: here into small ones, since the arrays of the cases would fit into one."""
+"""Work in blocks that fit the caches, tested with small blocks, since the arrays of the cases fit into one."""
 
 import importlib
 from contextvars import ContextVar
@@ -9,17 +9,17 @@ import pytest
 from parity.cases import CASES
 from parity.check import DTYPES, check
 from parity.report import explain
-from scratch.ops.threads import in_blocks
-from scratch.ops.workers import BUFFER
+from scratch.fast.threads import in_blocks
+from scratch.fast.workers import BUFFER
 
 SMALL = {
     "parity.running.device": {"SHARED": 3},
-    "scratch.ops.blockwise_attention": {"BLOCK": 4},
-    "scratch.ops.im2col": {"BLOCK": 600},
-    "scratch.ops.recurrence": {"WORTH": 1},
-    "scratch.ops.threads": {"BLOCK": 16, "_chosen": 3},
-    "scratch.ops.reduce": {"ROWS": 4},
-    "scratch.ops.winograd": {"BLOCK": 3000, "KEPT": 3000},
+    "scratch.fast.blockwise_attention": {"BLOCK": 4},
+    "scratch.fast.im2col": {"BLOCK": 600},
+    "scratch.fast.row_shares": {"WORTH": 1},
+    "scratch.fast.threads": {"BLOCK": 16, "_chosen": 3},
+    "scratch.fast.reduce": {"ROWS": 4},
+    "scratch.fast.winograd": {"BLOCK": 3000, "KEPT": 3000},
 }
 
 
@@ -33,13 +33,13 @@ def _small_blocks(monkeypatch):
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_size_of_the_blocks_makes_no_difference(case, dtype):
+def test_every_case_is_verified_with_small_blocks(case, dtype):
     verdict = check(case, dtype)
     assert verdict.ok, explain(verdict)
 
 
 @pytest.mark.usefixtures("_small_blocks")
-def test_every_row_is_worked_on_once():
+def test_every_row_is_processed_once():
     rows = np.zeros((37, 5))
 
     def count(part):
@@ -50,7 +50,7 @@ def test_every_row_is_worked_on_once():
 
 
 @pytest.mark.usefixtures("_small_blocks")
-def test_what_the_work_returns_comes_back_in_order_and_the_buffer_stays():
+def test_results_keep_their_order_and_the_buffer_size_is_restored():
     buffer = np.getbufsize()
     starts = in_blocks(lambda part: (part.start, np.getbufsize()), np.zeros((37, 5)))
     assert starts == [(start, BUFFER) for start in range(0, 37, 3)]
@@ -59,7 +59,7 @@ def test_what_the_work_returns_comes_back_in_order_and_the_buffer_stays():
 
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("row", range(0, 37, 3))
-def test_an_error_in_any_block_comes_back(row):
+def test_an_error_in_any_block_is_raised(row):
     def fail(part):
         if part.start <= row < part.stop:
             raise KeyError(row)
@@ -69,7 +69,7 @@ def test_an_error_in_any_block_comes_back(row):
 
 
 @pytest.mark.usefixtures("_small_blocks")
-def test_every_block_sees_the_context_of_the_caller():
+def test_every_block_sees_the_callers_context():
     setting = ContextVar("setting", default=0)
     seen = []
     token = setting.set(1)

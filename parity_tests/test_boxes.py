@@ -1,4 +1,4 @@
-"""Boxes beyond their cases: overlaps known by heart, suppression by its definition, bad input in one line."""
+"""Boxes beyond their cases: known overlaps, non-maximum suppression by its definition, and bad input."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference.ops
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch.ops import (
     binary_cross_entropy_with_logits,
     box_area,
@@ -36,7 +36,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_overlaps_known_by_heart(what):
+def test_known_overlaps(what):
     other, iou, giou = OTHERS[what]
     other = np.array([other], float)
     for one, two in ((ONE, other), (other, ONE)):
@@ -54,7 +54,7 @@ def test_two_boxes_without_area_do_not_overlap():
         assert all(np.isfinite(gradient).all() for gradient in backward(np.ones((1, 1))))
 
 
-def test_no_boxes_at_all():
+def test_an_empty_set_of_boxes_is_allowed():
     none = np.zeros((0, 4), np.float32)
     y, backward = generalized_box_iou(none, ONE.astype(np.float32))
     assert y.shape == (0, 1)
@@ -64,21 +64,21 @@ def test_no_boxes_at_all():
 
 
 @pytest.mark.parametrize("formats", [*itertools.product(("xyxy", "xywh", "cxcywh"), repeat=2)], ids="-".join)
-def test_formats_go_there_and_back(formats):
+def test_converting_boxes_there_and_back_changes_nothing(formats):
     rng = np.random.default_rng(0)
     corner = rng.normal(size=(5, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(0.5, 2, (5, 2))], axis=1)
     there, _ = box_convert(boxes, "xyxy", formats[0])
     other, _ = box_convert(there, *formats)
     back, _ = box_convert(other, formats[1], "xyxy")
-    assert_equal_but_for_rounding(back, boxes, 1e-13)
-    assert_equal_but_for_rounding(box_area(back)[0], box_convert(boxes, "xyxy", "xywh")[0][:, 2:].prod(axis=1), 1e-13)
+    assert_equal_up_to_rounding(back, boxes, 1e-13)
+    assert_equal_up_to_rounding(box_area(back)[0], box_convert(boxes, "xyxy", "xywh")[0][:, 2:].prod(axis=1), 1e-13)
 
 
 def suppressed_by_hand(boxes, scores, threshold):
-    """Greedy suppression, one comparison after the other."""
+    """Suppress boxes greedily, with one comparison at a time."""
     kept = []
-    for i in sorted(range(len(boxes)), key=lambda i: -scores[i]):  # which is stable
+    for i in sorted(range(len(boxes)), key=lambda i: -scores[i]):  # sorted is stable
         if all(box_iou(boxes[[i]], boxes[[k]])[0][0, 0] <= threshold for k in kept):
             kept.append(i)
     return kept
@@ -86,7 +86,7 @@ def suppressed_by_hand(boxes, scores, threshold):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 25), st.sampled_from([0, 0.25, 0.5, 1]), st.integers(0, 9), st.integers(0, 10**6))
-def test_suppression_is_greedy_and_stable(n, threshold, largest, seed):
+def test_suppression_agrees_with_its_definition_and_torch(n, threshold, largest, seed):
     rng = np.random.default_rng(seed)
     corner = rng.integers(0, 5, (n, 2))
     boxes = np.concatenate([corner, corner + rng.integers(0, 4, (n, 2))], axis=1).astype(float)
@@ -99,24 +99,24 @@ def test_suppression_is_greedy_and_stable(n, threshold, largest, seed):
     assert backward(kept) == (None, None)
 
 
-def test_a_suppressed_box_suppresses_none():
+def test_a_suppressed_box_suppresses_no_other():
     boxes = np.array([[0.0, 0, 4, 1], [2, 0, 6, 1], [4, 0, 8, 1]])
     assert nms(boxes, np.array([3.0, 2, 1]), 0.3)[0].tolist() == [0, 2]
-    assert nms(boxes, np.array([1.0, 1, 1]), 1 / 3)[0].tolist() == [0, 1, 2]  # no more than the threshold
+    assert nms(boxes, np.array([1.0, 1, 1]), 1 / 3)[0].tolist() == [0, 1, 2]  # overlaps equal the threshold
 
 
-def test_the_focal_loss_without_its_focus_is_cross_entropy():
+def test_the_focal_loss_with_gamma_0_is_cross_entropy():
     rng = np.random.default_rng(0)
     x, target = rng.normal(size=(5, 7)), rng.uniform(size=(5, 7))
     ours, backward = sigmoid_focal_loss(x, target, alpha=None, gamma=0.0)
     plain, plain_backward = binary_cross_entropy_with_logits(x, target)
-    assert_equal_but_for_rounding(ours, plain, 1e-13)
+    assert_equal_up_to_rounding(ours, plain, 1e-13)
     for one, other in zip(backward(np.ones(())), plain_backward(np.ones(())), strict=False):
-        assert_equal_but_for_rounding(one, other, 1e-12)
+        assert_equal_up_to_rounding(one, other, 1e-12)
 
 
-def test_the_focal_loss_is_the_papers():
-    logit = np.log(9.0)  # of 0.9, of which the paper says that its loss is a hundredth (section 3.2)
+def test_the_focal_loss_agrees_with_its_paper():
+    logit = np.log(9.0)  # the logit of 0.9, for which the paper states a hundredth of the loss (section 3.2)
     for label, p_t, alpha_t in ((1.0, 0.9, 0.25), (0.0, 0.1, 0.75)):
         loss, _ = sigmoid_focal_loss(np.array([logit]), np.array([label]))
         assert loss == pytest.approx(-alpha_t * (1 - p_t) ** 2 * np.log(p_t))
@@ -181,5 +181,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

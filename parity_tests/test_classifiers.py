@@ -1,4 +1,4 @@
-"""AlexNet, VGG and the residual networks beyond their cases: torchvision's names and shapes, published sizes, bad input."""
+"""AlexNet, VGG and residual networks beyond their cases: torchvision's names and shapes, published sizes, bad input."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 import reference.models
 import scratch.models
 from parity.weights import get_state
-from parity_tests.shared import assert_said_in_one_line, assert_weights_go
+from parity_tests.shared import assert_refused_in_one_line, assert_weights_load
 from parity_tests.torchvision_names import PUBLISHED, shapes_of
 from scratch.models.resnet import BasicBlock, PaddedShortcut
 from scratch.random import manual_seed
@@ -26,7 +26,7 @@ def parameters_in(shapes):
 @every_published
 def test_the_reference_has_torchvisions_names_and_shapes(name):
     model, config, words, parameters = PUBLISHED[name]
-    with torch.device("meta"):  # which has shapes and no numbers
+    with torch.device("meta"):  # gives shapes without numbers
         built = getattr(reference.models, model)(**config)
     state = built.state_dict()
     assert {key: tuple(tensor.shape) for key, tensor in state.items()} == shapes_of(words)
@@ -42,8 +42,8 @@ def test_scratch_has_torchvisions_names_and_shapes(name):
 
 
 @pytest.mark.parametrize("name", ["AlexNet", "VGG-16-bn"])
-def test_scratch_has_torchvisions_names_and_shapes_but_for_a_narrow_head(name):
-    """Nine tenths of these networks are the 4,096 channels between their linear maps."""
+def test_scratch_has_torchvisions_names_and_shapes_with_a_narrow_head(name):
+    """Use a narrow head: nine tenths of these networks are the 4,096 channels between their linear layers."""
     model, config, words, _ = PUBLISHED[name]
     narrow = [word.replace("4096", "16") for word in words]
     built = getattr(scratch.models, model)(**config, hidden=16)
@@ -52,9 +52,9 @@ def test_scratch_has_torchvisions_names_and_shapes_but_for_a_narrow_head(name):
 
 @pytest.mark.parametrize(
     ("depth", "millions", "by_projection"),
-    [(20, 0.27, 2_752), (32, 0.46, 2_752), (44, 0.66, 2_752), (56, 0.85, 2_752)],  # table 6
+    [(20, 0.27, 2_752), (32, 0.46, 2_752), (44, 0.66, 2_752), (56, 0.85, 2_752)],  # table 6 of the paper
 )
-def test_the_networks_for_cifar_have_the_papers_parameters(depth, millions, by_projection):
+def test_cifar_networks_have_the_papers_number_of_parameters(depth, millions, by_projection):
     def parameters(shortcut):
         return sum(p.data.size for p in scratch.models.CifarResNet(depth, shortcut=shortcut).parameters())
 
@@ -69,16 +69,16 @@ DEPTHS += [("VGG", depth, {"hidden": 3, "batch_norm": norm}) for depth in (11, 1
 
 @pytest.mark.parametrize(("model", "depth", "config"), DEPTHS)
 @every_backend
-def test_the_depth_counts_convolutions_and_linear_maps(models, model, depth, config):
+def test_the_depth_counts_convolutions_and_linear_layers(models, model, depth, config):
     built = getattr(models, model)(depth, **SMALL, **config)
     weights = [name for name, array in get_state(built).items() if array.ndim > 1 and "downsample" not in name]
     assert len(weights) == depth
 
 
-# --- what the papers say ---
+# --- definitions of the papers ---
 
 
-def test_a_block_whose_convolutions_are_zero_passes_its_input_on():
+def test_a_residual_block_with_zero_convolutions_returns_its_input():
     block = BasicBlock(3, 3).astype(np.float64)
     for conv in (block.conv1, block.conv2):
         conv.weight.data = np.zeros_like(conv.weight.data)
@@ -88,7 +88,7 @@ def test_a_block_whose_convolutions_are_zero_passes_its_input_on():
     np.testing.assert_array_equal(backward(np.ones_like(y)), x > 0)
 
 
-def test_option_a_keeps_every_other_pixel_and_adds_channels_of_zeros():
+def test_shortcut_a_keeps_every_other_pixel_and_adds_zero_channels():
     x = np.arange(2 * 3 * 5 * 4, dtype=np.float64).reshape(2, 3, 5, 4)
     y, backward = PaddedShortcut(3, 7, 2)(x)
     assert y.shape == (2, 7, 3, 2)
@@ -100,7 +100,7 @@ def test_option_a_keeps_every_other_pixel_and_adds_channels_of_zeros():
 
 
 @every_backend
-def test_initial_weights(models):
+def test_initial_weights_have_the_published_spread(models):
     manual_seed(0)
     torch.manual_seed(0)
     vgg = get_state(models.VGG(11, hidden=60, width=16))
@@ -116,8 +116,8 @@ def test_initial_weights(models):
 
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
-def test_a_network_is_read_by_the_other_backend(tmp_path, writer, reader):
-    assert_weights_go(tmp_path, BACKENDS[writer].ResNet, BACKENDS[reader], SMALL | {"depth": 14})
+def test_every_backend_loads_the_weights_of_the_other(tmp_path, writer, reader):
+    assert_weights_load(tmp_path, BACKENDS[writer].ResNet, BACKENDS[reader], SMALL | {"depth": 14})
 
 
 # --- bad input ---
@@ -168,14 +168,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])
 
 
 @pytest.mark.parametrize(
     ("model", "config", "size"), [("AlexNet", {"hidden": 3}, 63), ("VGG", {"depth": 11, "hidden": 3}, 32), ("ResNet", {}, 1)]
 )
-def test_the_smallest_images_are_large_enough(model, config, size):
+def test_the_smallest_allowed_images_work(model, config, size):
     logits, backward = build(model, **config).eval()(images(2, 3, size, size))
     assert logits.shape == (2, 7)
     assert backward(np.ones_like(logits)).shape == (2, 3, size, size)

@@ -42,7 +42,7 @@ def test_check_prints_json_that_scripts_rely_on(capsys):
         (c.name, d) for c in CASES if "mlp" in c.name for d in ("float64", "float32")
     }
     for row in rows:
-        assert (row["verdict"], row["family"], row["device"]) == ("ok", "basics", "cpu")
+        assert (row["status"], row["family"], row["device"]) == ("ok", "basics", "cpu")
         assert row["tensors"] > 0
         assert 0 <= row["worst_ratio"] < 1  # 0 where both backends take the same sums
     assert max(row["worst_ratio"] for row in rows) > 0
@@ -81,7 +81,7 @@ def test_a_mismatch_is_explained_and_is_status_1(capsys, monkeypatch):
     assert "4 of 4 comparisons failed: 4 mismatch" in out
     status, out, _ = run(capsys, "check", "mlp-linear", "--json")
     assert status == 1
-    assert {row["verdict"] for row in json.loads(out)["cases"]} == {"mismatch"}
+    assert {row["status"] for row in json.loads(out)["cases"]} == {"mismatch"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_saved_model_is_verified_at_its_weights(capsys, tmp_path):
     status, out, _ = run(capsys, "check", "cnn", "--weights", str(directory), "--json")
     assert status == 0
     rows = json.loads(out)["cases"]
-    assert [(row["name"], row["dtype"], row["verdict"]) for row in rows] == [
+    assert [(row["name"], row["dtype"], row["status"]) for row in rows] == [
         ("cnn-saved", "float64", "ok"),
         ("cnn-saved", "float32", "ok"),
     ]

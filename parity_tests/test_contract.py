@@ -1,4 +1,4 @@
-"""The contract that every op and module keeps: plain arrays in, and upstream gradients like the value."""
+"""The contract of every op and module: inputs are plain arrays, upstream gradients look like the value."""
 
 import inspect
 import re
@@ -9,25 +9,30 @@ import torch
 
 import scratch.ops
 from parity.cases import CASES
-from parity.check import posed
+from parity.check import reference_run_of
 from parity.running import nested
 from parity.running.builders import builders
 from parity.running.problem import copied
-from parity_tests.shared import assert_said_in_one_line
+from parity_tests.shared import assert_refused_in_one_line
 from scratch.contract import op
 from scratch.layers import LSTM, Linear
 from scratch.module import Module
 
-FIRST_CASES = {case.scratch: case for case in reversed(CASES)}
+FIRST_CASES = {case.scratch: case for case in reversed(CASES) if case.folder != "optim"}
+LOSSES = [
+    case
+    for case in CASES
+    if case.scratch.startswith(("ops.", "layers.")) and case.scratch.lower().endswith(("loss", "entropy", "logits"))
+]
 X, WEIGHT = np.ones((3, 5), np.float32), np.ones((4, 5), np.float32)
 
 
 class Metres(np.ndarray):
-    """An array of a kind of its own, which may compute in other ways."""
+    """A subclass of an array, which may compute in other ways."""
 
 
 def wrong_versions(dy):
-    """Upstream gradients that are not like `dy`, which NumPy would often broadcast; some have no transpose of their own."""
+    """Yield upstream gradients that differ from `dy` in shape, dtype or type; NumPy would broadcast many of them."""
     yield from (dy[None], dy[..., None], np.broadcast_to(dy, (2, *dy.shape)), dy.astype(np.float32), torch.from_numpy(dy))
     if dy.ndim:
         yield from (dy.tolist(), dy[0], dy.sum(), 1.0, np.concatenate([dy, dy]), dy.reshape(-1, 1))
@@ -35,9 +40,9 @@ def wrong_versions(dy):
 
 
 @pytest.mark.parametrize("target", FIRST_CASES)
-def test_a_backward_refuses_gradients_unlike_its_value(target):
+def test_a_backward_refuses_upstream_gradients_unlike_its_value(target):
     case = FIRST_CASES[target]
-    problem = posed(case, 0).problem
+    problem = reference_run_of(case, 0).problem
     subject = builders(case)[0]()
     if isinstance(subject, Module):
         subject.astype(np.float64).load_state_dict(problem.state)
@@ -54,7 +59,7 @@ def test_a_backward_refuses_gradients_unlike_its_value(target):
     if problem.cotangents:
         with pytest.raises(ValueError, match="upstream gradient"):
             backward(*problem.cotangents, *(np.ones(1) for leaf in nested.leaves("y", y)))
-        backward(*problem.cotangents)  # a refused call does not use the backward up
+        backward(*problem.cotangents)  # a refused call leaves the backward usable
 
 
 @pytest.mark.parametrize("name", scratch.ops.__all__)
@@ -74,23 +79,23 @@ def test_every_op_keeps_the_contract(name):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_no_plain_array_is_refused(x, got):
-    assert_said_in_one_line(lambda: scratch.ops.linear(x, WEIGHT), f"linear: expected x to be a NumPy array, {got}")
-    assert_said_in_one_line(lambda: scratch.ops.linear(x=x, weight=WEIGHT), f"linear: expected x to be a NumPy array, {got}")
-    assert_said_in_one_line(lambda: Linear(5, 4)(x), f"Linear: expected x to be a NumPy array, {got}")
-    assert_said_in_one_line(lambda: LSTM(5, 4)(x), f"LSTM: expected x to be a NumPy array, {got}")
+def test_an_input_that_is_no_plain_array_is_refused(x, got):
+    assert_refused_in_one_line(lambda: scratch.ops.linear(x, WEIGHT), f"linear: expected x to be a NumPy array, {got}")
+    assert_refused_in_one_line(lambda: scratch.ops.linear(x=x, weight=WEIGHT), f"linear: expected x to be a NumPy array, {got}")
+    assert_refused_in_one_line(lambda: Linear(5, 4)(x), f"Linear: expected x to be a NumPy array, {got}")
+    assert_refused_in_one_line(lambda: LSTM(5, 4)(x), f"LSTM: expected x to be a NumPy array, {got}")
 
 
-def test_an_optional_array_may_be_none_and_no_list():
+def test_an_optional_array_may_be_none_but_no_list():
     assert scratch.ops.linear(X, WEIGHT, None)[0].shape == (3, 4)
     assert scratch.ops.linear(X, WEIGHT, bias=None)[0].shape == (3, 4)
-    assert_said_in_one_line(
+    assert_refused_in_one_line(
         lambda: scratch.ops.linear(X, WEIGHT, bias=[1.0]), "linear: expected bias to be a NumPy array, got list"
     )
-    assert_said_in_one_line(lambda: scratch.ops.linear(X, WEIGHT, [1.0]), "linear: expected bias to be a NumPy array, got list")
+    assert_refused_in_one_line(lambda: scratch.ops.linear(X, WEIGHT, [1.0]), "linear: expected bias to be a NumPy array, got list")
 
 
-def test_a_file_mapped_into_memory_is_an_array(tmp_path):
+def test_a_memory_mapped_file_is_a_valid_array(tmp_path):
     np.save(tmp_path / "x.npy", X)
     y, backward = scratch.ops.linear(np.load(tmp_path / "x.npy", mmap_mode="r"), WEIGHT)
     assert type(y) is np.ndarray
@@ -98,19 +103,39 @@ def test_a_file_mapped_into_memory_is_an_array(tmp_path):
     assert backward(y)[0].shape == X.shape
 
 
-def test_a_number_will_do_as_gradient_of_a_number():
+def test_a_python_number_is_a_valid_gradient_of_a_loss():
     loss, backward = scratch.ops.mse_loss(X, 0 * X)
     for dy in (1, 1.0, np.float32(1), np.ones((), np.float32)):
         dinput, _ = backward(dy)
         assert dinput.dtype == np.float32
         np.testing.assert_array_equal(dinput, backward(np.ones_like(loss))[0])
-    assert_said_in_one_line(
+    assert_refused_in_one_line(
         lambda: backward(np.float64(1)), "mse_loss: expected an upstream gradient like y, float32 (), got float64 ()"
     )
-    assert_said_in_one_line(lambda: backward(None), "mse_loss: expected an upstream gradient like y, float32 (), got None")
+    assert_refused_in_one_line(lambda: backward(None), "mse_loss: expected an upstream gradient like y, float32 (), got None")
 
 
-def test_a_backward_without_gradient_takes_anything():
+@pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.name)
+def test_the_upstream_gradient_of_a_loss_is_1_by_default(case):
+    problem = reference_run_of(case, 0).problem
+
+    def called():
+        loss = builders(case)[0]()
+        if isinstance(loss, Module):
+            loss.astype(np.float64).load_state_dict(problem.state)
+        return loss(*nested.map_leaves(copied, dict(problem.inputs)).values())
+
+    y, backward = called()
+    numbers = y if isinstance(y, tuple) else (y,)
+    if any(number.shape for number in numbers):
+        assert_refused_in_one_line(backward, "without its upstream gradient, an array like y, float64 (")
+        return
+    expected = called()[1](*(np.ones_like(number) for number in numbers))
+    for gradient, one in zip(backward(), expected, strict=True):
+        np.testing.assert_array_equal(gradient, one)
+
+
+def test_a_backward_without_gradients_takes_anything():
     mask, backward = scratch.ops.causal_mask(3)
     assert backward(np.ones((2, 2))) is None
     assert mask.shape == (3, 3)
@@ -124,7 +149,7 @@ def first(value):
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "batch_norm", "group_norm", "softmax"])
 def test_float16_is_computed_in_float32(name):
     rng = np.random.default_rng(0)
-    x = (300 * rng.normal(size=(3, 4, 5))).astype(np.float16)  # squares leave the range of float16
+    x = (300 * rng.normal(size=(3, 4, 5))).astype(np.float16)  # the squares exceed the range of float16
     options = {"layer_norm": {"normalized_shape": (5,)}, "rms_norm": {"normalized_shape": (5,)}, "group_norm": {"num_groups": 2}}
     options |= {"batch_norm": {"training": True}, "softmax": {}}
     function = getattr(scratch.ops, name)
@@ -139,25 +164,25 @@ def test_float16_is_computed_in_float32(name):
     np.testing.assert_array_equal(dx, wide_dx.astype(np.float16))
 
 
-def test_float16_is_not_mixed_with_float32():
-    assert_said_in_one_line(
+def test_float16_and_float32_cannot_be_mixed():
+    assert_refused_in_one_line(
         lambda: scratch.ops.linear(X.astype(np.float16), WEIGHT), "expected one floating-point dtype, got x float16, weight float32"
     )
 
 
-def test_an_op_says_what_it_wraps():
+def test_an_op_keeps_its_name_and_docstring():
     @op
     def double(x):
         """Return twice x."""
         return 2 * x, lambda dy: 2 * dy
 
     assert (double.__name__, double.__doc__) == ("double", "Return twice x.")
-    y, backward = double([1])  # without annotations nothing is known of its arguments
+    y, backward = double([1])  # arguments without annotations are not checked
     assert y == [1, 1]
     assert backward(3) == 6
 
 
-def test_a_module_of_ones_own_need_not_return_a_pair():
+def test_a_users_module_need_not_return_a_pair():
     class Half(Module):
         def forward(self, x):
             return x

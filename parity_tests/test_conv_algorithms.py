@@ -1,4 +1,4 @@
-"""The fast algorithms of convolution and pooling compute what their definitions and torch compute."""
+"""Fast algorithms of convolution and pooling agree with their definitions and with torch."""
 
 from itertools import product
 
@@ -7,28 +7,29 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu, threads
-from scratch.ops import im2col as im2col_module
-from scratch.ops import winograd as winograd_module
-from scratch.ops.channels import channel_sums
+from scratch.fast import im2col as im2col_module
+from scratch.fast import threads
+from scratch.fast import winograd as winograd_module
+from scratch.fast.channels import channel_sums
+from scratch.fast.im2col import conv2d_by_columns
+from scratch.fast.reduce import column_sums
+from scratch.fast.window import window
+from scratch.fast.winograd import conv2d_by_winograd, suits_winograd
+from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu
 from scratch.ops.conv import conv2d_by_taps
-from scratch.ops.im2col import conv2d_by_columns
-from scratch.ops.reduce import column_sums
-from scratch.ops.window import window
-from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 
 RELATIVE = {np.float64: 1e-12, np.float32: 2e-6}
 
 
-def near(ours, theirs, relative):
-    """Equal shapes, and no element further off than `relative` times the largest."""
+def assert_near(ours, theirs, relative):
+    """Assert equal shapes, and that no element differs by more than `relative` times the largest."""
     theirs = np.asarray(theirs)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max(initial=0) <= relative * np.abs(theirs).max(initial=0) + 1e-300
 
 
 def images(rng, *shape, dtype=np.float64, layout="nchw"):
-    """Images (N, C, H, W) in one of three memory layouts."""
+    """Draw images (N, C, H, W) in one of three memory layouts."""
     x = rng.standard_normal(shape).astype(dtype)
     if layout == "nhwc":
         return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
@@ -36,7 +37,7 @@ def images(rng, *shape, dtype=np.float64, layout="nchw"):
 
 
 def torch_conv2d(x, weight, bias, dy, **options):
-    """F.conv2d's value and gradients in float64."""
+    """Return the value and gradients of F.conv2d in float64."""
     leaves = [None if a is None else torch.tensor(a.astype(np.float64), requires_grad=True) for a in (x, weight, bias)]
     y = F.conv2d(*leaves, **options)
     y.backward(torch.tensor(dy.astype(np.float64)))
@@ -44,7 +45,7 @@ def torch_conv2d(x, weight, bias, dy, **options):
 
 
 def check_conv2d(x, weight, bias, rng, relative, layout="nchw", **options):
-    """Value and gradients against torch; the inputs stay as they are."""
+    """Compare the value and gradients with torch's, and assert that the inputs are unchanged."""
     before = [None if a is None else a.copy() for a in (x, weight, bias)]
     y, backward = conv2d(x, weight, bias, **options)
     dy = images(rng, *y.shape, dtype=x.dtype, layout=layout)
@@ -54,7 +55,7 @@ def check_conv2d(x, weight, bias, rng, relative, layout="nchw", **options):
             assert ours is None
         else:
             assert ours.dtype == x.dtype
-            near(ours, theirs, relative)
+            assert_near(ours, theirs, relative)
     for array, copy in zip((x, weight, bias), before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -62,7 +63,7 @@ def check_conv2d(x, weight, bias, rng, relative, layout="nchw", **options):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 3), (5, 1)])
 @pytest.mark.parametrize(("channels", "outputs"), [(1, 4), (3, 5), (9, 2), (16, 12)])
-def test_geometry(dtype, kernel, channels, outputs):
+def test_every_geometry_agrees_with_torch(dtype, kernel, channels, outputs):
     rng = np.random.default_rng(0)
     weight, bias = rng.standard_normal((outputs, channels, *kernel)).astype(dtype), rng.standard_normal(outputs).astype(dtype)
     for size, stride, padding, dilation in product([(9, 12), (8, 7)], [1, 2, (3, 1)], [0, 1, (0, 2), 3], [1, (1, 2)]):
@@ -85,7 +86,7 @@ def test_geometry(dtype, kernel, channels, outputs):
     ],
 )
 @pytest.mark.parametrize("outputs", [4, 9, 12])
-def test_nearly_what_has_a_short_cut(kernel, options, outputs):
+def test_options_close_to_a_shortcut_agree_with_torch(kernel, options, outputs):
     rng = np.random.default_rng(0)
     weight, bias = rng.standard_normal((outputs, 9, *kernel)), rng.standard_normal(outputs)
     check_conv2d(images(rng, 3, 9, 8, 10), weight, bias, rng, 1e-12, **options)
@@ -93,7 +94,7 @@ def test_nearly_what_has_a_short_cut(kernel, options, outputs):
 
 @pytest.mark.parametrize("groups", [2, 3, 6])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_groups(groups, stride):
+def test_groups_agree_with_torch(groups, stride):
     rng = np.random.default_rng(0)
     weight, bias = rng.standard_normal((12, 6 // groups, 3, 2)), rng.standard_normal(12)
     check_conv2d(images(rng, 3, 6, 7, 8), weight, bias, rng, 1e-12, stride=stride, padding=1, groups=groups)
@@ -102,7 +103,7 @@ def test_groups(groups, stride):
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided"])
 @pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
 @pytest.mark.parametrize(("channels", "kernel", "stride"), [(3, 3, 1), (10, 3, 1), (10, 3, 2), (10, 1, 1)])
-def test_memory_layouts(layout, dy_layout, channels, kernel, stride):
+def test_every_memory_layout_agrees_with_torch(layout, dy_layout, channels, kernel, stride):
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((kernel, kernel, channels, 6)).transpose(3, 2, 0, 1)
     x = images(rng, 4, channels, 8, 9, layout=layout)
@@ -112,14 +113,14 @@ def test_memory_layouts(layout, dy_layout, channels, kernel, stride):
 @pytest.mark.parametrize("block", [1, 100, 700, 2500, 10**6])
 @pytest.mark.parametrize("channels", [2, 9])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_block_boundaries(monkeypatch, block, channels, stride):
+def test_every_block_size_agrees_with_torch(monkeypatch, block, channels, stride):
     monkeypatch.setattr(im2col_module, "BLOCK", block)
     rng = np.random.default_rng(0)
     weight, bias = rng.standard_normal((4, channels, 3, 3)), rng.standard_normal(4)
     check_conv2d(images(rng, 5, channels, 7, 6), weight, bias, rng, 1e-12, stride=stride, padding=1)
 
 
-def test_no_bias_and_no_images():
+def test_the_bias_and_the_images_may_be_missing():
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((4, 9, 3, 3))
     check_conv2d(images(rng, 2, 9, 6, 5), weight, None, rng, 1e-12)
@@ -133,7 +134,7 @@ def test_no_bias_and_no_images():
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_an_input_that_needs_no_gradient(stride, groups):
+def test_an_input_may_need_no_gradient(stride, groups):
     rng = np.random.default_rng(0)
     x, weight, bias = images(rng, 3, 10, 8, 7), rng.standard_normal((4, 10 // groups, 3, 3)), rng.standard_normal(4)
     y, backward = conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
@@ -141,25 +142,25 @@ def test_an_input_that_needs_no_gradient(stride, groups):
     dx, dweight, dbias = backward(dy, (False, True, True))
     expected = torch_conv2d(x, weight, bias, dy, stride=stride, padding=1, groups=groups)
     assert dx is None
-    near(dweight, expected[2], 1e-12)
-    near(dbias, expected[3], 1e-12)
+    assert_near(dweight, expected[2], 1e-12)
+    assert_near(dbias, expected[3], 1e-12)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_columns_equal_the_definition(stride):
+def test_im2col_agrees_with_the_definition(stride):
     rng = np.random.default_rng(0)
     x, weight, bias = images(rng, 3, 10, 8, 7), rng.standard_normal((4, 10, 3, 2)), rng.standard_normal(4)
     win = window("conv2d", x, (3, 2), stride, (1, 0), 1)
     (y, backward), (defined, defined_backward) = conv2d_by_columns(x, weight, bias, win), conv2d_by_taps(x, weight, bias, win, 1)
     dy = rng.standard_normal(y.shape)
     for ours, definition in zip((y, *backward(dy)), (defined, *defined_backward(dy)), strict=True):
-        near(ours, definition, 1e-12)
+        assert_near(ours, definition, 1e-12)
 
 
 @pytest.mark.parametrize("block", [1, 2000, 10**6])
 @pytest.mark.parametrize("padding", [0, 1, (2, 0), 3])
 @pytest.mark.parametrize(("size", "layout"), [((8, 12), "nchw"), ((9, 7), "nhwc"), ((6, 10), "strided")])
-def test_winograd_equals_the_definition(monkeypatch, block, padding, size, layout):
+def test_winograd_agrees_with_the_definition(monkeypatch, block, padding, size, layout):
     monkeypatch.setattr(winograd_module, "BLOCK", block)
     rng = np.random.default_rng(0)
     x, weight, bias = images(rng, 3, 5, *size, layout=layout), rng.standard_normal((4, 5, 3, 3)), rng.standard_normal(4)
@@ -167,16 +168,16 @@ def test_winograd_equals_the_definition(monkeypatch, block, padding, size, layou
     (y, backward), (defined, defined_backward) = conv2d_by_winograd(x, weight, bias, win), conv2d_by_taps(x, weight, bias, win, 1)
     dy = images(rng, *y.shape, layout=layout)
     for ours, definition in zip((y, *backward(dy)), (defined, *defined_backward(dy)), strict=True):
-        near(ours, definition, 1e-12)
+        assert_near(ours, definition, 1e-12)
     dx, dweight, _ = backward(dy, (False, True, True))
     assert dx is None
-    near(dweight, defined_backward(dy)[1], 1e-12)
+    assert_near(dweight, defined_backward(dy)[1], 1e-12)
     y_without, backward = conv2d_by_winograd(x, weight, None, win)
-    near(y_without + bias[:, None, None], defined, 1e-12)
+    assert_near(y_without + bias[:, None, None], defined, 1e-12)
     assert backward(dy)[2] is None
 
 
-def test_winograd_of_no_images():
+def test_winograd_takes_an_empty_batch():
     weight = np.ones((4, 5, 3, 3))
     win = window("conv2d", np.empty((0, 5, 8, 8)), (3, 3), 1, 1, 1)
     y, backward = conv2d_by_winograd(np.empty((0, 5, 8, 8)), weight, np.ones(4), win)
@@ -193,10 +194,10 @@ def test_winograds_transforms_turn_a_convolution_into_a_product():
     rng = np.random.default_rng(0)
     seen, kernel = rng.standard_normal((6, 6)), rng.standard_normal((3, 3))
     tile = A @ ((B @ seen.ravel()) * (G @ kernel.ravel()))
-    near(tile.reshape(1, 1, 4, 4), torch_conv2d(seen[None, None], kernel[None, None], None, np.ones((1, 1, 4, 4)))[0], 1e-13)
+    assert_near(tile.reshape(1, 1, 4, 4), torch_conv2d(seen[None, None], kernel[None, None], None, np.ones((1, 1, 4, 4)))[0], 1e-13)
 
 
-def test_winograd_is_for_wide_float32_convolutions_of_its_shape():
+def test_winograd_is_chosen_for_wide_3x3_float32_convolutions():
     x, weight = np.zeros((1, 40, 9, 9), np.float32), np.zeros((48, 40, 3, 3), np.float32)
 
     def suits(x=x, weight=weight, stride=1, dilation=1):
@@ -227,11 +228,11 @@ def test_float32_is_nearly_as_accurate_as_torch(channels, outputs):
     theirs.backward(torch.tensor(dy))
     for ours, other, right in zip((y, *backward(dy)), (theirs, *(leaf.grad for leaf in leaves)), exact, strict=True):
         unit = max(np.abs(other.detach().numpy() - right).max(), np.finfo(np.float32).eps * np.abs(right).max())
-        assert np.abs(ours - right).max() <= 16 * unit  # a quarter of what the harness allows
+        assert np.abs(ours - right).max() <= 16 * unit  # a quarter of the harness's tolerance
 
 
 @pytest.mark.parametrize("kernel", [(2, 200), (200, 2), (47, 47)])
-def test_max_pool_of_large_windows(kernel):
+def test_max_pooling_takes_large_windows(kernel):
     x = np.arange(3 * 201 * 202, dtype=np.float64).reshape(1, 3, 201, 202)
     y, backward = max_pool2d(x, kernel, 7)
     leaf = torch.tensor(x, requires_grad=True)
@@ -239,26 +240,26 @@ def test_max_pool_of_large_windows(kernel):
     dy = np.random.default_rng(0).standard_normal(y.shape)
     theirs.backward(torch.tensor(dy))
     np.testing.assert_array_equal(y, theirs.detach().numpy())
-    near(backward(dy), leaf.grad.numpy(), 1e-12)
+    assert_near(backward(dy), leaf.grad.numpy(), 1e-12)
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided"])
 @pytest.mark.parametrize("options", [(2,), (3, 2, 1), ((2, 3), (1, 2)), (2, 2, 1), (2, 1, 1, 2), (3, 4)])
-def test_max_pool_gives_ties_to_the_first(layout, options):
+def test_max_pooling_gives_the_gradient_to_the_first_maximum(layout, options):
     rng = np.random.default_rng(0)
     x = images(rng, 3, 5, 9, 8, layout=layout)
-    np.copyto(x, np.round(x))  # few distinct values: nearly every window has a tie
+    np.copyto(x, np.round(x))  # few distinct values: nearly every window has equal maxima
     y, backward = max_pool2d(x, *options)
     leaf = torch.tensor(x, requires_grad=True)
     theirs = F.max_pool2d(leaf, *options)
     dy = images(rng, *y.shape, layout=layout)
     theirs.backward(torch.tensor(dy))
     np.testing.assert_array_equal(y, theirs.detach())
-    near(backward(dy), leaf.grad, 1e-15)
+    assert_near(backward(dy), leaf.grad, 1e-15)
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-def test_max_pool_propagates_nan(layout):
+def test_max_pooling_propagates_nan(layout):
     x = images(np.random.default_rng(0), 2, 3, 6, 8, layout=layout)
     x[0, 1, 2, 3] = x[1, 2, 0, 0] = x[1, 0, 5, 7] = np.nan
     y, _ = max_pool2d(x, 2)
@@ -266,7 +267,7 @@ def test_max_pool_propagates_nan(layout):
     assert np.isnan(y).sum() == 3
 
 
-def test_max_pool_with_more_taps_than_a_byte_counts():
+def test_max_pooling_counts_more_than_256_taps():
     rng = np.random.default_rng(0)
     x = images(rng, 1, 2, 20, 34)
     y, backward = max_pool2d(x, (20, 17))
@@ -274,12 +275,12 @@ def test_max_pool_with_more_taps_than_a_byte_counts():
     theirs = F.max_pool2d(leaf, (20, 17))
     dy = rng.standard_normal(y.shape)
     theirs.backward(torch.tensor(dy))
-    near(backward(dy), leaf.grad, 1e-15)
+    assert_near(backward(dy), leaf.grad, 1e-15)
 
 
 @pytest.mark.parametrize("op", ["relu", "max_pool2d", "cross_entropy"])
-def test_blocks_on_threads_change_nothing(monkeypatch, op):
-    """The same values to the last bit, however the work is cut."""
+def test_blocks_and_threads_change_no_bit(monkeypatch, op):
+    """Compare the values to the last bit, with the work cut in another way."""
     rng = np.random.default_rng(0)
     x, dy, labels = rng.standard_normal((7, 6, 8, 9)), rng.standard_normal((7, 6, 8, 9)), rng.integers(0, 6, (7, 8, 9))
 
@@ -300,7 +301,7 @@ def test_blocks_on_threads_change_nothing(monkeypatch, op):
         np.testing.assert_array_equal(cut, uncut)
 
 
-def test_an_error_in_a_thread_is_raised():
+def test_an_error_in_a_thread_reaches_the_caller():
     def work(part):
         if part.start:
             raise FloatingPointError("seen")
@@ -311,7 +312,7 @@ def test_an_error_in_a_thread_is_raised():
 
 @pytest.mark.parametrize("offset", [0, 3e3])
 def test_sums_in_float32_are_accurate(offset):
-    """Over 200,000 rows, at least as close to the exact sum as torch's own sum, but for the rounding of the sum itself."""
+    """Sum 200,000 rows, and compare with the exact sum; the tolerance is the rounding of the sum itself."""
     rows = (np.random.default_rng(0).standard_normal((200_003, 5)) + offset).astype(np.float32)
     exact = rows.astype(np.float64).sum(axis=0)
     scale = np.finfo(np.float32).eps * max(np.abs(exact).max(), np.sqrt(len(rows)) * (1 + offset))
@@ -322,16 +323,16 @@ def test_sums_in_float32_are_accurate(offset):
         assert np.abs(channel_sums(layout) - exact).max() <= 4 * scale
 
 
-def test_linear_sums_its_bias_over_every_row():
+def test_the_bias_gradient_of_linear_sums_every_row():
     rng = np.random.default_rng(0)
     x, weight, dy = rng.standard_normal((3, 301, 4)), rng.standard_normal((5, 4)), rng.standard_normal((3, 301, 5))
     _, backward = linear(x, weight, rng.standard_normal(5))
-    near(backward(dy)[2], dy.sum(axis=(0, 1)), 1e-13)
+    assert_near(backward(dy)[2], dy.sum(axis=(0, 1)), 1e-13)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_cross_entropy_in_the_middle_of_a_graph(reduction):
-    """Its gradient is made ready for a cotangent of 1; here it is another."""
+def test_cross_entropy_takes_an_upstream_gradient_other_than_1(reduction):
+    """Use another upstream gradient than 1, for which the gradient is prepared in the forward."""
     rng = np.random.default_rng(0)
     x, labels, weight = rng.standard_normal((7, 5, 3)), rng.integers(0, 5, (7, 3)), rng.random(5)
     loss, backward = cross_entropy(x, labels, weight, ignore_index=2, label_smoothing=0.1, reduction=reduction)
@@ -340,11 +341,11 @@ def test_cross_entropy_in_the_middle_of_a_graph(reduction):
     options = dict(ignore_index=2, label_smoothing=0.1, reduction=reduction)
     theirs = F.cross_entropy(leaf, torch.tensor(labels), torch.tensor(weight), **options)
     theirs.backward(torch.tensor(dloss))
-    near(loss, theirs.detach(), 1e-13)
-    near(backward(np.asarray(dloss))[0], leaf.grad, 1e-13)
+    assert_near(loss, theirs.detach(), 1e-13)
+    assert_near(backward(np.asarray(dloss))[0], leaf.grad, 1e-13)
 
 
-def test_relu_has_no_gradient_at_zero():
+def test_relu_has_gradient_0_at_0():
     _, backward = relu(np.array([-1.0, 0.0, 2.0]))
     np.testing.assert_array_equal(backward(np.ones(3)), [0, 0, 1])
 
@@ -352,7 +353,7 @@ def test_relu_has_no_gradient_at_zero():
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "strided", "repeated"])
-def test_batch_norm_in_any_layout(layout, dy_layout, training):
+def test_batch_norm_agrees_with_torch_in_every_memory_layout(layout, dy_layout, training):
     rng = np.random.default_rng(0)
     x = images(rng, 4, 3, 5, 6, layout="nchw" if layout == "repeated" else layout)
     if layout == "repeated":
@@ -363,14 +364,14 @@ def test_batch_norm_in_any_layout(layout, dy_layout, training):
     leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight, bias)]
     theirs = F.batch_norm(leaves[0], torch.tensor(mean), torch.tensor(var), *leaves[1:], training=training)
     theirs.backward(torch.tensor(dy))
-    near(y, theirs.detach(), 1e-12)
+    assert_near(y, theirs.detach(), 1e-12)
     for ours, leaf in zip(backward(dy), leaves, strict=False):
-        near(ours, leaf.grad, 1e-12)
+        assert_near(ours, leaf.grad, 1e-12)
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-def test_batch_norm_far_from_zero(layout):
-    """At 1e4 standard deviations from it, a one-pass variance or a careless mean in float32 is far off."""
+def test_batch_norm_is_accurate_far_from_zero(layout):
+    """Use a mean of 1e4 standard deviations; there a one-pass variance or a careless mean in float32 fails."""
     rng = np.random.default_rng(0)
     x = images(rng, 16, 6, 24, 24, dtype=np.float32, layout=layout) + np.float32(1e4)
     weight, bias, dy = (rng.standard_normal(s).astype(np.float32) for s in (6, 6, x.shape))
@@ -378,6 +379,6 @@ def test_batch_norm_far_from_zero(layout):
     leaves = [torch.tensor(a.astype(np.float64), requires_grad=True) for a in (x, weight, bias)]
     right = F.batch_norm(leaves[0], None, None, leaves[1], leaves[2], training=True)
     right.backward(torch.tensor(dy.astype(np.float64)))
-    near(y, right.detach(), 1e-3)
+    assert_near(y, right.detach(), 1e-3)
     for ours, leaf in zip(backward(dy), leaves, strict=False):
-        near(ours, leaf.grad, 1e-3)
+        assert_near(ours, leaf.grad, 1e-3)

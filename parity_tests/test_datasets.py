@@ -1,10 +1,9 @@
-"""The examples' data: what is in it, and what is said where it is missing, corrupt or half downloaded."""
+"""The data of the examples: its content, and the messages if it is missing, corrupt or half downloaded."""
 
 import gzip
 import hashlib
 import os
 import struct
-import sys
 from dataclasses import replace
 from http.client import IncompleteRead
 from io import BytesIO
@@ -14,23 +13,21 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import datasets
-import files as public
+from examples.data import images as datasets
+from examples.data import public_file as public
 
 FIRST, SECOND = datasets.MIRRORS
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (file.name for file in datasets.MNIST)
 
 
 def idx(array):
-    """An array of uint8 as an IDX file."""
+    """Return an array of uint8 as an IDX file."""
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 @pytest.fixture
 def files(monkeypatch):
-    """A small MNIST: each file's packed content by name, with its checksums in force."""
+    """Replace MNIST by a small one with right checksums; return the compressed content of each file by name."""
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (20, 28, 28)), np.arange(20) % 10, rng.integers(0, 256, (10, 28, 28)), np.arange(10)]
     contents = {file.name: idx(array.astype(np.uint8)) for file, array in zip(datasets.MNIST, arrays, strict=True)}
@@ -41,7 +38,7 @@ def files(monkeypatch):
 
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
-    """An empty cache, and nothing else to find MNIST in."""
+    """Return an empty cache; there is no other place with MNIST."""
     monkeypatch.delenv("PARITY_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "scratch-parity" / "mnist"
@@ -49,7 +46,7 @@ def cache(monkeypatch, tmp_path):
 
 @pytest.fixture
 def web(monkeypatch, cache):
-    """What each address answers: bytes, an error to raise when it is opened, or a function that is called to read it."""
+    """Return the answers by address: bytes, an error raised when it is opened, or a function that is called to read it."""
     answers, asked = {}, []
 
     def urlopen(url, timeout):
@@ -74,7 +71,7 @@ def raising(error):
     return read
 
 
-def test_digits_are_all_there_and_held_out_images_are_not_trained_on():
+def test_digits_are_complete_and_held_out_images_are_others():
     data = datasets.digits()
     assert data.train_x.shape == (1437, 1, 8, 8)
     assert data.test_x.shape == (360, 1, 8, 8)
@@ -129,7 +126,7 @@ def test_mnist_is_downloaded_once(files, web, cache):
 
 FAILURES = {
     "unreachable": lambda packed: URLError("timed out"),
-    "broken off by the connection": lambda packed: raising(ConnectionResetError("connection reset")),
+    "a broken connection": lambda packed: raising(ConnectionResetError("connection reset")),
     "shorter than announced": lambda packed: raising(IncompleteRead(packed[:100])),
     "cut short": lambda packed: packed[: len(packed) // 2],
     "a login page": lambda packed: b"<!doctype html>",
@@ -138,7 +135,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_the_next_mirror_is_asked_where_one_fails(failure, files, web, cache):
+def test_the_next_mirror_is_asked_if_one_fails(failure, files, web, cache):
     web[FIRST + TRAIN_IMAGES] = failure(files[TRAIN_IMAGES])
     web[SECOND + TRAIN_IMAGES] = files[TRAIN_IMAGES]
     datasets.MNIST[0].read()
@@ -146,7 +143,7 @@ def test_the_next_mirror_is_asked_where_one_fails(failure, files, web, cache):
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_a_download_that_fails_everywhere_leaves_nothing_and_says_where_to_put_the_files(failure, files, web, cache):
+def test_a_failed_download_leaves_no_file_and_names_the_folders(failure, files, web, cache):
     web.update({mirror + TRAIN_IMAGES: failure(files[TRAIN_IMAGES]) for mirror in (FIRST, SECOND)})
     with pytest.raises(ValueError, match="could not be downloaded") as caught:
         datasets.mnist()
@@ -181,10 +178,10 @@ def test_a_cache_that_cannot_be_made_is_named(web, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("corrupt", "complaint"),
     [
-        (lambda packed: packed[:-200], "expected a whole gzip file, got .* bytes"),
+        (lambda packed: packed[:-200], "expected a complete gzip file, got .* bytes"),
         (lambda packed: b"", "expected content of MD5 .*, got d41d8cd98f00b204e9800998ecf8427e"),
-        (lambda packed: packed[:500] + bytes([packed[500] ^ 1]) + packed[501:], "expected a whole gzip file"),
-        (lambda packed: b"not packed at all", "expected a whole gzip file"),
+        (lambda packed: packed[:500] + bytes([packed[500] ^ 1]) + packed[501:], "expected a complete gzip file"),
+        (lambda packed: b"not packed at all", "expected a complete gzip file"),
         (lambda packed: gzip.compress(gzip.decompress(packed)[:-1] + b"?"), "expected content of MD5"),
     ],
     ids=["truncated", "empty", "a flipped bit", "unpacked", "other content"],
@@ -196,7 +193,7 @@ def test_a_corrupt_file_is_found_whenever_it_is_read(corrupt, complaint, files, 
     with pytest.raises(ValueError, match=complaint) as caught:
         datasets.mnist()
     assert str(caught.value).startswith(f"{cache / TEST_IMAGES}: ")
-    assert "delete it" in str(caught.value)
+    assert "delete the file" in str(caught.value)
     assert web["asked"] == []
 
 
@@ -221,17 +218,17 @@ def test_idx_refuses_what_does_not_fit(content, complaint):
         datasets.read_idx(content, "source")
 
 
-def test_a_file_that_unpacks_without_end_is_refused(monkeypatch, tmp_path):
+def test_a_file_that_decompresses_to_too_much_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(public, "LARGEST", 10_000)
     monkeypatch.setenv("PARITY_DATA", str(tmp_path))
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "bomb.gz").write_bytes(gzip.compress(bytes(10**6), mtime=0))
-    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 10,000 bytes, unpacked"):
+    with pytest.raises(ValueError, match=r"bomb\.gz: expected at most 10,000 bytes after decompression"):
         public.PublicFile("folder", "bomb.gz", "0" * 32).read()
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a link to itself"])
-def test_a_public_file_that_is_none_is_refused(kind, monkeypatch, tmp_path):
+def test_a_folder_or_a_broken_link_is_refused(kind, monkeypatch, tmp_path):
     monkeypatch.setenv("PARITY_DATA", str(tmp_path))
     path = tmp_path / "folder" / "file"
     path.mkdir(parents=True) if kind == "a folder" else (tmp_path / "folder").mkdir()

@@ -1,4 +1,4 @@
-"""DETR beyond its cases: the authors' names and sizes, torch's own layers, padding, frozen norms, training, bad input."""
+"""DETR beyond its cases: the authors' names and sizes, torch's layers, padding, frozen norms, training, bad input."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import reference.models
 import scratch.models
 import scratch.optim
 from parity.weights import get_state, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line, assert_weights_go
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line, assert_weights_load
 from parity_tests.torchvision_names import resnet50, shapes_of
 from reference import ops as their_ops
 from scratch.layers import DETRDecoderLayer, DETREncoderLayer
@@ -41,8 +41,8 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def drawn(module):
-    """The module in eval mode with numbers none of which is what training starts from."""
+def with_random_weights(module):
+    """Give a module in eval mode random weights, all different from the initial ones."""
     rng = np.random.default_rng(0)
     for name, array in module.state_dict().items():
         if array.dtype.kind == "f":
@@ -52,14 +52,14 @@ def drawn(module):
 
 
 def twins(**config):
-    ours = drawn(scratch.models.DETR(**SMALL | config))
+    ours = with_random_weights(scratch.models.DETR(**SMALL | config))
     theirs = reference.models.DETR(**SMALL | config).double().eval()
     set_state(theirs, get_state(ours))
     return ours, theirs
 
 
 def batch(*sizes):
-    """Images of these sizes, padded."""
+    """Draw images of these sizes, padded to one size."""
     return pad_images([normal(2, *size, seed=i) for i, size in enumerate(sizes)])[0]
 
 
@@ -71,7 +71,7 @@ def linear(name, out_features, in_features):
 
 
 def authors_layer(attentions):
-    """What a layer of the authors' DETR holds: 256 wide, 2048 inside."""
+    """Return the shapes of one layer of the authors' DETR: width 256, feed-forward width 2048."""
     shapes = linear("linear1", 2048, 256) | linear("linear2", 256, 2048)
     for i in range(len(attentions) + 1):
         shapes |= {f"norm{i + 1}.{part}": (256,) for part in ("weight", "bias")}
@@ -81,7 +81,7 @@ def authors_layer(attentions):
 
 
 def authors():
-    """The state of the authors' DETR with ResNet-50."""
+    """Return the shapes of the authors' DETR with ResNet-50."""
     backbone = {name: shape for name, shape in shapes_of(resnet50()).items() if not name.startswith("fc.")}
     state = {f"backbone.0.body.{name}": shape for name, shape in backbone.items() if not name.endswith("num_batches_tracked")}
     state |= {"input_proj.weight": (256, 2048, 1, 1), "input_proj.bias": (256,), "query_embed.weight": (100, 256)}
@@ -107,8 +107,8 @@ RENAMED = {
 }
 
 
-def as_here(state):
-    """The shapes of the authors' arrays by the names that they have here."""
+def renamed(state):
+    """Rename the authors' shapes to the names of this project."""
     here = {}
     for name, shape in state.items():
         for theirs, ours in RENAMED.items():
@@ -121,18 +121,18 @@ def as_here(state):
     return here
 
 
-def test_the_authors_weights_have_a_place_each():
-    with torch.device("meta"):  # shapes without numbers
+def test_every_weight_of_the_authors_has_a_place():
+    with torch.device("meta"):  # gives shapes without numbers
         model = reference.models.DETR(91)
-    assert {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()} == as_here(authors())
+    assert {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()} == renamed(authors())
     total = sum(parameter.numel() for parameter in model.parameters())
     untrained = sum(p.numel() for part in (model.backbone.conv1, model.backbone.layer1) for p in part.parameters())
-    convolutions = 25_557_032 - (2_048 * 1_000 + 1_000) - 2 * 26_560  # ResNet-50 but for fc and 26,560 channels of norms
+    convolutions = 25_557_032 - (2_048 * 1_000 + 1_000) - 2 * 26_560  # ResNet-50 without fc and without its norms (26,560 channels)
     attention, feed_forward, norm = 4 * (256 * 256 + 256), 2 * 256 * 2048 + 2048 + 256, 2 * 256
     encoder, decoder = attention + feed_forward + 2 * norm, 2 * attention + feed_forward + 3 * norm
     heads = 92 * 257 + 2 * 256 * 257 + 4 * 257
     assert total == convolutions + (2048 * 256 + 256) + 6 * (encoder + decoder) + norm + 100 * 256 + heads == 41_524_768
-    assert total - untrained == 41_302_368  # what the authors' program says that it trains
+    assert total - untrained == 41_302_368  # the number that the authors' program prints as trained
 
 
 def test_scratch_has_the_same_names_and_shapes():
@@ -147,12 +147,12 @@ def test_scratch_has_the_same_names_and_shapes():
 
 
 @every_backend
-def test_norms_that_are_not_frozen_are_trained(models):
+def test_unfrozen_norms_are_trained(models):
     model = models.DETR(**SMALL | {"frozen_norm": False})
     assert any(name.endswith("bn1.weight") for name, _ in model.named_parameters())
 
 
-def test_an_image_of_one_pixel_is_an_image():
+def test_an_image_may_be_one_pixel_and_padding():
     present = np.zeros((B, 64, 64), bool)
     present[:, 0, 0] = True
     logits, _ = scratch.models.DETR(**SMALL).eval()(normal(B, SMALL["in_channels"], 64, 64).astype(np.float32), present)[0]
@@ -160,7 +160,7 @@ def test_an_image_of_one_pixel_is_an_image():
 
 
 @every_backend
-def test_queries_begin_as_a_normal_distribution(models):
+def test_initial_queries_are_normally_distributed(models):
     queries = get_state(models.DETR(**SMALL | {"num_queries": 400}))["queries"]
     assert abs(queries.std() - 1) < 0.05
     assert abs(queries.mean()) < 0.05
@@ -168,15 +168,15 @@ def test_queries_begin_as_a_normal_distribution(models):
 
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
-def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    assert_weights_go(tmp_path, BACKENDS[writer].DETR, BACKENDS[reader], SMALL)
+def test_every_backend_loads_the_weights_of_the_other(tmp_path, writer, reader):
+    assert_weights_load(tmp_path, BACKENDS[writer].DETR, BACKENDS[reader], SMALL)
 
 
 # --- layers ---
 
 
-def torchs(layer, attentions):
-    """torch's layer with the weights of one of ours."""
+def torch_layer(layer, attentions):
+    """Return torch's layer with the weights of our layer."""
     kind = torch.nn.TransformerEncoderLayer if attentions == ["self_attn"] else torch.nn.TransformerDecoderLayer
     theirs = kind(WIDTH, HEADS, INNER, 0.0, batch_first=True, dtype=torch.float64)
     state = {name.replace("feed_forward.", ""): torch.from_numpy(array) for name, array in layer.state_dict().items()}
@@ -188,18 +188,18 @@ def torchs(layer, attentions):
     return theirs.eval()
 
 
-def test_without_positions_layers_are_torchs():
+def test_layers_without_positions_agree_with_torchs():
     src, tgt, memory = normal(B, S, WIDTH), normal(B, Q, WIDTH, seed=1), normal(B, S, WIDTH, seed=2)
-    encoder, decoder = (drawn(layer(WIDTH, HEADS, INNER, 0.0)) for layer in (DETREncoderLayer, DETRDecoderLayer))
-    expected = torchs(encoder, ["self_attn"])(torch.from_numpy(src)).detach()
+    encoder, decoder = (with_random_weights(layer(WIDTH, HEADS, INNER, 0.0)) for layer in (DETREncoderLayer, DETRDecoderLayer))
+    expected = torch_layer(encoder, ["self_attn"])(torch.from_numpy(src)).detach()
     np.testing.assert_allclose(encoder(src, 0 * src)[0], expected, rtol=1e-10, atol=1e-12)
-    expected = torchs(decoder, ["self_attn", "multihead_attn"])(torch.from_numpy(tgt), torch.from_numpy(memory)).detach()
+    expected = torch_layer(decoder, ["self_attn", "multihead_attn"])(torch.from_numpy(tgt), torch.from_numpy(memory)).detach()
     np.testing.assert_allclose(decoder(tgt, memory, 0 * tgt, 0 * memory)[0], expected, rtol=1e-10, atol=1e-12)
 
 
-def test_positions_say_what_is_attended_and_not_what_is_seen_there():
-    """Of a memory of one place all is attended, wherever it is."""
-    layer = drawn(DETRDecoderLayer(WIDTH, HEADS, INNER, 0.0))
+def test_positions_change_the_attention_weights_but_not_the_values():
+    """Attend to a memory of one place: it gets the whole weight, whatever its position."""
+    layer = with_random_weights(DETRDecoderLayer(WIDTH, HEADS, INNER, 0.0))
     tgt, memory, of_tgt, positions = (normal(B, n, WIDTH, seed=n) for n in (Q, 1, Q, 1))
     np.testing.assert_allclose(
         layer(tgt, memory, of_tgt, positions)[0], layer(tgt, memory, of_tgt, 7 * positions)[0], rtol=1e-12, atol=1e-13
@@ -211,12 +211,12 @@ def test_positions_say_what_is_attended_and_not_what_is_seen_there():
 # --- the model ---
 
 
-def test_what_lies_in_the_padding_is_not_attended():
+def test_padding_gets_no_attention():
     ours, theirs = twins()
     images, present = batch(*SIZES)
     weights = ours.attend(images, present)
-    assert weights.shape == (B, 3, 6, 4, 5)  # of a feature map an eighth of 30x40
-    assert_equal_but_for_rounding(weights.sum(axis=(3, 4)), 1, 1e-12)
+    assert weights.shape == (B, 3, 6, 4, 5)  # the feature map has an eighth of 30x40
+    assert_equal_up_to_rounding(weights.sum(axis=(3, 4)), 1, 1e-12)
     for i, (h, w) in enumerate(SIZES):
         inside = np.zeros((4, 5), bool)
         rows, columns = (np.array([int(k * n / m) for k in range(m)]) for n, m in ((30, 4), (40, 5)))
@@ -237,7 +237,7 @@ def test_images_of_one_size_need_no_mask():
         np.testing.assert_allclose(one, other.detach(), rtol=1e-9, atol=1e-11)
 
 
-def test_queries_are_in_no_order():
+def test_the_order_of_queries_does_not_matter():
     ours, _ = twins()
     images, present = batch(*SIZES)
     (logits, boxes), _ = ours(images, present)
@@ -248,7 +248,7 @@ def test_queries_are_in_no_order():
     np.testing.assert_allclose(other_boxes, boxes[:, :, order], rtol=1e-10, atol=1e-12)
 
 
-def test_each_layer_answers_as_if_it_were_the_last():
+def test_each_decoder_layer_predicts_as_if_it_were_the_last():
     ours, _ = twins()
     images, present = batch(*SIZES)
     (logits, boxes), _ = ours(images, present)
@@ -263,8 +263,8 @@ def test_each_layer_answers_as_if_it_were_the_last():
 # --- frozen norms ---
 
 
-def test_frozen_norms_are_those_of_a_trained_network_in_eval_mode():
-    ours = drawn(scratch.models.ResNet(10, None, 2, 3)).astype(np.float32)
+def test_frozen_norms_agree_with_a_network_in_eval_mode():
+    ours = with_random_weights(scratch.models.ResNet(10, None, 2, 3)).astype(np.float32)
     theirs = reference.models.ResNet(10, None, 2, 3).eval()
     set_state(theirs, get_state(ours))
     images = normal(B, 2, 33, 40).astype(np.float32)
@@ -279,7 +279,7 @@ def test_frozen_norms_are_those_of_a_trained_network_in_eval_mode():
     assert all(np.array_equal(array, ours.state_dict()[name]) for name, array in state.items())
 
 
-# --- the loss and what is found ---
+# --- the loss and the detections ---
 
 LABELS = np.array([[1, -1, 3], [-1, -1, -1], [0, 2, 2]])
 
@@ -297,7 +297,7 @@ def test_the_loss_is_the_sum_over_the_layers():
     logits, boxes = predictions()
     whole, backward = detr_loss(logits, boxes, LABELS, targets())
     each = [set_loss(logits[i], boxes[i], LABELS, targets()) for i in range(3)]
-    assert_equal_but_for_rounding(whole, np.sum([parts for parts, _ in each], axis=0), 1e-13)
+    assert_equal_up_to_rounding(whole, np.sum([parts for parts, _ in each], axis=0), 1e-13)
     dlogits, dboxes, *none = backward(1.0, 2.0, 3.0)
     assert none == [None, None]
     for i, (_, of_layer) in enumerate(each):
@@ -305,16 +305,16 @@ def test_the_loss_is_the_sum_over_the_layers():
             assert np.array_equal(array, expected)
 
 
-def test_without_auxiliary_losses_the_last_layer_alone_is_trained():
+def test_without_auxiliary_losses_only_the_last_layer_is_trained():
     logits, boxes = predictions()
     last, backward = detr_loss(logits, boxes, LABELS, targets(), auxiliary=False)
-    assert_equal_but_for_rounding(last, set_loss(logits[-1], boxes[-1], LABELS, targets())[0], 1e-13)
+    assert_equal_up_to_rounding(last, set_loss(logits[-1], boxes[-1], LABELS, targets())[0], 1e-13)
     for gradient in backward(1.0, 1.0, 1.0)[:2]:
         assert not gradient[:-1].any()
         assert gradient[-1].any()
 
 
-def test_what_is_found():
+def test_detections_are_the_best_classes_with_their_boxes():
     logits = np.log(np.array([[[0.1, 0.6, 0.3], [0.2, 0.1, 0.7]]]))
     boxes = np.array([[[0.5, 0.4, 0.2, 0.6], [0.1, 0.1, 0.1, 0.1]]])
     (scores, labels, corners), backward = detections(logits, boxes)
@@ -331,7 +331,7 @@ def test_what_is_found():
 
 
 @pytest.mark.parametrize("frozen_norm", [True, False])
-def test_steps_of_training_are_the_same_in_both_backends(frozen_norm):
+def test_training_steps_agree_between_both_backends(frozen_norm):
     manual_seed(0)
     ours = scratch.models.DETR(**SMALL, frozen_norm=frozen_norm).astype(np.float64)
     theirs = reference.models.DETR(**SMALL, frozen_norm=frozen_norm).double()
@@ -378,7 +378,7 @@ BOTH = {
 
 @every_backend
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         models.DETR(**SMALL | config)
@@ -408,7 +408,7 @@ BAD = {
         lambda: called(np.zeros((B, 2, 24, 7), np.float32)),
         "DETR: images of 24x7 are too small for its depth, expected at least 8 a side; enlarge them",
     ),
-    "too small for larger ones": (
+    "too small for a stem for large images": (
         lambda: called(small_images=False),
         "DETR: images of 16x24 are too small for its depth, expected at least 32 a side; enlarge them",
     ),
@@ -473,7 +473,7 @@ BAD = {
         lambda: detr_loss(predictions()[0], predictions(2)[1], LABELS, targets()),
         "of as many layers, at least one, got (3, 3, 7, 5) and (2, 3, 7, 4)",
     ),
-    "what all layers found": (
+    "detections of all layers": (
         lambda: detections(*predictions()),
         "detections: expected logits (B, Q, K + 1) of at least one class, got (3, 3, 7, 5); take one layer's",
     ),
@@ -494,11 +494,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])
 
 
-def test_another_class_count_is_refused_before_anything_is_loaded():
+def test_weights_of_another_class_count_are_refused_before_loading():
     state = get_state(scratch.models.DETR(**SMALL))
     model = scratch.models.DETR(**SMALL | {"classes": 7})
     before = get_state(model)

@@ -5,12 +5,12 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from parity_tests.example_runs import console
-from scratch.ops import threads
+from scratch.fast import threads
 
 
 @pytest.fixture
 def parser(monkeypatch):
-    """An example's parser; every library has three threads, and its own number again afterwards."""
+    """Return an example's parser while every library has three threads; afterwards restore their numbers."""
     monkeypatch.setattr(threads, "_chosen", 3)
     before = torch.get_num_threads()
     with threadpool_limits(3):
@@ -20,18 +20,18 @@ def parser(monkeypatch):
 
 
 def numbers():
-    """The threads of scratch, of PyTorch, and of the BLAS and OpenMP that are loaded."""
+    """Return the numbers of threads of scratch, of PyTorch, and of every loaded BLAS and OpenMP."""
     return {threads.get_num_threads(), torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())}
 
 
 @pytest.mark.parametrize(("words", "expected"), [([], 3), (["--threads", "2"], 2), (["--threads", "1"], 1)])
-def test_both_backends_have_the_threads(parser, words, expected):
+def test_both_backends_use_the_threads(parser, words, expected):
     parser.parse_args(words)
     assert numbers() == {expected}
 
 
 @pytest.mark.parametrize("value", ["0", "-2", "two", "1.5"])
-def test_a_wrong_number_is_said_in_one_line(parser, capsys, value):
+def test_a_wrong_number_is_refused_in_one_line(parser, capsys, value):
     with pytest.raises(SystemExit) as stop:
         parser.parse_args(["--threads", value])
     expected = f"example.py: argument --threads: expected a whole number of at least 1, got '{value}' (--help lists the options)\n"
@@ -39,7 +39,7 @@ def test_a_wrong_number_is_said_in_one_line(parser, capsys, value):
     assert numbers() == {3}
 
 
-def test_a_wrong_number_in_the_environment_is_said_in_one_line(parser, capsys, monkeypatch):
+def test_a_wrong_number_in_the_environment_is_refused_in_one_line(parser, capsys, monkeypatch):
     monkeypatch.setattr(threads, "_chosen", None)
     monkeypatch.setenv(threads.VARIABLE, "two")
     threads._default.cache_clear()

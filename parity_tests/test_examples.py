@@ -1,8 +1,9 @@
-"""The examples as they are run: what they reach, that the backends agree, and what bad input is answered with."""
+"""The first network and mnist_cnn.py: their accuracy, that both backends agree, and the answers to bad input."""
 
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,68 +13,90 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from examples import mnist_cnn
+from examples.data import augmentation, public_file
+from examples.data.images import Dataset, digits
+from examples.training import console, numpy_backend
+from examples.training.numpy_backend import NumPyBackend
+from examples.training.progress import sparkline
+from examples.training.schedule import learning_rate
 from parity.__main__ import main as parity
 from parity.checkpoints.arrays import load_arrays
 from parity.weights import save_model
+from parity_tests.example_runs import BACKENDS, result
+from parity_tests.example_runs import main as run_example
 from scratch.models import CNN, MLP
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import augmentation
-import console
-import datasets
-import files
-import mnist_cnn
-import training
-
 ROOT = Path(__file__).parents[1]
-BACKENDS = ("numpy", "torch")
+
+
+A_PASS = 1437 // 16  # steps
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small batches on idle machines and busy ones."""
+    """Compute small batches in one thread, also on busy machines."""
     with threadpool_limits(1):
         yield
 
 
 @pytest.fixture
 def run(capsys):
-    """Run mnist_cnn.py: its status, and the lines that it prints on stdout and stderr."""
-
-    def run(*argv):
-        try:
-            status = console.exit_status(lambda: mnist_cnn.main([str(word) for word in argv]))
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        return status, out.splitlines(), err.splitlines()
-
-    return run
+    """Return a function that runs mnist_cnn.py; see example_runs.main."""
+    return lambda *argv: run_example(capsys, mnist_cnn, *argv)
 
 
-def result(out):
-    """The last line as a dict."""
-    return dict(pair.split("=") for pair in out[-1].split())
+def in_a_shell(*command):
+    """Run a command of this Python; return the lines that it prints on stdout."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, *command]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_the_first_network_is_short_and_passes_88_percent():
+    source = (ROOT / "examples" / "first_network.py").read_text()
+    assert len(source.splitlines()) < 30
+    assert source in (ROOT / "README.md").read_text()
+    last = in_a_shell("examples/first_network.py")[-1]
+    assert float(re.search(r"held-out digits ([\d.]+)%", last)[1]) > 88
+
+
+def test_every_script_has_at_most_100_lines():
+    scripts = [path for path in (ROOT / "examples").glob("*.py") if path.name != "__init__.py"]
+    assert len(scripts) >= 12
+    assert {path.name: len(path.read_text().splitlines()) for path in scripts if len(path.read_text().splitlines()) > 100} == {}
+
+
+PACKAGES = ("data", "training", "tasks", "plots")  # each may import those before it
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_of_the_examples_imports_only_those_before_it(package):
+    after = PACKAGES[PACKAGES.index(package) + 1 :]
+    for path in (ROOT / "examples" / package).glob("*.py"):
+        imported = re.findall(r"^ *(?:from|import) examples\.(\w+)", path.read_text(), re.MULTILINE)
+        assert not set(imported) - set(PACKAGES), f"{path.name} imports a script"
+        assert not set(imported) & set(after), path.name
 
 
 def test_default_settings_pass_98_percent(run):
     status, out, err = run()
     assert (status, err) == (0, [])
     assert float(result(out)["test_accuracy"]) > 0.98
-    assert [line.split()[:2] for line in out if line.startswith("epoch")] == [["epoch", str(i)] for i in range(1, 16)]
+    steps = [line.split()[1] for line in out if line.startswith("step")]
+    assert steps == [f"{A_PASS * i}/{A_PASS * 15}" for i in range(1, 16)]
 
 
-def test_the_script_runs_from_a_shell():
-    command = [sys.executable, "examples/mnist_cnn.py", "--backend", "torch", "--epochs", "1"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
-    last = result(done.stdout.splitlines())
-    assert (last["backend"], last["device"], last["epochs"]) == ("torch", "cpu", "1")
+@pytest.mark.parametrize("command", [["examples/mnist_cnn.py"], ["-m", "examples.mnist_cnn"]], ids=["a file", "a module"])
+def test_the_script_runs_in_a_shell(command):
+    last = result(in_a_shell(*command, "--backend", "torch", "--epochs", "1"))
+    assert (last["backend"], last["device"], last["steps"]) == ("torch", "cpu", str(A_PASS))
     assert float(last["test_accuracy"]) > 0.5
-    assert done.stderr == ""
 
 
-def test_both_backends_score_the_same_after_an_epoch(run):
+def test_both_backends_score_the_same_after_a_pass(run):
     lasts = [result(run("--backend", backend, "--epochs", 1, "--dtype", "float64")[1]) for backend in BACKENDS]
     assert lasts[0]["test_accuracy"] == lasts[1]["test_accuracy"]
     assert lasts[0]["test_loss"] == lasts[1]["test_loss"]
@@ -88,14 +111,14 @@ def test_compare_in_float64_agrees_to_1e_9(run):
     status, out, err = run("--compare", "--dtype", "float64", "--epochs", 2)
     last = result(out)
     assert (status, err) == (0, [])
-    assert int(last["steps"]) == 180
+    assert int(last["steps"]) == 2 * A_PASS
     assert 0 < float(last["in_first_100_steps"]) <= float(last["largest_relative_difference"]) <= 1e-9
     assert last["test_accuracy_numpy"] == last["test_accuracy_torch"]
     assert [line.split()[0] for line in out[-4:-1]] == ["numpy", "torch", "difference"]
 
 
-def test_compare_shows_a_backend_that_goes_its_own_way(run, monkeypatch):
-    monkeypatch.setattr(training.AdamW, "step", lambda self: None)
+def test_compare_shows_a_backend_that_does_not_train(run, monkeypatch):
+    monkeypatch.setattr(numpy_backend.AdamW, "step", lambda self: None)
     last = result(run("--compare", "--dtype", "float64", "--epochs", 1)[1])
     assert float(last["largest_relative_difference"]) > 0.1
 
@@ -111,23 +134,23 @@ def test_weights_saved_by_one_backend_score_the_same_in_both(saves, run, tmp_pat
         scored = result(out)
         assert scored["test_accuracy"] == trained["test_accuracy"]
         assert float(scored["test_loss"]) == pytest.approx(float(trained["test_loss"]), rel=1e-4)
-        assert (scored["backend"], scored["epochs"]) == (loads, "0")
+        assert (scored["backend"], scored["steps"]) == (loads, "0")
 
 
 def test_parity_check_verifies_the_twins_at_the_saved_weights(run, tmp_path, capsys):
     _, out, _ = run("--epochs", 3, "--save", tmp_path / "my model")
-    assert f"verify the twins:  parity check cnn --weights '{tmp_path}/my model'" in out
+    assert f"verify the twins:  parity check --weights '{tmp_path}/my model'" in out
     images = load_arrays(tmp_path / "my model" / "samples.safetensors")["x"]
     assert (images.shape, images.dtype) == ((16, 1, 8, 8), np.float32)
-    assert np.abs(images - datasets.digits().test_x[:16]).max() < 0.1  # half of one of 16 grey levels
+    assert np.abs(images - digits().test_x[:16]).max() < 0.1  # half of one of 16 grey levels
     assert parity(["check", "cnn", "--weights", str(tmp_path / "my model")]) == 0
     assert "1 case verified" in capsys.readouterr().out
 
 
-def test_training_goes_on_from_saved_weights(run, tmp_path):
+def test_training_starts_with_saved_weights(run, tmp_path):
     _, out, _ = run("--epochs", 1, "--save", tmp_path)
     before = float(result(out)["test_loss"])
-    _, out, _ = run("--backend", "torch", "--epochs", 1, "--load", tmp_path, "--save", tmp_path)
+    _, out, _ = run("--backend", "torch", "--epochs", 1, "--load", tmp_path)
     assert float(result(out)["test_loss"]) < before / 2
 
 
@@ -150,13 +173,13 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch):
     assert "loss" in screen.getvalue()
 
 
-def test_mnist_takes_the_same_road(run, monkeypatch):
-    digits = datasets.digits()
-    images = [np.pad(x[:200], ((0, 0), (0, 0), (10, 10), (10, 10))) for x in (digits.train_x, digits.test_x)]
-    small = datasets.Dataset("mnist", images[0], digits.train_y[:200], images[1], digits.test_y[:200], 10)
-    monkeypatch.setitem(mnist_cnn.DATA, "mnist", lambda: small)
+def test_mnist_is_trained_in_the_same_way(run, monkeypatch):
+    data = digits()
+    images = [np.pad(x[:200], ((0, 0), (0, 0), (10, 10), (10, 10))) for x in (data.train_x, data.test_x)]
+    small = Dataset("mnist", images[0], data.train_y[:200], images[1], data.test_y[:200], 10)
+    monkeypatch.setitem(mnist_cnn.IMAGES, "mnist", lambda: small)
     status, out, _ = run("--data", "mnist", "--augment")
-    assert (status, result(out)["epochs"], result(out)["data"]) == (0, "5", "mnist")
+    assert (status, result(out)["steps"], result(out)["data"]) == (0, str(5 * (200 // 64)), "mnist")
 
 
 def write_config(directory, **changes):
@@ -207,8 +230,8 @@ WRONG_OPTIONS = {
     "no batch": (["--batch", "0"], "--batch: expected a whole number of at least 1, got '0'"),
     "no learning rate": (["--lr", "nan"], "--lr: expected a number above 0, got 'nan'"),
     "a negative learning rate": (["--lr", "-1"], "--lr: expected a number above 0, got '-1'"),
-    "a backend beside both": (["--compare", "--backend", "torch"], "not allowed with argument"),
-    "two models to save": (["--compare", "--save", "x"], "--compare trains two models and --save keeps one"),
+    "one backend and both": (["--compare", "--backend", "torch"], "not allowed with argument"),
+    "two models to save": (["--compare", "--save", "x"], "--compare trains two models and a run that is saved has one"),
 }
 
 
@@ -227,7 +250,7 @@ BAD_INPUT = {
     "no model": (lambda path: ["--load", path], "expected a model's directory with config.json"),
     "a file for a model": (lambda path: ["--load", a_file(path)], "expected a model's directory with config.json"),
     "another class": (lambda path: ["--load", an_mlp(path)], "expected a CNN, found a model of class 'MLP'"),
-    "an argument of no CNN": (lambda path: ["--load", a_model(path, config=dict(depth=3))], "do not fit CNN"),
+    "an unknown argument of a CNN": (lambda path: ["--load", a_model(path, config=dict(depth=3))], "do not fit CNN"),
     "another CNN": (
         lambda path: ["--load", a_model(path, config=dict(in_channels=1, image_size=[8, 8], classes=7))],
         "the state does not fit CNN: classifier.3",
@@ -243,77 +266,89 @@ BAD_INPUT = {
 
 @pytest.mark.parametrize(("argv", "complaint"), BAD_INPUT.values(), ids=BAD_INPUT)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_bad_input_is_answered_in_one_line_with_status_2_before_an_epoch_is_trained(argv, complaint, backend, run, tmp_path):
+def test_bad_input_is_refused_in_one_line_before_the_first_report(argv, complaint, backend, run, tmp_path):
     status, out, err = run(*argv(tmp_path / "x"), "--backend", backend)
     assert (status, len(err)) == (2, 1)
     assert complaint in err[0]
-    assert not any(line.startswith("epoch") for line in out)
+    assert not any(line.startswith("step") for line in out)
 
 
-def test_missing_mnist_is_answered_in_one_line(run, monkeypatch, tmp_path):
+def test_missing_mnist_is_refused_in_one_line(run, monkeypatch, tmp_path):
     def offline(url, timeout):
         raise URLError("no route to host")
 
     monkeypatch.delenv("PARITY_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(files, "urlopen", offline)
+    monkeypatch.setattr(public_file, "urlopen", offline)
     status, out, err = run("--data", "mnist")
     assert (status, out) == (2, [])
     assert [line.split()[0] for line in err[:-1]] == ["downloading", "downloading"]
     assert "train-images-idx3-ubyte.gz is not in" in err[-1]
 
 
-@pytest.mark.parametrize(
-    ("argv", "missing", "module"), [(["--plots", "."], "matplotlib.figure", "plots"), ([], "sklearn.datasets", None)]
-)
-def test_a_missing_package_is_named_before_training(argv, missing, module, run, monkeypatch):
-    monkeypatch.delitem(sys.modules, module, raising=False)
+@pytest.mark.parametrize(("argv", "missing"), [(["--plots", "."], "matplotlib.figure"), ([], "sklearn.datasets")])
+def test_a_missing_package_is_named_before_training(argv, missing, run, monkeypatch):
+    for module in [name for name in sys.modules if name.startswith("examples.plots")]:
+        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, missing, None)
     status, out, err = run(*argv)
     assert (status, out, len(err)) == (2, [], 1)
     assert "pip install" in err[0]
 
 
-def test_an_interrupt_ends_in_one_line_and_keeps_what_was_saved(run, monkeypatch, tmp_path):
-    run("--epochs", 1, "--save", tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+def test_an_interrupted_run_resumes_with_the_same_result(run, monkeypatch, tmp_path):
+    _, out, _ = run("--steps", 6, "--every", 2, "--save", tmp_path / "whole")
 
-    def interrupted(*batch, lr):
-        raise KeyboardInterrupt
+    steps = iter(range(6))
 
-    monkeypatch.setattr(training.NumPyBackend, "step", interrupted)
-    status, _, err = run("--save", tmp_path)
+    def interrupted(self, *batch, original=NumPyBackend.step, **options):
+        if next(steps) == 3:
+            raise KeyboardInterrupt
+        return original(self, *batch, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(NumPyBackend, "step", interrupted)
+        status, _, err = run("--steps", 6, "--every", 2, "--save", tmp_path / "cut")
     assert (status, err) == (130, [f"{Path(sys.argv[0]).name}: interrupted"])
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    status, resumed, err = run("--resume", tmp_path / "cut")
+    assert (status, err) == (0, [])
+    assert result(resumed)["test_loss"] == result(out)["test_loss"]
+
+
+def test_a_resumed_run_loads_no_other_weights(run, tmp_path):
+    run("--steps", 1, "--save", tmp_path)
+    status, _, err = run("--resume", tmp_path, "--load", tmp_path)
+    assert (status, len(err)) == (2, 1)
+    assert "--load starts a new run and --resume continues one: leave out either" in err[0]
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
-    def broken(*batch, lr):
+    def broken(*batch, **options):
         raise ValueError("a shape is wrong")
 
-    monkeypatch.setattr(training.NumPyBackend, "step", broken)
+    monkeypatch.setattr(NumPyBackend, "step", broken)
     with pytest.raises(ValueError, match="a shape is wrong"):
         console.exit_status(lambda: mnist_cnn.main([]))
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_0():
-    rates = np.array([training.learning_rate("cosine", 100, peak=3.0)(step) for step in range(100)])
+    rates = np.array([learning_rate("cosine", 100, peak=3.0)(step) for step in range(100)])
     assert rates[9] == rates.max() == 3
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[0] == pytest.approx(0.3)
     assert 0 < rates[-1] < 0.01
-    assert training.learning_rate("cosine", 1, peak=3.0)(0) == 3
+    assert learning_rate("cosine", 1, peak=3.0)(0) == 3
 
 
-def test_the_learning_rate_of_transformers_falls_as_the_root_of_the_step():
-    rates = np.array([training.learning_rate("inverse-sqrt", 1000, peak=3.0)(step) for step in range(1000)])
+def test_inverse_sqrt_falls_as_the_root_of_the_step():
+    rates = np.array([learning_rate("inverse-sqrt", 1000, peak=3.0)(step) for step in range(1000)])
     assert rates[99] == pytest.approx(3)
     assert rates.argmax() == 99
     np.testing.assert_allclose(rates[[49, 399]], 1.5)
 
 
-def test_augmentation_shifts_and_invents_nothing():
+def test_a_shift_only_moves_pixels():
     image = np.random.default_rng(0).standard_normal((1, 1, 8, 8))
     shifted = augmentation.shift(np.random.default_rng(1), np.repeat(image, 200, axis=0))
     padded = np.pad(image[0, 0], 1, constant_values=image.min())
@@ -321,15 +356,7 @@ def test_augmentation_shifts_and_invents_nothing():
     assert {x.tobytes() for x in shifted} == possible
 
 
-def test_every_image_is_in_one_batch_of_an_epoch():
-    x, y = np.arange(10.0), np.arange(10)
-    batches = list(training.shuffled(np.random.default_rng(0), 4, x, y))
-    assert [len(images) for images, _ in batches] == [4, 4, 2]
-    assert sorted(np.concatenate([images for images, _ in batches])) == x.tolist()
-    assert all((images == labels).all() for images, labels in batches)
-
-
 def test_a_sparkline_spans_its_values():
-    assert console.sparkline(10.0 ** np.arange(8)) == "▁▂▃▄▅▆▇█"
-    assert console.sparkline(np.zeros(3)) == "▁▁▁"
-    assert len(console.sparkline(np.linspace(1, 2, 1000))) == 60
+    assert sparkline(10.0 ** np.arange(8)) == "▁▂▃▄▅▆▇█"
+    assert sparkline(np.zeros(3)) == "▁▁▁"
+    assert len(sparkline(np.linspace(1, 2, 1000))) == 60

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from parity.explaining.cause import explain
+from parity.explaining.cause import cause_of
 from parity.explaining.hints import hint
 from parity.explaining.locate import examine
 from parity.inputs import Draw
@@ -34,7 +34,7 @@ def evidence_of(ours, torchs, inputs, dtype="float64", state=None):
 
 def cause(ours, torchs, inputs, dtype="float64", state=None):
     evidence = evidence_of(ours, torchs, inputs, dtype, state)
-    return explain(evidence) if evidence.findings else ""
+    return cause_of(evidence) if evidence.findings else ""
 
 
 def cause_of_value(change, dtype="float64"):

@@ -1,10 +1,10 @@
-"""Frozen parameters: they get no gradient, as in torch, and the backward does nothing for them."""
+"""Frozen parameters get no gradient, as in torch, and the backward does no work for them."""
 
 import numpy as np
 import pytest
 
 from parity.cases import CASES
-from parity.check import judge, posed
+from parity.check import judge, reference_run_of
 from parity.judging.reference_run import ReferenceRun
 from parity.judging.verdict import Verdict
 from parity.running.builders import builders
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 
 def freezing(build, parts):
-    """Builds the model, in either backend, with these parts frozen."""
+    """Return a function that builds the model, in either backend, with these submodules frozen."""
 
     def frozen():
         model = build()
@@ -44,26 +44,26 @@ PARTS = {
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", PARTS)
-def test_what_is_frozen_has_no_gradient_and_all_else_its_own_in_both_backends(name, dtype):
-    """The gradients' names are compared too."""
+def test_only_frozen_parameters_have_no_gradient_in_both_backends(name, dtype):
+    """Judge a partly frozen model; the names of its gradients are compared too."""
     case, parts = BY_NAME[name], PARTS[name]
     ours, theirs = (freezing(build, parts) for build in builders(case))
     assert any(not parameter.requires_grad for parameter in ours().parameters())
-    standard = ReferenceRun(theirs, posed(case, 0).problem)
-    assert judge(Verdict(name, case.family, dtype, "cpu", 0), ours, standard).verdict == "ok"
+    reference_run = ReferenceRun(theirs, reference_run_of(case, 0).problem)
+    assert judge(Verdict(name, case.family, dtype, "cpu", 0), ours, reference_run).status == "ok"
 
 
-def test_a_gradient_that_a_frozen_parameter_gets_is_noticed():
+def test_a_gradient_of_a_frozen_parameter_is_a_mismatch():
     case = BY_NAME["resnet-10"]
     ours, theirs = (freezing(build, PARTS[case.name]) for build in builders(case))
-    standard = ReferenceRun(theirs, posed(case, 0).problem)
+    reference_run = ReferenceRun(theirs, reference_run_of(case, 0).problem)
     with planted(Parameter.accumulate, "if self.requires_grad:", "if True:"):
-        verdict = judge(Verdict(case.name, case.family, "float64", "cpu", 0), ours, standard, why=False)
-    assert verdict.verdict == "mismatch"
+        verdict = judge(Verdict(case.name, case.family, "float64", "cpu", 0), ours, reference_run, diagnose=False)
+    assert verdict.status == "mismatch"
     assert "bn1.weight" in "".join(finding.tensor for finding in verdict.findings)
 
 
-def test_frozen_and_thawed():
+def test_freezing_can_be_undone():
     model = Sequential(Linear(3, 4), Linear(4, 2)).requires_grad_(False)
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert all(parameter.requires_grad for parameter in model.requires_grad_().parameters())
@@ -81,7 +81,7 @@ def test_frozen_and_thawed():
     ids=["linear", "groups", "narrowing", "strided", "winograd"],
 )
 @pytest.mark.parametrize("needs", [(False, True, True), (True, False, True), (True, True, False), (True, False, False)], ids=str)
-def test_an_op_does_what_is_needed(x, weight, options, needs):
+def test_an_op_computes_only_the_needed_gradients(x, weight, options, needs):
     x, bias, weight = (RNG.normal(size=shape).astype(np.float32) for shape in (x, weight[:1], weight))
     y, backward = linear(x, weight, bias) if options is None else conv2d(x, weight, bias, **options)
     dy = RNG.normal(size=y.shape).astype(np.float32)
@@ -92,8 +92,8 @@ def test_an_op_does_what_is_needed(x, weight, options, needs):
             assert found is None
 
 
-def counted(layer, name, calls):
-    """The layer notes the name whenever its backward runs."""
+def record_backward(layer, name, calls):
+    """Make the layer record its name whenever its backward runs."""
     right = layer.forward
 
     def forward(x):
@@ -103,12 +103,12 @@ def counted(layer, name, calls):
     layer.forward = forward
 
 
-def test_of_constants_the_backward_ends_at_the_last_layer_that_is_trained():
+def test_the_backward_of_constants_stops_at_the_first_trained_layer():
     model = ResNet(10, classes=3, width=2).requires_grad_(False)
     model.layer4.requires_grad_()
     calls = []
     for name, layer in model.named_children():
-        counted(layer, name, calls)
+        record_backward(layer, name, calls)
     x = RNG.normal(size=(2, 3, 33, 33)).astype(np.float32)
     with constant(x):
         y, backward = model(x)
@@ -124,10 +124,10 @@ def test_of_constants_the_backward_ends_at_the_last_layer_that_is_trained():
     assert calls == [name for name, _ in model.named_children()][::-1]
 
 
-def test_layers_without_parameters_before_the_first_that_has_some_are_left_out_too():
+def test_the_backward_of_constants_skips_leading_layers_without_parameters():
     model = Sequential(Flatten(), ReLU(), Linear(6, 2))
     calls = []
-    counted(getattr(model, "1"), "relu", calls)
+    record_backward(getattr(model, "1"), "relu", calls)
     x = RNG.normal(size=(4, 2, 3)).astype(np.float32)
     with constant(x):
         y, backward = model(x)
@@ -135,7 +135,7 @@ def test_layers_without_parameters_before_the_first_that_has_some_are_left_out_t
     assert calls == []
 
 
-def test_an_optimiser_leaves_what_is_frozen_alone():
+def test_an_optimiser_does_not_change_frozen_parameters():
     model = Sequential(Linear(3, 4), Linear(4, 2))
     getattr(model, "0").requires_grad_(False)
     before = {name: array.copy() for name, array in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Both backends write the same text from the same uniform numbers, and it is distributed as it should be."""
+"""Text generation: both backends choose the same tokens from the same uniform numbers, with the right probabilities."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ TABLE = np.random.default_rng(5).normal(scale=2, size=(V, V))
 
 
 def our_model(tokens, state):
-    """A model whose logits depend on the last two tokens, of which it carries one."""
+    """Compute logits from the last two tokens; the state holds one of them."""
     past = np.zeros((1, len(tokens)), np.int64) if state is None else state[0]
     before = np.concatenate([past[0][:, None], tokens[:, :-1]], axis=1)
     return (TABLE[tokens] + 0.5 * TABLE[before][..., ::-1], (tokens[None, :, -1],)), None
@@ -39,7 +39,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", [*OPTIONS, {"top_k": V}], ids=str)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_the_same_uniforms_choose_the_same_tokens(options, dtype):
+def test_both_backends_choose_the_same_tokens(options, dtype):
     rng = np.random.default_rng(0)
     logits, uniform = rng.normal(scale=3, size=(5000, V)).astype(dtype), rng.random(5000)
     chosen = ours.next_token(logits, uniform, **options)
@@ -47,7 +47,7 @@ def test_the_same_uniforms_choose_the_same_tokens(options, dtype):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_tokens_come_as_often_as_their_probability(options):
+def test_tokens_are_chosen_with_their_probability(options):
     logits, n = np.log([0.1, 0.05, 0.4, 0.05, 0.25, 0.15]), 20_000
     uniform = (np.arange(n) + 0.5) / n
     counts = np.bincount(ours.next_token(np.tile(logits, (n, 1)), uniform, **options), minlength=6) / n
@@ -62,7 +62,7 @@ def test_tokens_come_as_often_as_their_probability(options):
     np.testing.assert_allclose(counts, p / p.sum(), atol=2 / n)
 
 
-def test_no_level_of_the_logits_matters():
+def test_adding_a_constant_to_logits_changes_nothing():
     rng = np.random.default_rng(3)
     logits, uniform = rng.normal(scale=3, size=(50, V)), rng.random(50)
     levels = rng.choice([-2e3, 0, 2e3], (50, 1))
@@ -72,7 +72,7 @@ def test_no_level_of_the_logits_matters():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_tokens_are_told_apart_to_the_digits_of_float64(dtype):
+def test_tokens_are_chosen_with_float64_precision(dtype):
     logits = np.random.default_rng(4).normal(size=(50, V)).astype(dtype)
     p = np.exp(logits.astype(np.float64))
     edges = np.cumsum(p, axis=1) / p.sum(axis=1, keepdims=True)
@@ -81,21 +81,21 @@ def test_tokens_are_told_apart_to_the_digits_of_float64(dtype):
         assert (ours.next_token(logits, edges[:, token] + 1e-12) == token + 1).all()
 
 
-def test_top_p_keeps_no_more_than_suffice():
+def test_top_p_keeps_as_few_tokens_as_possible():
     halves, uniforms = np.zeros((3, 2)), np.array([0.1, 0.5, 0.9])
     assert (ours.next_token(halves, uniforms, top_p=0.5) == 0).all()
     assert (theirs.next_token(torch.from_numpy(halves), torch.from_numpy(uniforms), top_p=0.5) == 0).all()
 
 
 @pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (np.nextafter(1, 0), 3), (1.0, 3)])
-def test_the_ends_of_the_unit_interval_choose_a_possible_token(uniform, token):
+def test_uniform_numbers_0_and_1_choose_a_possible_token(uniform, token):
     logits, uniforms = np.array([[-np.inf, 0.0, 1.0, 2.0, -np.inf]]), np.array([uniform])
     assert ours.next_token(logits, uniforms) == token
     assert theirs.next_token(torch.from_numpy(logits), torch.from_numpy(uniforms)) == token
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_texts_are_the_same(options):
+def test_generated_texts_agree_between_backends(options):
     rng = np.random.default_rng(1)
     prompt, uniforms = rng.integers(0, V, (3, 4)), rng.random((200, 3))
     text, (state,) = ours.generate(our_model, prompt, uniforms, **options)
@@ -105,7 +105,7 @@ def test_texts_are_the_same(options):
     np.testing.assert_array_equal(state[0], text[:, -2])
 
 
-def test_a_text_goes_on_where_it_stopped():
+def test_generation_continues_from_a_state():
     rng = np.random.default_rng(2)
     prompt, uniforms = rng.integers(0, V, (2, 3)), rng.random((30, 2))
     whole, _ = ours.generate(our_model, prompt, uniforms)
@@ -115,8 +115,8 @@ def test_a_text_goes_on_where_it_stopped():
     assert ours.generate(our_model, prompt, uniforms[:0])[0].shape == (2, 0)
 
 
-def exhaustive(prompt, steps, end, penalty):
-    """The best of all continuations, by their definition."""
+def best_of_all(prompt, steps, end, penalty):
+    """Return the best of all continuations, found by trying each."""
     best = None
     for text in product(range(V), repeat=steps):
         text = text[: text.index(end) + 1] if end in text else text
@@ -131,10 +131,10 @@ def exhaustive(prompt, steps, end, penalty):
 
 @pytest.mark.parametrize("end", [None, 4])
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_wide_beams_find_the_most_likely_text_and_narrow_ones_agree(end, penalty):
+def test_wide_beams_find_the_best_text_and_narrow_ones_agree(end, penalty):
     prompt = np.array([[2, 7]])
     text, score = ours.beam_search(our_model, prompt, 3, V**2, end, penalty)
-    best_score, best = exhaustive(prompt, 3, end, penalty)
+    best_score, best = best_of_all(prompt, 3, end, penalty)
     assert tuple(text) == best
     assert np.isclose(score, best_score)
     for beams in (1, 2, 5):
@@ -144,14 +144,14 @@ def test_wide_beams_find_the_most_likely_text_and_narrow_ones_agree(end, penalty
         assert np.isclose(score, other_score)
 
 
-def test_one_beam_is_greedy():
+def test_a_single_beam_is_greedy():
     prompt = np.array([[2, 7]])
     greedy, _ = ours.generate(our_model, prompt, np.zeros((9, 1)), temperature=0)
     text, _ = ours.beam_search(our_model, prompt, 9, 1)
     np.testing.assert_array_equal(text, greedy[0])
 
 
-def test_no_length_is_preferred_unless_asked_for():
+def test_the_default_length_penalty_is_0():
     prompt = np.array([[2, 7]])
     assert ours.beam_search(our_model, prompt, 9, 3)[1] == ours.beam_search(our_model, prompt, 9, 3, length_penalty=0.0)[1]
     for module, model, tokens in ((ours, our_model, prompt), (theirs, their_model, torch.from_numpy(prompt))):
@@ -159,14 +159,14 @@ def test_no_length_is_preferred_unless_asked_for():
 
 
 def levelled_model(tokens, state):
-    """The model in float32, with logits of its rows on levels far apart and a token that never comes."""
+    """Compute float32 logits with very different levels in the rows and a token of probability 0."""
     (logits, state), _ = our_model(tokens, state)
     logits = logits + 2e3 * (tokens % 3 - 1)[..., None]
     logits[..., 0] -= 4e3
     return (logits.astype(np.float32), state), None
 
 
-def test_beams_are_weighed_in_float64_at_every_level():
+def test_beam_scores_are_computed_in_float64():
     prompt = np.array([[2, 7]])
     text, score = ours.beam_search(levelled_model, prompt, 6, 5)
     (logits, _), _ = levelled_model(np.array([[*prompt[0], *text[:-1]]]), None)
@@ -177,8 +177,8 @@ def test_beams_are_weighed_in_float64_at_every_level():
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_the_search_stops_when_nothing_better_can_come(penalty):
-    """Of two tokens as likely as each other one ends: a longer text without a penalty is never better."""
+def test_the_search_stops_when_no_better_text_is_possible(penalty):
+    """Use two equally likely tokens, of which one ends the text: without a penalty a longer text is never better."""
     calls = []
 
     def model(tokens, state):
@@ -203,7 +203,7 @@ def test_the_search_stops_when_nothing_better_can_come(penalty):
     ],
     ids=str,
 )
-def test_options_out_of_range(options, message):
+def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ours.next_token(TABLE, np.zeros(V), **options)
     with pytest.raises(ValueError, match=message):

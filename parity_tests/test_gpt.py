@@ -1,4 +1,4 @@
-"""GPT beyond its cases: the cache, texts that both backends write alike, training, tied weights, bad input."""
+"""GPT beyond its cases: the key-value cache, equal texts from both backends, training, tied weights, bad input."""
 
 import itertools
 
@@ -11,7 +11,7 @@ import reference.models
 import scratch.models
 import scratch.optim
 from parity.weights import get_state, load_model, save_model, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from reference import generation as their_generation
 from scratch import generation
 from scratch.ops import cross_entropy
@@ -25,12 +25,12 @@ every_backend = pytest.mark.parametrize("models", BACKENDS.values(), ids=BACKEND
 
 
 def twins(dtype="float64", **config):
-    """A model of each backend with the same weights, none of which is what training starts from."""
+    """Return a model of each backend with the same random weights, all different from the initial ones."""
     ours = scratch.models.GPT(**SIZES | config).astype(dtype).eval()
     rng = np.random.default_rng(0)
     for parameter in ours.parameters():
         parameter.data = rng.normal(scale=0.5, size=parameter.data.shape).astype(np.float32).astype(dtype)
-    ours.ln_f.bias.data *= 0.1  # it makes some tokens likelier than all others whatever the text
+    ours.ln_f.bias.data *= 0.1  # a large bias would favour some tokens in every text
     theirs = reference.models.GPT(**SIZES | config).to(getattr(torch, dtype)).eval()
     set_state(theirs, get_state(ours))
     return ours, theirs
@@ -41,7 +41,7 @@ def tokens(*shape, seed=0):
 
 
 def uncached(model):
-    """The model as scratch.generation calls it, with a state that is the text, read anew at each token."""
+    """Return the model for scratch.generation without a cache: its state is the text, which it reads again for each token."""
 
     def step(text, state):
         text = text if state is None else np.concatenate([state[0][0], text], axis=1)
@@ -55,7 +55,7 @@ def uncached(model):
 
 
 @pytest.mark.parametrize("pieces", [[1] * 13, [13], [6, 1, 6], [12, 1]], ids=str)
-def test_a_text_in_pieces_is_the_whole_in_both_backends(pieces):
+def test_a_text_in_pieces_gives_the_same_logits(pieces):
     ours, theirs = twins()
     text = tokens(B, 13)
     whole, _ = ours(text)
@@ -75,7 +75,7 @@ def test_a_text_in_pieces_is_the_whole_in_both_backends(pieces):
 
 @every_dtype
 @pytest.mark.parametrize("options", [{"temperature": 0}, {}, {"temperature": 0.7, "top_k": 5, "top_p": 0.9}], ids=str)
-def test_the_same_tokens_with_and_without_the_cache_in_both_backends(dtype, options):
+def test_tokens_agree_with_and_without_the_cache_and_between_backends(dtype, options):
     ours, theirs = twins(dtype)
     prompt, uniforms = tokens(40, 4), np.random.default_rng(1).random((20, 40))
     text, state = generation.generate(ours.step, prompt, uniforms, **options)
@@ -89,7 +89,7 @@ def test_the_same_tokens_with_and_without_the_cache_in_both_backends(dtype, opti
 
 @pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("end", [None, 2])
-def test_the_same_beams_with_and_without_the_cache_in_both_backends(beams, end):
+def test_beams_agree_with_and_without_the_cache_and_between_backends(beams, end):
     ours, theirs = twins()
     for prompt in tokens(5, 1, 4):
         text, score = generation.beam_search(ours.step, prompt, 15, beams, end, 0.6)
@@ -100,8 +100,8 @@ def test_the_same_beams_with_and_without_the_cache_in_both_backends(beams, end):
         assert np.allclose([slow_score, their_score], score, rtol=1e-12)
 
 
-def test_a_text_begun_by_another_call_has_its_gradient_alone():
-    """What was read before is a constant: the gradients are those of the whole text without the way through it."""
+def test_the_cache_of_an_earlier_call_has_no_gradient():
+    """Continue a text from a cache, which is a constant: no gradient reaches the first part of the text."""
     model, _ = twins()
     text = tokens(B, 9)
     (_, state), _ = model.step(text[:, :5])
@@ -112,11 +112,11 @@ def test_a_text_begun_by_another_call_has_its_gradient_alone():
     assert not model.wpe.weight.grad[9:].any()
 
 
-# --- longer texts than the context ---
+# --- texts longer than the context ---
 
 
 @pytest.mark.parametrize("prompt_length", [1, 4, 23, 24, 25, 60])
-def test_texts_beyond_the_context_are_the_same_in_both_backends(prompt_length):
+def test_texts_beyond_the_context_agree_between_backends(prompt_length):
     ours, theirs = twins()
     prompt, uniforms = tokens(B, prompt_length), np.random.default_rng(1).random((100, B))
     text = generation.generate_beyond(ours.step, prompt, uniforms, 24)
@@ -129,8 +129,8 @@ def test_texts_beyond_the_context_are_the_same_in_both_backends(prompt_length):
 
 
 @pytest.mark.parametrize("context", [1, 2, 7, 24])
-def test_a_token_beyond_the_context_is_written_with_at_least_half_of_it_before(context):
-    """And with no more than the context, by a model that tells how much it has read."""
+def test_tokens_beyond_the_context_see_at_least_half_of_it(context):
+    """Generate with a model that records how much it has read, which must never exceed the context."""
     seen = []
 
     def model(text, state):
@@ -145,7 +145,7 @@ def test_a_token_beyond_the_context_is_written_with_at_least_half_of_it_before(c
     assert min(seen[context:]) == max(context // 2, 1)
 
 
-def test_nothing_is_written_where_nothing_is_asked_for():
+def test_generating_no_tokens_returns_an_empty_text():
     assert generation.generate_beyond(twins()[0].step, tokens(B, 4), np.zeros((0, B)), 24).shape == (B, 0)
 
 
@@ -153,7 +153,7 @@ def test_nothing_is_written_where_nothing_is_asked_for():
 
 
 @every_backend
-def test_initial_weights_are_gpt_2_s(models):
+def test_initial_weights_have_the_spread_of_gpt_2(models):
     manual_seed(0)
     torch.manual_seed(0)
     model = models.GPT(vocab_size=501, context=301, width=96, layers=8, heads=4)
@@ -167,7 +167,7 @@ def test_initial_weights_are_gpt_2_s(models):
 
 
 @every_backend
-def test_the_embedding_and_the_head_have_one_weight(models):
+def test_the_embedding_and_the_head_share_one_weight(models):
     model = models.GPT(**SIZES)
     assert model.wte.weight is model.lm_head.weight
     names = [name for name, _ in model.named_parameters()]
@@ -193,7 +193,7 @@ def test_the_tied_weight_is_stored_once_and_stays_tied(tmp_path, writer, reader)
 # --- training ---
 
 
-def test_two_hundred_steps_of_training_are_the_same_in_both_backends():
+def test_two_hundred_training_steps_agree_between_backends():
     manual_seed(0)
     ours = scratch.models.GPT(**SIZES).astype(np.float64)
     theirs = reference.models.GPT(**SIZES).double()
@@ -225,35 +225,37 @@ def test_two_hundred_steps_of_training_are_the_same_in_both_backends():
     assert losses[-1][0] < 0.5 * losses[0][0]
     before, after = get_state(theirs), get_state(ours)
     for name, array in before.items():
-        if not name.endswith("k_proj.bias"):  # its gradient is 0, and Adam makes steps of the rounding
+        if not name.endswith("k_proj.bias"):  # its gradient is 0, so Adam divides rounding errors by themselves
             assert np.abs(after[name] - array).max() <= 1e-9 * np.abs(array).max(), name
 
 
 # --- attention ---
 
 
-def test_attention_weights_are_causal_and_those_of_both_backends():
+def test_attention_weights_are_causal_and_agree_between_backends():
     ours, theirs = twins()
     text = tokens(B, 13)
     weights = ours.attend(text)
     assert weights.shape == (3, B, 3, 13, 13)
-    assert_equal_but_for_rounding(weights.sum(axis=-1), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=-1), 1, 1e-13)
     assert ((weights > 0) == np.tri(13, dtype=bool)).all()
     np.testing.assert_allclose(weights, theirs.attend(torch.from_numpy(text)).detach(), rtol=1e-10, atol=1e-14)
 
 
-def test_attention_weights_are_those_by_which_the_values_are_weighed():
+def test_returned_attention_weights_are_those_applied_to_values():
     model, _ = twins()
     text = tokens(B, 13)
-    met = []
+    attended_values = []
     for block in model.blocks:
-        block.attention.out_proj.forward = lambda x, forward=block.attention.out_proj.forward: met.append(x) or forward(x)
+        block.attention.out_proj.forward = lambda x, forward=block.attention.out_proj.forward: (
+            attended_values.append(x) or forward(x)
+        )
     (_, (_, values)), _ = model.step(text)
-    attended = np.stack(met).reshape(3, B, 13, 3, 5).swapaxes(2, 3)
+    attended = np.stack(attended_values).reshape(3, B, 13, 3, 5).swapaxes(2, 3)
     np.testing.assert_allclose(model.attend(text) @ values, attended, rtol=1e-11, atol=1e-13)
 
 
-def test_no_token_sees_those_behind_it():
+def test_later_tokens_do_not_change_earlier_logits():
     model, _ = twins()
     text = tokens(B, 13)
     logits, _ = model(text)
@@ -275,7 +277,7 @@ BOTH = {
 
 @every_backend
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         models.GPT(**SIZES | config)
@@ -286,7 +288,7 @@ BEYOND = "GPT: tokens is 25 tokens long, expected at most 24, the context"
 
 
 @pytest.mark.parametrize("method", ["forward", "step", "attend"])
-def test_no_backend_reads_beyond_its_context(method):
+def test_a_text_longer_than_the_context_is_refused(method):
     ours, theirs = twins()
     for model, text in ((ours, tokens(B, 25)), (theirs, torch.from_numpy(tokens(B, 25)))):
         with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
@@ -294,7 +296,7 @@ def test_no_backend_reads_beyond_its_context(method):
         assert str(caught.value) == BEYOND
 
 
-def test_no_backend_goes_on_beyond_its_context():
+def test_generation_beyond_the_context_is_refused():
     ours, theirs = twins()
     prompt, uniforms = tokens(B, 20), np.zeros((6, B))
     generation.generate(ours.step, prompt, uniforms[:5])
@@ -349,5 +351,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

@@ -10,16 +10,18 @@ import torch
 
 from parity.case import ParityCase
 from parity.cases import CASES
-from parity.check import check, describe, judge, posed
+from parity.check import check, describe, judge, reference_run_of
 from parity.inputs import EPS32, Draw, jittered
 from parity.judging.reference_run import ReferenceRun
-from parity.judging.tolerance import K, calibrate, deviation
+from parity.judging.status import MARKS, Status
+from parity.judging.tolerance import UNITS_ALLOWED, deviation, measure
 from parity.judging.verdict import Verdict
 from parity.report import as_json, explain, summary, worst_of
 from parity.running.builders import builders, scratch_builder
 from parity.running.pose import pose_case
 from parity.running.problem import Problem
 from parity.running.run_scratch import run_scratch
+from parity.running.tensor_name import Kind, TensorName
 from scratch.layers import Linear
 from scratch.module import Module, Parameter
 
@@ -35,7 +37,7 @@ def judged(name, plant, dtype="float64", seed=0):
         subject = build_scratch()
         return plant(subject) or subject
 
-    return judge(Verdict(name, case.family, dtype, "cpu", seed), build, posed(case, seed))
+    return judge(Verdict(name, case.family, dtype, "cpu", seed), build, reference_run_of(case, seed))
 
 
 def submodule(path, wrong):
@@ -85,7 +87,7 @@ def test_nothing_planted_nothing_found():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_wrong_backward_is_located_in_the_one_layer(dtype):
     verdict = judged("mlp-deep", submodule("layers.6", changed_gradient(lambda dx: dx * 1.01)), dtype)
-    assert verdict.verdict == "mismatch"
+    assert verdict.status == "mismatch"
     assert [(c.path, c.kind, c.phase) for c in verdict.culprits] == [("layers.6", "Linear", "backward")]
     # the six layers below inherit it through the gradient that reaches their outputs; those above are untouched
     assert verdict.inherited == 6
@@ -175,7 +177,7 @@ def test_wrong_dtype():
     plant = submodule("layers.3", changed_value(lambda y: y.astype(np.float64)))
     assert judged("mlp-deep", plant).ok
     verdict = judged("mlp-deep", plant, "float32")
-    assert verdict.verdict == "error"  # the next layer takes no float64 beside its float32 weights
+    assert verdict.status == "error"  # the next layer takes no float64 beside its float32 weights
     assert "linear: expected one floating-point dtype, got x float64, weight float32" in verdict.message
     assert [(c.path, c.kind) for c in verdict.culprits] == [("layers.3", "Tanh")]
     verdict = judged("relu", lambda op: lambda x: (op(x)[0].astype(np.float64), op(x)[1]), "float32")
@@ -184,7 +186,7 @@ def test_wrong_dtype():
 
 def test_wrong_shape():
     verdict = judged("relu", lambda op: lambda x: (op(x)[0][..., None], lambda dy: op(x)[1](dy[..., 0])))
-    assert verdict.verdict in ("mismatch", "error")
+    assert verdict.status in ("mismatch", "error")
     verdict = judged("relu", lambda op: lambda x: (op(x)[0][:-1], op(x)[1]))
     assert verdict.findings[0].message == "y has shape (4, 7, 3), expected (5, 7, 3)"
 
@@ -204,7 +206,7 @@ def test_nan():
 
 def test_swapped_axis():
     verdict = judged("softmax-axis1", lambda op: partial(op.func, dim=2))
-    assert verdict.verdict == "mismatch"
+    assert verdict.status == "mismatch"
     assert (verdict.culprits[0].kind, verdict.culprits[0].phase) == ("softmax", "forward")
     assert verdict.culprits[0].source == "scratch/ops/softmax.py, softmax"
 
@@ -248,9 +250,9 @@ def test_a_layer_that_changes_its_input_leaves_the_problem_as_it_was():
         return layer
 
     case = BY_NAME["Linear"]
-    before = posed(case, 0).problem.inputs["x"].copy()
+    before = reference_run_of(case, 0).problem.inputs["x"].copy()
     assert not judged("Linear", changing).ok
-    np.testing.assert_array_equal(posed(case, 0).problem.inputs["x"], before)
+    np.testing.assert_array_equal(reference_run_of(case, 0).problem.inputs["x"], before)
 
 
 class Caching(Linear):
@@ -277,7 +279,7 @@ def test_gradient_of_a_contiguous_copy_only():
     def assumes_contiguous(op):
         return lambda x, w, b: (op(x, w, b)[0], lambda dy: op(x, w, b)[1](np.lib.stride_tricks.as_strided(dy, dy.shape, (88, 8))))
 
-    assert judged("linear", assumes_contiguous).verdict == "mismatch"
+    assert judged("linear", assumes_contiguous).status == "mismatch"
 
 
 def raises(*inputs):
@@ -296,7 +298,7 @@ def raises(*inputs):
 )
 def test_a_side_that_does_not_run_is_an_error_and_no_crash(wrong, message):
     verdict = judged("relu", lambda op: wrong)
-    assert verdict.verdict in ("error", "mismatch")
+    assert verdict.status in ("error", "mismatch")
     assert message in explain(verdict) or "not expected" in explain(verdict)
 
 
@@ -310,14 +312,14 @@ def test_an_ill_conditioned_case_is_invalid_and_no_pass(monkeypatch):
     monkeypatch.setattr(reference.ops, "cancelling", cancelling, raising=False)
     case = ParityCase("cancelling", "ops.relu", lambda draw: {"x": draw.normal(5, 7, scale=1e-3)}, reference="ops.cancelling")
     verdict = check(case)
-    assert verdict.verdict == "invalid"
+    assert verdict.status == "invalid"
     assert "choose inputs of better condition" in verdict.message
 
 
 def test_a_reference_that_does_not_run_is_an_error():
     case = ParityCase("broken", "ops.relu", lambda draw: {"x": draw.integers(0, 2, 3).astype(object)}, reference="torch.relu")
     verdict = check(case)
-    assert (verdict.verdict, verdict.ok) == ("error", False)
+    assert (verdict.status, verdict.ok) == ("error", False)
     assert "the reference did not run" in explain(verdict)
 
 
@@ -326,11 +328,11 @@ def test_unit_is_the_largest_of_its_three_parts():
     truth = {"y": np.float64([1.0, -4.0])}
 
     def run(error32, sensitivity):
-        def tensors(posed, dtype):
-            moved = not np.array_equal(posed.inputs["x"], problem.inputs["x"])
+        def tensors(other, dtype):
+            moved = not np.array_equal(other.inputs["x"], problem.inputs["x"])
             return {"y": truth["y"] + (error32 if dtype == "float32" else sensitivity if moved else 0)}
 
-        return calibrate(tensors, problem).unit["y"]
+        return measure(tensors, problem).unit["y"]
 
     assert run(0, 0) == EPS32 * 4
     assert run(1e-3, 0) == pytest.approx(1e-3)
@@ -339,9 +341,9 @@ def test_unit_is_the_largest_of_its_three_parts():
 
 def test_tolerance_scales_with_the_dtype():
     problem = Problem({"x": np.float64([1.0])}, {}, ())
-    calibration = calibrate(lambda posed, dtype: {"y": np.float64([2.0])}, problem)
-    assert calibration.tolerance("y", "float32") == pytest.approx(K * EPS32 * 2)
-    assert calibration.tolerance("y", "float64") == pytest.approx(K * np.finfo(np.float64).eps * 2)
+    calibration = measure(lambda other, dtype: {"y": np.float64([2.0])}, problem)
+    assert calibration.tolerance("y", "float32") == pytest.approx(UNITS_ALLOWED * EPS32 * 2)
+    assert calibration.tolerance("y", "float64") == pytest.approx(UNITS_ALLOWED * np.finfo(np.float64).eps * 2)
 
 
 def test_probes_keep_ties_and_zeros_and_move_the_rest():
@@ -392,7 +394,7 @@ def test_the_worst_seed_speaks_for_all():
     ]
     worst = worst_of(verdicts)
     assert (worst.seed, worst.tensors, worst.worst_ratio) == (1, 6, 0.4)
-    failed = Verdict("b", "", "float64", "cpu", 0, verdict="mismatch")
+    failed = Verdict("b", "", "float64", "cpu", 0, status=Status.MISMATCH)
     assert summary([*verdicts, failed]) == "1 of 3 comparisons failed: 1 mismatch"
 
 
@@ -400,6 +402,29 @@ def test_describe_is_one_line_with_a_place():
     with pytest.raises(ValueError, match="first") as caught:
         raise ValueError("first\n  second")
     assert describe(caught.value).startswith("ValueError: first second (test_harness.py:")
+
+
+NAMES = {
+    "y": TensorName(Kind.OUTPUT, "y"),
+    "y.1": TensorName(Kind.OUTPUT, "y.1"),
+    "grad x": TensorName(Kind.GRADIENT, "x"),
+    "grad input 0": TensorName(Kind.GRADIENT, "input 0"),
+    "buffer layers.1.running_mean": TensorName(Kind.BUFFER, "layers.1.running_mean"),
+    "submodule layers.0 y": TensorName(Kind.SUBMODULE_OUTPUT, "layers.0", 0, "y"),
+    "grad submodule layers.0#2 y.1": TensorName(Kind.SUBMODULE_GRADIENT, "layers.0", 2, "y.1"),
+}
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_a_tensors_name_is_printed_and_parsed(text):
+    assert TensorName.parse(text) == NAMES[text]
+    assert str(NAMES[text]) == text
+    assert NAMES[text].phase == ("backward" if text.startswith("grad ") else "forward")
+
+
+def test_every_status_has_a_mark():
+    assert set(MARKS) == set(Status)
+    assert {status for status in Status if MARKS[status].fails} == {"mismatch", "invalid", "error", "not tried", "wrong"}
 
 
 def test_shared_layer_is_compared_call_by_call():
@@ -425,8 +450,8 @@ def test_shared_layer_is_compared_call_by_call():
     draw = Draw(0)
     state = {"inner.weight": draw.normal(7, 7), "inner.bias": draw.normal(7)}
     problem = Problem({"x": draw.normal(5, 7)}, state, (draw.normal(5, 7),))
-    standard = ReferenceRun(TorchTwice, problem)
-    assert judge(Verdict("twice", "", "float64", "cpu", 0), Twice, standard).ok
+    reference_run = ReferenceRun(TorchTwice, problem)
+    assert judge(Verdict("twice", "", "float64", "cpu", 0), Twice, reference_run).ok
 
     class Overwriting(Parameter):
         def accumulate(self, gradient):
@@ -437,7 +462,7 @@ def test_shared_layer_is_compared_call_by_call():
         model.inner.weight = Overwriting(model.inner.weight.data)
         return model
 
-    verdict = judge(Verdict("twice", "", "float64", "cpu", 0), build, standard)
+    verdict = judge(Verdict("twice", "", "float64", "cpu", 0), build, reference_run)
     assert [finding.tensor for finding in verdict.findings] == ["", "grad inner.weight"]
     assert [(c.path, c.phase, c.cause) for c in verdict.culprits] == [
         ("inner", "backward", "the backward overwrites the gradient of weight, expected it to be added")

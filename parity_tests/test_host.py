@@ -1,4 +1,4 @@
-"""A guest in the host's process: what an import changes, and what is left as it was after the work."""
+"""scratch in the process of a host program: an import changes nothing, and work leaves settings as they were."""
 
 import os
 import subprocess
@@ -10,14 +10,15 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from parity_tests.interrupts import endings
-from scratch.ops import conv2d, threads
+from scratch.fast import memory, process, threads
+from scratch.ops import conv2d
 
 LIMIT = 120  # seconds that a process may take
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def said(code, **environment):
-    """Run code in a process of its own; the lines that it prints."""
+def run_code(code, **environment):
+    """Run code in its own process and return the printed lines."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env=os.environ | environment,
@@ -30,12 +31,12 @@ def said(code, **environment):
 
 
 @linux
-@pytest.mark.parametrize("package", ["scratch.ops", "scratch.models", "parity.__main__", "reference.models"])
-def test_an_import_changes_nothing(package):
-    """Other people's packages are imported before: their memory and threads are not ours."""
+@pytest.mark.parametrize("package", ["scratch.ops", "scratch.models", "reference.models", "parity", "parity.__main__"])
+def test_an_import_changes_no_setting_of_the_process(package):
+    """Compare the process before and after an import; packages of other people are imported first."""
     listing = f"import sys, {package}\nfor name in list(sys.modules): print(name)"
     ours = ("scratch", "parity", "reference", "__main__")
-    others = [name for name in said(listing) if name.split(".")[0] not in ours]
+    others = [name for name in run_code(listing) if name.split(".")[0] not in ours]
     code = f"""
 import importlib, os, sys
 from threadpoolctl import threadpool_info
@@ -54,11 +55,20 @@ memory_after, rest_after = state()
 assert rest == rest_after, (rest, rest_after)
 print((memory_after - memory) >> 20)
 """
-    (grown,) = said(code)
+    (grown,) = run_code(code)
     assert int(grown) <= 8
 
 
-def test_imports_and_first_uses_beside_a_multiplying_thread():
+def test_one_variable_keeps_the_process_as_it_is(monkeypatch):
+    calls = []
+    monkeypatch.setattr(memory.np, "empty", lambda *shape: calls.append(shape))
+    for value, count in (("0", 0), ("1", 1), ("", 2)):
+        monkeypatch.setenv(process.VARIABLE, value)
+        memory.keep_freed_memory.__wrapped__()
+        assert len(calls) == count
+
+
+def test_imports_and_first_uses_are_safe_beside_a_multiplying_thread():
     """Each of the 20 runs the code of the modules anew."""
     code = """
 import sys, threading
@@ -76,7 +86,8 @@ x, weight = np.ones((4, 32, 8, 8), np.float32), np.ones((32, 32, 3, 3), np.float
 for _ in range(20):
     for name in [name for name in sys.modules if name.split(".")[0] == "scratch"]:
         del sys.modules[name]
-    from scratch.ops import conv2d, threads
+    from scratch.fast import threads
+    from scratch.ops import conv2d
     threads.set_num_threads(2)
     y, backward = conv2d(x, weight, padding=1)
     backward(y)
@@ -84,16 +95,16 @@ stop = True
 thread.join()
 print("done")
 """
-    assert said(code) == ["done"]
+    assert run_code(code) == ["done"]
 
 
 def blas_threads():
-    """The threads of NumPy's BLAS."""
+    """Return the thread counts of NumPy's BLAS."""
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
 
 
-def seeded():
-    """The value and the gradients of a seeded convolution, and of a product too large for one BLAS thread."""
+def seeded_results():
+    """Return the value and gradients of a seeded convolution, and a product large enough for several BLAS threads."""
     rng = np.random.default_rng(0)
     x, weight = (rng.standard_normal(shape).astype(np.float32) for shape in ((8, 32, 16, 16), (32, 32, 3, 3)))
     y, backward = conv2d(x, weight, padding=1)
@@ -101,17 +112,17 @@ def seeded():
     return [y, *backward(y)[:2], rows @ rows.T]
 
 
-def test_threads_and_bits_are_the_same_after_hosts_computed_at_once(monkeypatch):
+def test_concurrent_hosts_leave_thread_count_and_results_unchanged(monkeypatch):
     monkeypatch.setattr(threads, "_chosen", 2)
     with threadpool_limits(2):
-        before, bits = blas_threads(), seeded()
-        hosts = [Thread(target=lambda: [seeded() for _ in range(10)]) for _ in range(2)]
+        before, bits = blas_threads(), seeded_results()
+        hosts = [Thread(target=lambda: [seeded_results() for _ in range(10)]) for _ in range(2)]
         for host in hosts:
             host.start()
         for host in hosts:
             host.join(LIMIT)
         assert blas_threads() == before
-        for now, then in zip(seeded(), bits, strict=True):
+        for now, then in zip(seeded_results(), bits, strict=True):
             np.testing.assert_array_equal(now, then)
 
 
@@ -120,8 +131,8 @@ import os, signal, threading
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from scratch.ops import conv2d
-from scratch.ops.blas import one_blas_thread
-from scratch.ops.threads import in_parallel, set_num_threads
+from scratch.fast.blas import one_blas_thread
+from scratch.fast.threads import in_parallel, set_num_threads
 
 def blas_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
@@ -175,33 +186,33 @@ print(os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("where", [IN_THE_BLOCK, IN_A_SHARE, FALLS_OUT_OF_A_SHARE], ids=["block", "share", "out of a share"])
-def test_a_forked_child_has_the_threads_back(where):
-    assert said(FORKED + where) == ["7"]
+def test_a_forked_child_gets_its_blas_threads_back(where):
+    assert run_code(FORKED + where) == ["7"]
 
 
-def test_work_is_shared_while_the_interpreter_ends():
+def test_threads_can_share_work_while_the_interpreter_ends():
     code = """
 import atexit, threading
-from scratch.ops.threads import in_parallel, set_num_threads
+from scratch.fast.threads import in_parallel, set_num_threads
 set_num_threads(3)
 atexit.register(lambda: print(in_parallel(lambda item: item, range(5))))
 """
-    assert said(code) == ["[0, 1, 2, 3, 4]"]
-    assert said(code + "print(in_parallel(lambda item: item, range(2)))") == ["[0, 1]", "[0, 1, 2, 3, 4]"]
+    assert run_code(code) == ["[0, 1, 2, 3, 4]"]
+    assert run_code(code + "print(in_parallel(lambda item: item, range(2)))") == ["[0, 1]", "[0, 1, 2, 3, 4]"]
 
 
 @pytest.mark.parametrize("count", [5, pytest.param(60, marks=pytest.mark.slow)])
-def test_a_process_that_is_interrupted_early_ends(count):
+def test_a_process_ends_after_an_early_interrupt(count):
     assert endings(count) == {"interrupted": count}
 
 
-def test_a_signal_handler_may_share_work():
-    """It interrupts the main thread anywhere, also where that holds a lock."""
+def test_a_signal_handler_may_use_threads():
+    """Interrupt the main thread at any place, even while it holds a lock."""
     code = """
 import signal
 import numpy as np
 from scratch.ops import conv2d
-from scratch.ops.threads import set_num_threads
+from scratch.fast.threads import set_num_threads
 
 set_num_threads(2)
 long, weight, count = np.ones((64, 8, 16, 16), np.float32), np.ones((8, 8, 3, 3), np.float32), 0
@@ -219,4 +230,4 @@ while count < 50:
 signal.setitimer(signal.ITIMER_REAL, 0)
 print("done")
 """
-    assert said(code) == ["done"]
+    assert run_code(code) == ["done"]

@@ -1,4 +1,4 @@
-"""Every file that is not what it should be is refused in one line with status 2, before it takes memory or names another file."""
+"""Every invalid file is refused in one line with status 2, before it takes memory or makes us open another file."""
 
 import shutil
 import subprocess
@@ -11,17 +11,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import scratch.models
+from examples import mnist_cnn, name_generation
+from examples.data import texts
 from parity.__main__ import main as parity
 from parity.checkpoints.arrays import save_arrays
 from parity.weights import save_model
 from parity_tests.example_runs import main as run_example
 from parity_tests.hostile_files import CONFIG, RUN, RUNS, SAMPLES, SAVED_MODELS, WEIGHTS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import corpora
-import mnist_cnn
-import name_generation
 
 MLP = dict(in_features=6, hidden=[5], out_features=4)
 CNN = dict(in_channels=1, image_size=[8, 8], classes=10)
@@ -30,7 +26,7 @@ TINY = ["--steps", "2", "--every", "1", "--hidden", "4", "--embedding", "3", "--
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A saved MLP, a saved CNN and a run of names, each in a directory of its own."""
+    """Save an MLP, a CNN and a run of names, each in a directory of its own."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     for name, config, shape in (("MLP", MLP, (3, 6)), ("CNN", CNN, (3, 1, 8, 8))):
@@ -47,7 +43,7 @@ def copy(made, tmp_path):
 
 
 def is_refused(status, out, err):
-    """In one line of letters that a terminal shows and does not obey."""
+    """Assert that the message is one line, without control characters."""
     assert (status, out) == (2, "")
     assert err.endswith("\n")
     assert err[:-1].isprintable()
@@ -70,7 +66,7 @@ def test_a_hostile_run_is_refused_in_one_line_and_names_no_file(change, copy, ca
     change(directory)
     before = set(directory.parent.rglob("*"))
     opened = []
-    monkeypatch.setattr(corpora, "_own_file", opened.append)
+    monkeypatch.setattr(texts, "_read_own_file", opened.append)
     status, out, err = run_example(capsys, name_generation, "--resume", directory)
     is_refused(status, "\n".join(out), "".join(f"{line}\n" for line in err))
     assert set(directory.parent.rglob("*")) == before
@@ -81,7 +77,7 @@ KEPT = [name for name in RUNS if "optimiser" in name]
 
 
 @pytest.mark.parametrize("change", [RUNS[name] for name in KEPT], ids=KEPT)
-def test_what_an_optimiser_keeps_is_checked_for_pytorch_too(change, copy, capsys):
+def test_hostile_optimiser_arrays_are_refused_by_pytorch_too(change, copy, capsys):
     directory = copy("names")
     change(directory)
     status, out, err = run_example(capsys, name_generation, "--resume", directory, "--steps", 4, "--backend", "torch")
@@ -127,8 +123,8 @@ def test_a_file_that_may_not_be_read_is_refused(file, copy, capsys, monkeypatch)
 ENORMOUS = [name for name in SAVED_MODELS if "enormous" in name or "terabyte" in name or "1000000000000" in name]
 
 
-def test_what_is_enormous_takes_no_memory(made, tmp_path, capsys):
-    parity(["check", "--weights", str(made / "MLP")])  # whatever is kept from then on
+def test_enormous_models_take_no_memory(made, tmp_path, capsys):
+    parity(["check", "--weights", str(made / "MLP")])  # fills caches first
     tracemalloc.start()
     try:
         for number, name in enumerate(ENORMOUS):
@@ -152,8 +148,8 @@ def test_hostile_files_are_refused_in_a_shell(made, tmp_path):
         is_refused(done.returncode, done.stdout, done.stderr)
 
 
-def test_what_is_not_hostile_is_accepted(made, capsys):
-    """The collection says nothing where the files that it changes are refused too."""
+def test_valid_files_are_accepted(made, capsys):
+    """Otherwise the refusals of this file would prove nothing."""
     assert parity(["check", "--weights", str(made / "MLP"), "--dtype", "float32"]) == 0
     assert run_example(capsys, name_generation, "--resume", made / "names")[0] == 0
     assert run_example(capsys, mnist_cnn, "--load", made / "CNN", "--epochs", 0)[0] == 0

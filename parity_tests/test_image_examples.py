@@ -1,27 +1,21 @@
-"""The image examples as they are run: that the backends agree, that runs go on exactly, and what bad input is answered with."""
+"""The image examples: both backends agree, runs resume exactly, and bad input is refused."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from examples import detection, image_classification, segmentation, transfer_learning
+from examples.data.images import IMAGES, Dataset, digits
+from examples.data.scenes import Digits, scenes
+from examples.tasks import scenes as scene_tasks
+from examples.tasks.images import Images
+from examples.tasks.transfer import WAYS
+from examples.training.checkpoint import FILE
 from parity.__main__ import main as parity
 from parity.checkpoints.arrays import load_arrays
 from parity_tests.example_runs import BACKENDS, killed_at, main, result
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import datasets
-import detection
-import image_classification
-import images
-import scene_tasks
-import scenes
-import segmentation
-import transfer_learning
-from checkpoint import FILE
 
 EVERY_CHANGE = ["--augment", "shift,crop,flip,rotation,cutout,mixup", "--label-smoothing", 0.1]
 CLASSIFIERS = ("cnn", "alexnet", "vgg", "resnet", "cifar-resnet", "vit")
@@ -38,14 +32,14 @@ quick_scripts = pytest.mark.parametrize("script", QUICK)
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small batches on idle machines and busy ones."""
+    """Compute small batches in one thread, also on busy machines."""
     with threadpool_limits(1):
         yield
 
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """Run an example: its status, and the lines that it prints on stdout and stderr."""
+    """Return a function that runs an example; see example_runs.main."""
     monkeypatch.setattr(scene_tasks, "TESTED", 16)
 
     def run(script, *argv):
@@ -56,7 +50,7 @@ def run(capsys, monkeypatch):
 
 
 def losses(directory):
-    """Of all runs kept in a directory, by their places."""
+    """Return the losses of all runs that are saved in a directory, by folder."""
     return {path.parent.name: load_arrays(path)["history.losses"][:, 0] for path in sorted(Path(directory).rglob(FILE))}
 
 
@@ -67,7 +61,7 @@ def same(ours, theirs, rtol=0.0):
 
 
 @quick_scripts
-def test_both_backends_train_alike_and_say_so(script, run, tmp_path):
+def test_both_backends_have_the_same_losses(script, run, tmp_path):
     lines = {}
     more = EVERY_CHANGE if script in ("resnet", "vit") else []
     for backend in BACKENDS:
@@ -88,14 +82,14 @@ def test_compare_in_float64_agrees_to_1e_9(script, run):
     status, out, err = run(script, "--compare", "--dtype", "float64", "--steps", 8)
     assert (status, err) == (0, [])
     assert 0 <= float(result(out)["largest_relative_difference"]) <= 1e-9
-    assert script != "transfer" or all(float(result(out)[way]) <= 1e-9 for way in transfer_learning.BACKBONE)
+    assert script != "transfer" or all(float(result(out)[way]) <= 1e-9 for way in WAYS)
 
 
 @quick_scripts
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("step", [5, 13])
-def test_a_run_that_was_killed_goes_on_exactly(script, backend, step, run, tmp_path, monkeypatch):
-    """Transfer learning too: 5 is in the first of its runs, 13 in the second."""
+def test_a_killed_run_resumes_exactly(script, backend, step, run, tmp_path, monkeypatch):
+    """In transfer learning, step 5 is in its first run and step 13 in the second."""
     options = ["--steps", 8 if script == "transfer" else 14, "--every", 4, "--backend", backend]
     run(script, *options, "--save", tmp_path / "whole")
     with monkeypatch.context() as patched:
@@ -114,7 +108,7 @@ def test_a_run_that_was_killed_goes_on_exactly(script, backend, step, run, tmp_p
 
 @quick_scripts
 @pytest.mark.parametrize("first", BACKENDS)
-def test_the_other_backend_goes_on_with_the_same_losses(script, first, run, tmp_path, monkeypatch):
+def test_the_other_backend_resumes_with_the_same_losses(script, first, run, tmp_path, monkeypatch):
     options = ["--steps", 8, "--every", 4, "--dtype", "float64", "--backend", first]
     run(script, *options, "--save", tmp_path / "whole")
     with monkeypatch.context() as patched:
@@ -126,7 +120,7 @@ def test_the_other_backend_goes_on_with_the_same_losses(script, first, run, tmp_
 
 
 @every_script
-def test_what_was_trained_is_verified_and_drawn(script, run, tmp_path, capsys):
+def test_a_trained_model_is_verified_and_drawn(script, run, tmp_path, capsys):
     from matplotlib.image import imread
 
     status, out, err = run(script, "--steps", 3, "--save", tmp_path, "--plots", tmp_path)
@@ -146,7 +140,7 @@ def test_what_was_trained_is_verified_and_drawn(script, run, tmp_path, capsys):
     assert "1 case verified" in capsys.readouterr().out
 
 
-def test_a_run_is_as_long_as_so_many_passes_over_the_data(run):
+def test_the_length_of_a_run_can_be_passes(run):
     status, out, _ = run("cnn", "--epochs", 1)
     assert (status, result(out)["steps"]) == (0, str(1437 // 8))
     assert sum(line.startswith("step") for line in out) == 1
@@ -169,29 +163,26 @@ def test_a_detector_learns(run):
     assert float(result(out)["held_out_map"]) > 0.1
 
 
-def test_mnist_takes_the_same_road(run, monkeypatch):
-    digits = datasets.digits()
-    large = [
-        np.pad(x[:100], ((0, 0), (0, 0), (10, 10), (10, 10)), constant_values=x.min()) for x in (digits.train_x, digits.test_x)
-    ]
-    small = datasets.Dataset("mnist", large[0], digits.train_y[:100], large[1], digits.test_y[:100], 10)
-    for module in {module for module, _ in SCRIPTS.values()}:
-        monkeypatch.setitem(module.DATA, "mnist", lambda: small)
+def test_mnist_is_trained_in_the_same_way(run, monkeypatch):
+    data = digits()
+    large = [np.pad(x[:100], ((0, 0), (0, 0), (10, 10), (10, 10)), constant_values=x.min()) for x in (data.train_x, data.test_x)]
+    small = Dataset("mnist", large[0], data.train_y[:100], large[1], data.test_y[:100], 10)
+    monkeypatch.setitem(IMAGES, "mnist", lambda: small)
     for script in QUICK:
         status, out, _ = run(script, "--data", "mnist", "--steps", 2)
         assert (status, result(out)["data"]) == (0, "mnist")
 
 
-def test_images_are_enlarged_as_far_as_a_model_needs():
-    options = image_classification.parse(["--model", "vgg", "--batch", "5"])
-    task = images.Images(datasets.digits(), options, 32)
+def test_small_images_are_enlarged():
+    options = image_classification.Options.parse(["--model", "vgg", "--batch", "5"])
+    task = Images(digits(), options, smallest=32)
     x, y = task.batch(3)
     assert (x.shape, y.shape, task.held_out.shape) == ((5, 1, 32, 32), (5,), (360, 1, 32, 32))
-    assert images.Images(datasets.digits(), options).batch(3)[0].shape == (5, 1, 8, 8)
+    assert Images(digits(), options).batch(3)[0].shape == (5, 1, 8, 8)
 
 
-def test_every_batch_has_other_changes_and_a_step_the_same():
-    task = images.Images(datasets.digits(), image_classification.parse(["--augment", "rotation,mixup", "--batch", "5"]))
+def test_augmentation_depends_on_the_step_alone():
+    task = Images(digits(), image_classification.Options.parse(["--batch", "5"]), ("rotation", "mixup"))
     (x, y), (again, same_y), (other, _) = task.batch(3), task.batch(3), task.batch(4)
     np.testing.assert_array_equal(x, again)
     np.testing.assert_array_equal(y, same_y)
@@ -200,8 +191,8 @@ def test_every_batch_has_other_changes_and_a_step_the_same():
 
 
 class TestScenes:
-    digits, others = scenes.Digits.of(datasets.digits())
-    batch = scenes.scenes(np.random.default_rng(0), digits, 40, 48)
+    digits, others = Digits.from_dataset(digits())
+    batch = scenes(np.random.default_rng(0), digits, 40, 48)
 
     def test_sizes(self):
         images, pixels, labels, boxes = self.batch
@@ -209,7 +200,7 @@ class TestScenes:
         assert (images.dtype, pixels.dtype, labels.dtype, boxes.dtype) == (np.float32, np.int64, np.int64, np.float32)
         there = (labels >= 0).sum(axis=1)
         assert {*there} == {1, 2, 3, 4, 5}
-        assert (np.sort(labels < 0, axis=1) == (labels < 0)).all(), "those that are not there come last"
+        assert (np.sort(labels < 0, axis=1) == (labels < 0)).all(), "padding comes last"
         assert not boxes[labels < 0].any()
 
     def test_a_box_lies_tightly_around_the_pixels_of_its_digit(self):
@@ -230,8 +221,8 @@ class TestScenes:
         assert images[:, 0][pixels > 0].mean() > 0.6
         assert images[:, 0][pixels == 0].mean() < 0.1
 
-    def test_they_depend_on_their_generator_alone_and_others_are_held_out(self):
-        again, other = (scenes.scenes(np.random.default_rng(seed), self.digits, 40, 48) for seed in (0, 1))
+    def test_scenes_depend_on_their_generator_alone(self):
+        again, other = (scenes(np.random.default_rng(seed), self.digits, 40, 48) for seed in (0, 1))
         for one, same_one, another in zip(self.batch, again, other, strict=True):
             np.testing.assert_array_equal(one, same_one)
             assert not np.array_equal(one, another)
@@ -240,53 +231,61 @@ class TestScenes:
 
 def test_mean_iou():
     truth, guess = np.array([[0, 0, 1, 1], [0, 0, 2, 2]]), np.array([[0, 1, 1, 1], [0, 0, 2, 0]])
-    assert segmentation.mean_iou(guess, truth) == pytest.approx((3 / 5 + 2 / 3 + 1 / 2) / 3)
-    assert segmentation.mean_iou(truth, truth) == 1
-    assert segmentation.mean_iou(np.full_like(truth, 3), truth) == 0
+    assert scene_tasks.mean_iou(guess, truth) == pytest.approx((3 / 5 + 2 / 3 + 1 / 2) / 3)
+    assert scene_tasks.mean_iou(truth, truth) == 1
+    assert scene_tasks.mean_iou(np.full_like(truth, 3), truth) == 0
 
 
-def test_transferred_parts_are_those_that_were_learnt(run, tmp_path):
+def test_the_learnt_backbone_is_transferred(run, tmp_path):
     run("transfer", "--steps", 4, "--transfer-steps", 3, "--save", tmp_path)
-    first, frozen, tuned, scratch = (load_arrays(tmp_path / way / "model.safetensors") for way in ("", *transfer_learning.BACKBONE))
+    first, frozen, tuned, scratch = (load_arrays(tmp_path / way / "model.safetensors") for way in ("", *WAYS))
     for name, array in first.items():
         assert np.array_equal(array, frozen[name]) == name.startswith("features"), name
         assert not np.array_equal(array, tuned[name]), name
         assert not np.array_equal(array, scratch[name]) or name.endswith("num_batches_tracked"), name
 
 
-def test_what_others_have_gone_on_from_is_not_learnt_longer(run, tmp_path):
+def test_the_first_run_cannot_be_longer_once_others_have_started(run, tmp_path):
     run("transfer", "--steps", 2, "--transfer-steps", 1, "--save", tmp_path)
     status, _, err = run("transfer", "--resume", tmp_path, "--steps", 4)
     assert (status, len(err)) == (2, 1)
-    assert "0 to 4 cannot be learnt longer, 5 to 9 have begun from what was learnt (frozen, tuned, scratch)" in err[0]
+    assert "0 to 4 cannot be trained longer, 5 to 9 have started (frozen, tuned, scratch)" in err[0]
 
 
-def test_passes_make_a_run_longer_too(run, tmp_path):
+def test_epochs_make_a_run_longer(run, tmp_path):
     run("cnn", "--steps", 1, "--save", tmp_path)
     status, out, _ = run("cnn", "--resume", tmp_path, "--epochs", 1, "--backend", "torch")
     assert (status, result(out)["steps"]) == (0, str(1437 // 8))
 
 
 @pytest.mark.slow
-def test_a_frozen_backbone_serves_digits_that_it_has_not_seen(run):
+def test_a_frozen_backbone_classifies_new_digits(run):
     _, out, _ = run("transfer", "--transfer-steps", 60, "--goal", 0.9, "--backend", "torch")
-    assert all(float(result(out)[f"{way}_accuracy"]) > 0.9 for way in transfer_learning.BACKBONE)
-    assert all(int(result(out)[f"{way}_steps"]) <= 60 for way in transfer_learning.BACKBONE)
+    assert all(float(result(out)[f"{way}_accuracy"]) > 0.9 for way in WAYS)
+    assert all(int(result(out)[f"{way}_steps"]) <= 60 for way in WAYS)
 
 
 WRONG_OPTIONS = {
     "an unknown model": ("cnn", ["--model", "lenet"], "--model: invalid choice: 'lenet'"),
-    "an unknown change": ("cnn", ["--augment", "shift,blur"], "--augment: expected none or some of shift,crop,flip,rotation"),
-    "a change twice": ("cnn", ["--augment", "flip,flip"], "each once, got 'flip,flip'"),
+    "an unknown augmentation": ("cnn", ["--augment", "shift,blur"], "--augment: expected none or some of shift,crop,flip,rotation"),
+    "an augmentation twice": ("cnn", ["--augment", "flip,flip"], "each once, got 'flip,flip'"),
     "passes and steps": ("cnn", ["--epochs", 1, "--steps", 1], "not allowed with argument"),
-    "no dropout to be had": ("resnet", ["--dropout", 0.5], "--dropout 0.5: a ResNet has none; leave it out"),
+    "dropout of a ResNet": ("resnet", ["--dropout", 0.5], "--dropout 0.5: a ResNet has none; leave it out"),
     "dropout of a U-Net": ("segmentation", ["--dropout", 0.5], "--dropout 0.5: a UNet has none; leave it out"),
     "a small scene": ("segmentation", ["--size", 8], "--size: expected a whole number of at least 24, got '8'"),
     "a negative weight": ("segmentation", ["--dice", -1], "--dice: expected a number of at least 0, got '-1'"),
     "dropout of a YOLO": ("yolo", ["--dropout", 0.5], "--dropout 0.5: a YOLO has none; leave it out"),
-    "smoothed labels": ("detr", ["--label-smoothing", 0.1], "--label-smoothing 0.1: detectors are trained without; leave it out"),
-    "a goal beyond all": ("transfer", ["--goal", 1.5], "--goal: expected a number of at least 0 and below 1, got '1.5'"),
-    "nothing to draw": ("transfer", ["--compare", "--plots", "x"], "--plots draws scores and --compare has none: leave out either"),
+    "smoothed labels": (
+        "detr",
+        ["--label-smoothing", 0.1],
+        "--label-smoothing 0.1: detectors are trained without it",
+    ),
+    "a goal above 100%": ("transfer", ["--goal", 1.5], "--goal: expected a number of at least 0 and below 1, got '1.5'"),
+    "plots of a comparison": (
+        "transfer",
+        ["--compare", "--plots", "x"],
+        "--compare has none: leave out either",
+    ),
     "NumPy on a GPU": ("cnn", ["--device", "cuda"], "--device cuda: NumPy computes on the cpu; add --backend torch"),
 }
 
@@ -307,30 +306,34 @@ def a_run(path, script="cnn"):
 BAD_INPUT = {
     "a large batch": ("cnn", lambda p: ["--batch", 5000], "--batch 5000: there are only 1437 images to train on"),
     "no run": ("segmentation", lambda p: ["--resume", p], "expected the directory of a run that was started with --save"),
-    "a run in the way": ("cnn", lambda p: ["--save", a_run(p)], "{} keeps a run already: go on with --resume {}"),
+    "a directory that has a run": ("cnn", lambda p: ["--save", a_run(p)], "{} has a run already: resume it with --resume {}"),
     "another run": (
         "segmentation",
         lambda p: ["--resume", a_run(p)],
-        "that of a CNN with options that it does not have: augment, model",
+        "the run of a CNN with options that it does not have: augment, model",
     ),
-    "another model": ("cnn", lambda p: ["--resume", a_run(p), "--model", "vit"], "--model vit: the run in {} was begun with cnn"),
+    "another model": ("cnn", lambda p: ["--resume", a_run(p), "--model", "vit"], "--model vit: the run in {} was started with cnn"),
     "small scenes for the depth": (
         "segmentation",
         lambda p: ["--depth", 5, "--steps", 1],
         "--size 24: a network of --depth 5 halves it to nothing; expected at least 32",
     ),
-    "scenes that cells do not fit": (
+    "a size that is no multiple of a cell": (
         "yolo",
         lambda p: ["--size", 40, "--steps", 1],
         "YOLO: cells of 16x16 do not cut images of 40x40 evenly",
     ),
-    "another detector": ("yolo", lambda p: ["--resume", a_run(p, "detr"), "--model", "yolo"], "the run in {} was begun with detr"),
+    "another detector": (
+        "yolo",
+        lambda p: ["--resume", a_run(p, "detr"), "--model", "yolo"],
+        "the run in {} was started with detr",
+    ),
     "a high learning rate": ("cnn", lambda p: ["--lr", 1e30, "--steps", 9], "--lr 1e+30 is too high"),
 }
 
 
 @pytest.mark.parametrize(("script", "argv", "complaint"), BAD_INPUT.values(), ids=BAD_INPUT)
-def test_bad_input_is_answered_in_one_line(script, argv, complaint, run, tmp_path):
+def test_bad_input_is_refused_in_one_line(script, argv, complaint, run, tmp_path):
     status, _, err = run(script, *argv(tmp_path / "x"))
     assert (status, len(err)) == (2, 1)
     assert complaint.format(*[tmp_path / "x"] * 2) in err[0]

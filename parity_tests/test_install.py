@@ -1,4 +1,4 @@
-"""install.py and the Makefile: what a new environment gets, what an old one keeps, and what is said where it cannot be set up."""
+"""install.py and the Makefile: what an environment gets or keeps, and the messages when a set-up fails."""
 
 import json
 import os
@@ -31,9 +31,9 @@ UV = r"-m uv pip install --python \S+/bin/python --torch-backend=cpu --no-deps -
 
 @pytest.fixture
 def environment(tmp_path):
-    """A function that lays a virtual environment whose Python notes what it is told to do, and its log."""
+    """Return a function that makes an environment whose Python only records its commands in a log."""
 
-    def lay(folder=tmp_path / "env", version=(3, 11), has_pip=True, torch=False, pip="24.0", index=0, failing="nothing fails"):
+    def make(folder=tmp_path / "env", version=(3, 11), has_pip=True, torch=False, pip="24.0", index=0, failing="nothing fails"):
         (folder / "bin").mkdir(parents=True)
         (folder / "about").write_text(json.dumps([version, has_pip, torch]))
         (folder / "pip").write_text(pip)
@@ -42,62 +42,62 @@ def environment(tmp_path):
         (folder / "bin" / "python").chmod(0o755)
         return folder
 
-    return lay
+    return make
 
 
 def log(folder):
     return (folder / "log").read_text().splitlines()
 
 
-def told(folder, *patterns):
-    """Whether these patterns are what the environment's Python was told to do."""
+def was_told(folder, *patterns):
+    """Return whether the environment's Python was given exactly these commands."""
     lines = log(folder)
     return len(lines) == len(patterns) and all(re.fullmatch(p, line) for p, line in zip(patterns, lines, strict=True))
 
 
-def test_an_environment_that_has_torch_keeps_its_versions(environment):
+def test_an_environment_with_torch_keeps_its_versions(environment):
     folder = environment(torch=True)
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     assert log(folder) == [f"{PIP} --quiet {REST}"]
 
 
-def test_one_without_gets_the_pinned_versions_and_the_cpu_build(environment):
+def test_a_new_environment_gets_pinned_versions_and_the_cpu_build(environment):
     folder = environment()
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     pinned = re.escape(f"{PIP} -c constraints.txt {REST}")
-    assert told(folder, f"{PIP} -c constraints.txt uv", f"{UV} --dry-run torch", f"{UV} torch", pinned)
+    assert was_told(folder, f"{PIP} -c constraints.txt uv", f"{UV} --dry-run torch", f"{UV} torch", pinned)
 
 
-def test_where_pytorchs_index_cannot_be_reached_pip_takes_its_own_build(environment, capfd):
+def test_pip_installs_its_default_build_without_pytorchs_index(environment, capfd):
     folder = environment(index=2)
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     assert log(folder)[-1] == f"{PIP} -c constraints.txt {REST}"
-    assert "taking pip's default build" in capfd.readouterr().out.splitlines()[-1]
+    assert "installing pip's default build" in capfd.readouterr().out.splitlines()[-1]
 
 
-def test_where_there_is_no_uv_pip_takes_its_own_build(environment, capfd):
+def test_pip_installs_its_default_build_without_uv(environment, capfd):
     folder = environment(failing="constraints.txt uv")
     assert install.main([str(folder), "--torch", "cpu"]) == 0
     assert log(folder) == [f"{PIP} -c constraints.txt uv", f"{PIP} -c constraints.txt {REST}"]
-    assert "taking pip's default build" in capfd.readouterr().out
+    assert "installing pip's default build" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(("gpu", "lines"), [(True, 1), (False, 4)])
-def test_the_build_follows_the_driver(environment, monkeypatch, gpu, lines):
+def test_the_gpu_driver_decides_the_build(environment, monkeypatch, gpu, lines):
     monkeypatch.setattr(install, "has_gpu", lambda: gpu)
     folder = environment()
     assert install.main([str(folder)]) == 0
     assert len(log(folder)) == lines
 
 
-def test_the_default_build_can_be_asked_for(environment, monkeypatch):
+def test_the_default_build_can_be_requested(environment, monkeypatch):
     monkeypatch.setattr(install, "has_gpu", lambda: False)
     folder = environment()
     assert install.main([str(folder), "--torch", "default"]) == 0
     assert log(folder) == [f"{PIP} -c constraints.txt {REST}"]
 
 
-def test_what_is_set_up_is_left_alone_until_the_files_change(environment, monkeypatch):
+def test_nothing_is_installed_twice_until_the_files_change(environment, monkeypatch):
     folder = environment(torch=True)
     for extras, lines in (("test,examples,dev", 1), ("test,examples", 1), ("docs", 2), ("test", 3)):
         assert install.main([str(folder), "--extras", extras]) == 0
@@ -107,7 +107,7 @@ def test_what_is_set_up_is_left_alone_until_the_files_change(environment, monkey
     assert len(log(folder)) == 4
 
 
-def test_another_copy_of_the_project_is_installed_anew(tmp_path, monkeypatch):
+def test_another_copy_of_the_project_is_installed_again(tmp_path, monkeypatch):
     before = install.fingerprint()
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -115,7 +115,7 @@ def test_another_copy_of_the_project_is_installed_anew(tmp_path, monkeypatch):
     assert install.fingerprint() != before
 
 
-def test_a_set_up_that_failed_starts_again(environment, monkeypatch, capfd):
+def test_a_failed_set_up_starts_again(environment, monkeypatch, capfd):
     folder = environment(failing="constraints.txt -e")
     (folder / install.Environment(folder).made_here.name).touch()
     monkeypatch.setattr(venv.EnvBuilder, "create", lambda builder, path: environment(Path(path), failing="constraints.txt -e"))
@@ -128,7 +128,7 @@ def test_a_set_up_that_failed_starts_again(environment, monkeypatch, capfd):
         assert not (folder / "remains").exists()
 
 
-def test_a_finished_one_is_never_removed(environment, monkeypatch):
+def test_a_finished_environment_is_never_removed(environment, monkeypatch):
     folder = environment(failing=".[docs]")
     environment_here = install.Environment(folder)
     environment_here.made_here.touch()
@@ -146,28 +146,28 @@ def test_a_finished_one_is_never_removed(environment, monkeypatch):
         ({"has_pip": False}, "{env}/bin/python has no pip; install it with: {env}/bin/python -m ensurepip"),
         (
             {"pip": "21.2.4"},
-            "{env}/bin/python has pip 21.2.4, which is too old; first: {env}/bin/python -m pip install --upgrade pip",
+            "{env}/bin/python has pip 21.2.4, which is too old; run: {env}/bin/python -m pip install --upgrade pip",
         ),
     ],
 )
-def test_an_environment_that_will_not_do_is_refused_in_one_line(environment, capfd, laid, said):
+def test_an_unusable_environment_is_refused_in_one_line(environment, capfd, laid, said):
     folder = environment(**laid)
     assert install.main([str(folder)]) == 2
     assert capfd.readouterr().err == f"install: {said.format(env=folder)}\n"
     assert log(folder) == []
 
 
-def test_what_is_no_environment_is_not_touched(tmp_path, capfd):
+def test_files_that_are_no_environment_are_not_touched(tmp_path, capfd):
     (tmp_path / "notes.txt").touch()
     for path in (tmp_path, tmp_path / "notes.txt"):
         assert install.main([str(path)]) == 2
-        assert f"install: {path} is there, but is no virtual environment whose Python runs" in capfd.readouterr().err
+        assert f"install: {path} exists, but is not a working virtual environment" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == [tmp_path / "notes.txt"]
     assert install.main([str(tmp_path / "notes.txt" / "env")]) == 2
     assert capfd.readouterr().err.startswith(f"install: {tmp_path / 'notes.txt' / 'env'} cannot be made: ")
 
 
-def test_a_python_that_cannot_make_environments_is_refused_in_one_line(tmp_path, monkeypatch, capfd):
+def test_an_unusable_python_is_refused_in_one_line(tmp_path, monkeypatch, capfd):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "ensurepip", None)
         assert install.main([str(tmp_path / "env")]) == 2
@@ -178,7 +178,7 @@ def test_a_python_that_cannot_make_environments_is_refused_in_one_line(tmp_path,
     assert not (tmp_path / "env").exists()
 
 
-def test_an_interruption_is_said_in_one_line(environment, monkeypatch, capfd):
+def test_an_interruption_is_reported_in_one_line(environment, monkeypatch, capfd):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -188,12 +188,12 @@ def test_an_interruption_is_said_in_one_line(environment, monkeypatch, capfd):
 
 
 def make(*arguments):
-    """Run make as if by hand, also where make runs these tests."""
+    """Run make as from a shell, without the variables of a make that runs these tests."""
     by_hand = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(["make", *arguments], cwd=ROOT, env=by_hand, capture_output=True, text=True, check=False)
 
 
-def test_make_alone_names_every_target_and_setting():
+def test_make_without_a_target_lists_targets_and_settings():
     text = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE)) - {"ready", "ready-dev", "python"}
     said = make().stdout
@@ -203,7 +203,7 @@ def test_make_alone_names_every_target_and_setting():
     assert "undefined" not in make("--warn-undefined-variables", "--dry-run", *sorted(targets)).stderr
 
 
-def test_make_takes_an_environment_with_spaces_and_a_missing_python(environment, tmp_path):
+def test_make_handles_spaces_in_a_path_and_a_missing_python(environment, tmp_path):
     folder = environment(tmp_path / "my env", torch=True)
     commands = make("--dry-run", "test", f"VENV={folder}").stdout
     assert f'install.py "{folder}"' in commands

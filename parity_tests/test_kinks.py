@@ -63,13 +63,13 @@ def less_of_the_second(x):
 
 
 def judged(ours, theirs, x, dtype="float32"):
-    standard = ReferenceRun(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0))
-    return judge(Verdict("twin", "", dtype, "cpu", 0), lambda: ours, standard)
+    reference_run = ReferenceRun(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0))
+    return judge(Verdict("twin", "", dtype, "cpu", 0), lambda: ours, reference_run)
 
 
 def test_a_relu_that_rounding_decides_otherwise_agrees_with_a_note():
     verdict = judged(off(relu), torch.relu, near_zero())
-    assert (verdict.verdict, verdict.findings, verdict.culprits) == ("ok", [], [])
+    assert (verdict.status, verdict.findings, verdict.culprits) == ("ok", [], [])
     assert verdict.worst_ratio < 1
     assert verdict.note == "agrees with the other choice at a tie that float32 rounding decides: relu (5.0e-08 apart)"
 
@@ -135,7 +135,7 @@ def test_no_wrong_formula_is_pardoned(ours, theirs, x, dtype):
     verdict = judged(ours, theirs, x, dtype)
     if dtype == "float64" and ours is WRONG["the last of equal maxima"][0]:
         assert near_ties(ReferenceRun(lambda: theirs, pose(lambda: theirs, {"x": x}, {}, (), 0)), "float32")
-    assert verdict.verdict == "mismatch"
+    assert verdict.status == "mismatch"
     assert verdict.note == ""
 
 
@@ -143,19 +143,19 @@ def test_what_float32_may_decide_float64_may_not():
     assert judged(off(relu, rounding=np.float64), torch.relu, near_zero(), "float64").ok
     decided = wrong_gradient(relu, lambda x, dy, dx: dy * (x > 1e-7))
     assert judged(decided, torch.relu, near_zero(), "float32").ok
-    assert judged(decided, torch.relu, near_zero(), "float64").verdict == "mismatch"
+    assert judged(decided, torch.relu, near_zero(), "float64").status == "mismatch"
 
 
 def test_a_wrong_value_costs_no_further_run(monkeypatch):
     monkeypatch.setattr(kinks, "_run", lambda *arguments: pytest.fail("the reference runs again"))
-    assert judged(*WRONG["the value"]).verdict == "mismatch"
+    assert judged(*WRONG["the value"]).status == "mismatch"
 
 
 def test_a_wrong_gradient_costs_so_many_runs_and_no_more(monkeypatch):
     x, runs, run = near_zero(), [], kinks._run
     x = np.concatenate([x, np.float64(np.float32(NEAR * np.linspace(0.1, 1, 70).reshape(10, 7)))])
     monkeypatch.setattr(kinks, "_run", lambda *arguments: runs.append(1) or run(*arguments))
-    assert judged(wrong_gradient(relu, lambda x, dy, dx: 1.001 * dx), torch.relu, x).verdict == "mismatch"
+    assert judged(wrong_gradient(relu, lambda x, dy, dx: 1.001 * dx), torch.relu, x).status == "mismatch"
     assert len(runs) == 1 + MOST_TRIED
 
 
@@ -187,28 +187,28 @@ DECISIONS = {
 @pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS)
 def test_every_op_with_a_kink_is_seen_and_can_be_decided_otherwise(decide):
     x = near_zero()
-    standard = ReferenceRun(lambda: decide, pose(lambda: decide, {"x": x}, {}, (), 0))
-    ties = near_ties(standard, "float32")
+    reference_run = ReferenceRun(lambda: decide, pose(lambda: decide, {"x": x}, {}, (), 0))
+    ties = near_ties(reference_run, "float32")
     assert [round(abs(tie.distance), 10) for tie in ties] == [NEAR] * len(ties) != []
-    moved = [kinks._run([tie], standard, "float32")[0]["grad x"] != standard.calibration.truth["grad x"] for tie in ties]
+    moved = [kinks._run([tie], reference_run, "float32")[0]["grad x"] != reference_run.calibration.truth["grad x"] for tie in ties]
     assert np.argwhere(np.any(moved, axis=0)).tolist() == [[2, 0]]
 
 
 def test_a_constant_of_the_reference_is_itself_again_afterwards():
     constant = torch.from_numpy(near_zero())
     decide = lambda x: x * (constant > 0)  # noqa: E731
-    standard = ReferenceRun(lambda: decide, pose(lambda: decide, {"x": Draw(3).normal(5, 7)}, {}, (), 0))
-    (tie,) = near_ties(standard, "float32")
-    moved = kinks._run([tie], standard, "float32")[0]["y"]
-    assert np.argwhere(moved != standard.calibration.truth["y"]).tolist() == [[2, 0]]
+    reference_run = ReferenceRun(lambda: decide, pose(lambda: decide, {"x": Draw(3).normal(5, 7)}, {}, (), 0))
+    (tie,) = near_ties(reference_run, "float32")
+    moved = kinks._run([tie], reference_run, "float32")[0]["y"]
+    assert np.argwhere(moved != reference_run.calibration.truth["y"]).tolist() == [[2, 0]]
     assert np.array_equal(constant, near_zero())
 
 
 def test_nothing_is_near_a_tie_where_all_are_exact():
     x = Draw(0).grid(3, 5, 9, 11)
     for theirs in (torch.relu, torch.abs, partial(F.max_pool2d, kernel_size=3, stride=2, padding=1, dilation=1)):
-        standard = ReferenceRun(lambda theirs=theirs: theirs, pose(lambda theirs=theirs: theirs, {"x": x}, {}, (), 0))
-        assert near_ties(standard, "float32") == []
+        reference_run = ReferenceRun(lambda theirs=theirs: theirs, pose(lambda theirs=theirs: theirs, {"x": x}, {}, (), 0))
+        assert near_ties(reference_run, "float32") == []
 
 
 def test_the_note_is_in_every_report():
@@ -226,4 +226,4 @@ def test_a_reference_that_no_dispatch_mode_can_watch_is_judged_as_before(monkeyp
         raise NotImplementedError("no dispatch")
 
     monkeypatch.setattr(kinks, "_run", unwatched)
-    assert judged(off(relu), torch.relu, near_zero()).verdict == "mismatch"
+    assert judged(off(relu), torch.relu, near_zero()).status == "mismatch"

@@ -39,12 +39,12 @@ def test_a_fault_of_any_family_has_the_same_culprit_and_cause(fault):
 @pytest.mark.parametrize("case", CASES[::20], ids=[case.name for case in CASES[::20]])
 def test_right_code_agrees(case):
     with moved_last_digits(0):
-        assert [check(case, dtype).verdict for dtype in DTYPES] == ["ok", "ok"]
+        assert [check(case, dtype).status for dtype in DTYPES] == ["ok", "ok"]
 
 
 def judged(ours, theirs, inputs, dtype="float64", state=None):
-    standard = ReferenceRun(lambda: theirs, pose(lambda: theirs, inputs, state or {}, (), 0))
-    return judge(Verdict("twin", "", dtype, "cpu", 0), lambda: ours, standard)
+    reference_run = ReferenceRun(lambda: theirs, pose(lambda: theirs, inputs, state or {}, (), 0))
+    return judge(Verdict("twin", "", dtype, "cpu", 0), lambda: ours, reference_run)
 
 
 def causes(*arguments, **options):
@@ -61,8 +61,8 @@ def test_zeros_may_be_reached_by_another_sum(dtype):
     assert nothing(X.astype(dtype)).any()
     assert judged(lambda x: (nothing(x), nothing), lambda x: x * 0, {"x": X}, dtype).ok
     wrong = lambda x: (nothing(x) + x.dtype.type(1e-3), nothing)  # noqa: E731
-    assert judged(wrong, lambda x: x * 0, {"x": X}, dtype).verdict == "mismatch"
-    assert judged(lambda x: (nothing(x) + 1e-12, nothing), lambda x: x * 0, {"x": X}).verdict == "mismatch"
+    assert judged(wrong, lambda x: x * 0, {"x": X}, dtype).status == "mismatch"
+    assert judged(lambda x: (nothing(x) + 1e-12, nothing), lambda x: x * 0, {"x": X}).status == "mismatch"
 
 
 def test_small_numbers_are_no_zeros():

@@ -5,7 +5,9 @@ from operator import attrgetter
 
 import numpy as np
 import pytest
+import torch
 
+import reference.lr_scheduler
 from parity.case import ParityCase
 from parity.cases import (
     FAMILIES,
@@ -19,15 +21,15 @@ from parity.cases import (
     segmentation,
 )
 from parity.cases.draws import normal
-from parity.check import posed
+from parity.check import reference_run_of
 from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
 from parity.explaining.hints import MARGIN
+from parity.explaining.mistaken_steps import mistaken_steps
 from parity.judging.tolerance import deviation
 from parity.mistakes import register, registered
 from parity.mistakes.register import definitions, functions_with_mistakes, mistake
 from parity.running.builders import reference_builder
 from parity.running.run_reference import run_reference
-from parity_tests.faults import replay, schedules_replay
 
 TOKENS = np.arange(15).reshape(3, 5) % 11
 ENCODER = {"vocab_size": 11, "embedding_size": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.0}
@@ -63,11 +65,12 @@ CASES = [
     *(case for case in basics.CASES if case.scratch == "layers.Dropout"),
     *LAYERS,
 ]
-OPTIMISERS = {name for name, _ in replay.SETTINGS.values()}
-SCHEDULES = {name for name, _ in schedules_replay.SETTINGS.values()}
-FUNCTIONS = [name for name in functions_with_mistakes() if name not in OPTIMISERS | SCHEDULES]
+STEPS = [case for name in ("optimisers", "clipping", "schedules") for case in FAMILIES[name].CASES]
+STEPPING = (torch.optim, torch.optim.lr_scheduler, torch.nn.utils, reference.lr_scheduler)
+FUNCTIONS = [name for name in functions_with_mistakes() if not any(hasattr(place, name) for place in STEPPING)]
+SCHEDULES = [name for name in functions_with_mistakes() if any(hasattr(place, name) for place in (STEPPING[1], STEPPING[3]))]
 MISTAKES = [(name, message) for name in FUNCTIONS for message, _ in registered(name)]
-calibrated = cache(posed.__wrapped__)
+calibrated = cache(reference_run_of.__wrapped__)
 
 
 @cache
@@ -174,17 +177,21 @@ def test_functions_are_found_wherever_torch_and_reference_have_them(name):
     mistake(name, "is a mistake that only this test mentions")
 
 
-def from_truth(setting, rate):
-    """Return the largest ratio of error to tolerance of a schedule that is given as a function."""
-    return schedules_replay.ratio(schedules_replay.mistaken(rate, setting, 0), schedules_replay.truth_of(setting, 0))
+@cache
+def steps_with_mistakes(case):
+    """Return the name of a case's optimiser, clipping or schedule, and the tensors that each of its mistakes leads to."""
+    reference_run = calibrated(case, 0)
+    steps = reference_run.build()
+    return steps.target.__name__, {message: run(True) for message, run in mistaken_steps(steps, reference_run.problem)}
 
 
-@pytest.mark.parametrize("setting", [s for s, (name, _) in schedules_replay.SETTINGS.items() if name in definitions()])
-def test_a_schedule_without_a_mistake_is_torchs(setting):
-    assert from_truth(setting, definitions()[schedules_replay.SETTINGS[setting][0]]) <= 1
+def show(case, tensors):
+    """Return whether some of these tensors differ from the truth."""
+    calibration = calibrated(case, 0).calibration
+    return any(_differ(key, array, calibration) for key, array in tensors.items() if key in calibration.truth)
 
 
-@pytest.mark.parametrize(("name", "message"), [(name, message) for name in sorted(SCHEDULES) for message, _ in registered(name)])
+@pytest.mark.parametrize(("name", "message"), [(name, message) for name in SCHEDULES for message, _ in registered(name)])
 def test_every_mistake_in_a_schedule_shows(name, message):
-    wrong = dict(registered(name))[message]
-    assert any(from_truth(s, wrong) > 1 for s, (of, _) in schedules_replay.SETTINGS.items() if of == name)
+    found = [(case, *steps_with_mistakes(case)) for case in STEPS]
+    assert any(show(case, mistakes[message]) for case, of, mistakes in found if of == name)

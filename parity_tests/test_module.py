@@ -1,4 +1,4 @@
-"""Parameters, buffers and modules: what the layers and the harness rely on."""
+"""Parameters, buffers and modules: the behaviour that layers and the harness rely on."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from scratch.random import generator, manual_seed, use_generator
 
 
 class Tied(Module):
-    """Two layers that hold one weight."""
+    """Two layers that share one weight."""
 
     def __init__(self):
         self.encode = Linear(5, 5)
@@ -27,14 +27,14 @@ def test_names_come_from_attributes_and_lists():
     assert list(model.state_dict()) == ["encode.weight", "encode.bias", "decode.weight", "extras.1.weight", "extras.1.bias"]
 
 
-def test_tied_weights_stay_tied_when_loaded():
+def test_tied_weights_stay_tied_after_loading():
     model = Tied()
     model.load_state_dict({name: np.full(array.shape, 2.0) for name, array in model.state_dict().items()})
     assert model.encode.weight is model.decode.weight
     assert model.decode.weight.data.dtype == np.float32
 
 
-def test_modes_reach_every_module():
+def test_train_and_eval_reach_every_submodule():
     model = Sequential(Linear(3, 3), Sequential(Dropout(), BatchNorm1d(3)))
     assert all(not module.training for _, module in model.eval().named_modules())
     assert all(module.training for _, module in model.train().named_modules())
@@ -58,7 +58,7 @@ def test_gradients_accumulate_until_they_are_zeroed():
         model(part)[1](dy)
         once.append([parameter.grad for parameter in model.parameters()])
     model.zero_grad()
-    calls = [model(part)[1] for part in x]  # both forwards before either backward
+    calls = [model(part)[1] for part in x]  # both forwards run before either backward
     for backward in calls:
         backward(dy)
     for parameter, first, second in zip(model.parameters(), *once, strict=True):
@@ -67,7 +67,7 @@ def test_gradients_accumulate_until_they_are_zeroed():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_constant_inputs_have_no_gradient_and_change_no_other():
+def test_constant_inputs_have_no_gradient_and_change_no_others():
     rng = np.random.default_rng(0)
     model = CNN(1, (8, 9), 3, channels=(4,), hidden=6).astype(np.float64)
     x, labels = rng.normal(size=(5, 1, 8, 9)), rng.integers(0, 3, 5)
@@ -87,7 +87,7 @@ def test_constant_inputs_have_no_gradient_and_change_no_other():
     assert all(np.allclose(a, b, rtol=1e-12, atol=1e-14) for a, b in zip(found, expected, strict=True))
 
 
-def test_declarations_of_constants_add_up_and_end_with_their_block():
+def test_constant_blocks_add_up_and_end():
     rng = np.random.default_rng(0)
     x, weight = rng.normal(size=(5, 7)), rng.normal(size=(3, 7))
 
@@ -104,7 +104,7 @@ def test_declarations_of_constants_add_up_and_end_with_their_block():
     assert missing() == [False, False]
 
 
-def test_a_watched_block_ends():
+def test_an_observer_stops_after_its_block():
     seen = []
 
     def observer(module, *inputs):
@@ -118,7 +118,7 @@ def test_a_watched_block_ends():
     assert seen == [layer]
 
 
-def test_a_module_held_twice_is_one_module():
+def test_a_module_used_twice_has_one_set_of_parameters():
     layer = Linear(3, 3)
     model = Sequential(layer, ReLU(), layer)
     assert [path for path, _ in model.named_modules()] == ["", "0", "1"]
@@ -126,7 +126,7 @@ def test_a_module_held_twice_is_one_module():
     assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
 
 
-def test_needs_leaves_gradients_out():
+def test_needs_skips_unneeded_gradients():
     rng = np.random.default_rng(0)
     x, weight, bias, dy = rng.normal(size=(5, 7)), rng.normal(size=(3, 7)), rng.normal(size=3), rng.normal(size=(5, 3))
     full = linear(x, weight, bias)[1](dy)
@@ -136,7 +136,7 @@ def test_needs_leaves_gradients_out():
     assert np.array_equal(dbias, full[2])
 
 
-def test_apply_returns_the_gradients_of_arrays_and_keeps_those_of_parameters():
+def test_apply_returns_array_gradients_and_stores_parameter_gradients():
     rng = np.random.default_rng(0)
     x, weight = rng.normal(size=(5, 7)), Parameter(rng.normal(size=(3, 7)))
     y, backward = apply(linear, x, weight, None)
@@ -149,7 +149,7 @@ def test_apply_returns_the_gradients_of_arrays_and_keeps_those_of_parameters():
     assert dbias.shape == bias.shape
 
 
-def test_everything_that_does_not_fit_is_said_in_order():
+def test_every_mismatch_of_a_state_is_listed_in_order():
     shapes = {"weight": (2, 3), "bias": (2,), "scale": (5,)}
     state = {"weight": np.zeros((3, 2)), "bias": np.zeros(4), "offset": np.zeros(5), "extra": 0}
     assert state_mismatch(shapes, state) == (
@@ -158,8 +158,8 @@ def test_everything_that_does_not_fit_is_said_in_order():
     )
 
 
-def test_gradient_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"\(3,\) came for a parameter of shape \(2, 3\)"):
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(3,\), expected that of its parameter, \(2, 3\)"):
         Parameter(np.zeros((2, 3))).accumulate(np.zeros(3))
 
 
@@ -168,7 +168,7 @@ def test_a_module_without_forward_says_so():
         Module()(np.zeros(3))
 
 
-def test_generator_in_force():
+def test_a_block_sets_the_current_generator():
     rng = np.random.default_rng(1)
     with use_generator(rng):
         assert generator() is rng

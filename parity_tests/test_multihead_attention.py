@@ -1,4 +1,4 @@
-"""Multi-head attention beyond its cases: torch's own layer, what is kept for later calls, grouped heads, and bad input."""
+"""Multi-head attention beyond its cases: torch's layer, the key-value cache, grouped heads, and bad input."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import torch
 
 import reference.layers
 from parity.weights import set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch.layers import MultiheadAttention
 from scratch.module import constant
 from scratch.ops import causal_mask, padding_mask
@@ -24,13 +24,13 @@ def normal(*shape):
 
 
 def layer_of(*sizes, **config):
-    """A layer in float64 whose biases are not 0."""
+    """Build a layer in float64 with biases that are not 0."""
     manual_seed(1)
     return MultiheadAttention(*sizes, **config).astype(np.float64)
 
 
-def in_torchs_names(arrays):
-    """Arrays of our projections, by name, in the form of torch.nn.MultiheadAttention's: three joined where their shapes allow."""
+def with_torchs_names(arrays):
+    """Rename our projections as in torch.nn.MultiheadAttention, which joins the three if their shapes allow."""
     arrays = {name: torch.as_tensor(array) for name, array in arrays.items()}
     joined = [arrays.pop(f"{x}_proj.weight") for x in "qkv"]
     biases = [arrays.pop(f"{x}_proj.bias", None) for x in "qkv"]
@@ -63,10 +63,10 @@ MASKS = {
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("widths", [{}, {"kdim": 7, "vdim": 10}, {"kdim": 9}])
 @pytest.mark.parametrize("mask", MASKS)
-def test_it_is_torchs_layer_under_a_map_of_the_weights(mask, widths, bias):
+def test_the_layer_agrees_with_torchs_after_renaming_weights(mask, widths, bias):
     ours = layer_of(WIDTH, HEADS, bias=bias, **widths)
     theirs = torch.nn.MultiheadAttention(WIDTH, HEADS, bias=bias, batch_first=True, dtype=torch.float64, **widths)
-    theirs.load_state_dict(in_torchs_names(ours.state_dict()))
+    theirs.load_state_dict(with_torchs_names(ours.state_dict()))
     inputs = normal(B, L, WIDTH), normal(B, S, widths.get("kdim", WIDTH)), normal(B, S, widths.get("vdim", WIDTH))
     our_mask, their_masks = MASKS[mask]
 
@@ -80,7 +80,7 @@ def test_it_is_torchs_layer_under_a_map_of_the_weights(mask, widths, bias):
     expected.backward(torch.from_numpy(dy))
     for gradient, leaf in zip(backward(dy), leaves, strict=False):
         np.testing.assert_allclose(gradient, leaf.grad, rtol=1e-10, atol=1e-13)
-    gradients = in_torchs_names({name: p.grad for name, p in ours.named_parameters()})
+    gradients = with_torchs_names({name: p.grad for name, p in ours.named_parameters()})
     for name, parameter in theirs.named_parameters():
         np.testing.assert_allclose(gradients[name], parameter.grad, rtol=1e-10, atol=1e-12, err_msg=name)
 
@@ -90,7 +90,7 @@ KINDS = {"plain": {}, "grouped": {"num_kv_heads": 1}, "wide": {"head_dim": 5, "n
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("pieces", [[1] * 9, [9], [4, 1, 4], [1, 8]])
-def test_a_sequence_in_pieces_with_what_was_kept_is_the_whole(kind, pieces):
+def test_a_sequence_in_cached_pieces_gives_the_same_values(kind, pieces):
     layer = layer_of(WIDTH, **{"num_heads": HEADS} | KINDS[kind])
     x = normal(B, 9, WIDTH)
     (whole, kept), _ = layer(x, x, x, None, True)
@@ -100,11 +100,11 @@ def test_a_sequence_in_pieces_with_what_was_kept_is_the_whole(kind, pieces):
         (y, past), _ = layer(piece, piece, piece, None, True, past)
         found.append(y)
     np.testing.assert_allclose(np.concatenate(found, axis=1), whole, rtol=1e-11, atol=1e-13)
-    assert_equal_but_for_rounding(past, kept, 1e-13)
+    assert_equal_up_to_rounding(past, kept, 1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_memory_that_was_kept_is_attended_as_the_first_time(kind):
+def test_a_cached_memory_gives_the_same_values_again(kind):
     layer = layer_of(WIDTH, **{"num_heads": HEADS} | KINDS[kind])
     x, memory, mask = normal(B, L, WIDTH), normal(B, S, WIDTH), padding_mask(LENGTHS, S)[0]
     (y, kept), backward = layer(x, memory, memory, mask)
@@ -117,12 +117,12 @@ def test_a_memory_that_was_kept_is_attended_as_the_first_time(kind):
     assert others == [None] * 5
 
 
-def test_rows_of_what_was_kept_go_on_as_their_sequences_did():
+def test_selected_rows_of_the_cache_continue_their_sequences():
     layer = layer_of(WIDTH, HEADS)
     x, next_x = normal(B, L, WIDTH), normal(4, 1, WIDTH)
     (_, kept), _ = layer(x, x, x, None, True)
     rows = np.array([2, 0, 2, 1])
-    layers_first = tuple(np.stack([part, part]) for part in kept)  # (layers, B, ...), as scratch.generation selects rows of it
+    layers_first = tuple(np.stack([part, part]) for part in kept)  # (layers, B, ...): scratch.generation selects rows of this form
     chosen = tuple(part[:, rows][0] for part in layers_first)
     (y, _), _ = layer(next_x, next_x, next_x, None, True, chosen)
     longer = np.concatenate([x[rows], next_x], axis=1)
@@ -130,7 +130,7 @@ def test_rows_of_what_was_kept_go_on_as_their_sequences_did():
     np.testing.assert_allclose(y, expected[:, -1:], rtol=1e-11, atol=1e-13)
 
 
-def test_grouped_heads_are_repeated_heads():
+def test_grouped_heads_equal_repeated_heads():
     grouped, plain = layer_of(WIDTH, 6, num_kv_heads=2), layer_of(WIDTH, 6)
     state = grouped.state_dict()
     for name in ("k_proj.weight", "k_proj.bias", "v_proj.weight", "v_proj.bias"):
@@ -140,7 +140,7 @@ def test_grouped_heads_are_repeated_heads():
     inputs = normal(B, L, WIDTH), normal(B, S, WIDTH), normal(B, S, WIDTH)
     (y, _), backward = grouped(*inputs)
     (expected, _), expected_backward = plain(*inputs)
-    assert_equal_but_for_rounding(y, expected, 1e-12)
+    assert_equal_up_to_rounding(y, expected, 1e-12)
     dy = normal(*y.shape)
     for gradient, other in zip(backward(dy)[:3], expected_backward(dy), strict=False):
         np.testing.assert_allclose(gradient, other, rtol=1e-10, atol=1e-13)
@@ -149,7 +149,7 @@ def test_grouped_heads_are_repeated_heads():
 
 
 @pytest.mark.parametrize("past", [False, True])
-def test_both_twins_attend_alike(past):
+def test_attention_weights_agree_between_twins(past):
     ours = layer_of(WIDTH, HEADS, num_kv_heads=1, dropout=0.5)
     theirs = reference.layers.MultiheadAttention(WIDTH, HEADS, num_kv_heads=1, dropout=0.5).double()
     set_state(theirs, ours.state_dict())
@@ -159,10 +159,10 @@ def test_both_twins_attend_alike(past):
     weights = ours.attend(*inputs, kept)
     expected = theirs.attend(*tensors, None if kept is None else tuple(map(torch.from_numpy, kept)))
     np.testing.assert_allclose(weights, expected.detach(), rtol=1e-12, atol=1e-15)
-    assert_equal_but_for_rounding(weights.sum(axis=-1), 1, 1e-12)
+    assert_equal_up_to_rounding(weights.sum(axis=-1), 1, 1e-12)
 
 
-def test_dropout_is_drawn_anew_and_keeps_the_mean():
+def test_dropout_draws_a_new_mask_and_keeps_the_mean():
     layer = layer_of(WIDTH, HEADS, dropout=0.5)
     x = normal(B, L, WIDTH)
     first, second, *others = (layer(x, x, x)[0][0] for _ in range(2000))
@@ -182,7 +182,7 @@ def test_a_constant_mask_has_no_gradient():
     assert backward(np.ones_like(y))[3] is None
 
 
-def test_the_smallest_layer():
+def test_a_layer_may_have_width_1():
     layer = layer_of(1, 1)
     x = normal(1, 1, 1)
     (y, (keys, values)), backward = layer(x, x, x)
@@ -233,5 +233,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

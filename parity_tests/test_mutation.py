@@ -1,4 +1,4 @@
-"""Mutation testing under test: the faults, what reaches them, what becomes of them, and a sample of the real ones."""
+"""Mutation testing under test: the faults, the killers that reach them, their outcomes, and a sample of real faults."""
 
 import ast
 import importlib
@@ -23,12 +23,12 @@ from scratch.layers import Linear
 from scratch.ops import softmax
 
 BY_NAME = {case.name: case for case in CASES}
-SOFTMAX, NORMAL_CDF = (importlib.import_module(f"scratch.ops.{name}") for name in ("softmax", "normal_cdf"))
+SOFTMAX, NORMAL_CDF = (importlib.import_module(f"scratch.{name}") for name in ("ops.softmax", "fast.normal_cdf"))
 PARTS = {"y = (a * (b)) / d", "y = (a * (c)) / d"}
 
 
 def mutated(text, operator=""):
-    """The text with each fault that an operator makes in it."""
+    """Return the text with each fault that an operator makes in it, one at a time."""
     source = Source(text)
     return {source.edited(edit) for edit in edits(source, ast.parse(text).body[0]) if operator in edit.operator}
 
@@ -75,7 +75,7 @@ def subject(module, name):
         ("slice", "y = a[1:n, ::k]", {f"y = a[{z}]" for z in (":n, ::k", "1:, ::k", "1:n + 1, ::k", "1:n, ::", "1:n, ::k + 1")}),
     ],
 )  # fmt: skip
-def test_faults(operator, text, expected):
+def test_each_operator_makes_the_expected_faults(operator, text, expected):
     assert mutated(text, operator) == expected
 
 
@@ -94,17 +94,17 @@ def test_faults(operator, text, expected):
         "@f(1)\ndef g(): pass",
     ],
 )
-def test_what_only_says_things_is_left_alone(text):
+def test_code_that_computes_nothing_is_not_mutated(text):
     assert mutated(text) == set()
 
 
-def test_places_are_right_after_letters_of_several_bytes():
+def test_positions_are_right_after_multibyte_letters():
     assert mutated("def f(x):  # weightᵀ\n    '''√x²'''; return 'ä', x + 1", "arithmetic") == {
         "def f(x):  # weightᵀ\n    '''√x²'''; return 'ä', x - 1"
     }
 
 
-def test_lines_of_a_fault():
+def test_a_fault_reports_its_line_before_and_after():
     source = Source("a = 1\nb = f(\n    x +\n    y\n)\n")
     (fault,) = [edit for edit in edits(source, ast.parse(source.bytes).body[1]) if edit.text == "x"]
     assert source.lines(fault) == (3, "x + y", "x")
@@ -117,7 +117,7 @@ def test_every_fault_of_scratch_can_be_planted():
                 pass
 
 
-def test_mutants_are_told_apart_and_a_sample_stays():
+def test_mutants_have_unique_keys_and_samples_are_stable():
     mutants = [mutant for subject in subjects_of(SOFTMAX) for mutant in mutants_of(subject)]
     assert len({mutant.key for mutant in mutants}) == len(mutants) > 40
     chosen = sample(mutants, 10)
@@ -125,8 +125,8 @@ def test_mutants_are_told_apart_and_a_sample_stays():
     assert set(chosen) - set(sample(mutants[5:], 10)) <= set(mutants[:5])
 
 
-def test_a_constant_is_planted_in_its_module():
-    name, module = "SQRT_HALF", scratch.ops.normal_cdf
+def test_a_fault_can_be_planted_in_a_constant():
+    name, module = "SQRT_HALF", scratch.fast.normal_cdf
     right = module.SQRT_HALF
     (mutant,) = [m for m in mutants_of(subject(module, name)) if "0.505" in m.lines[2]]
     with mutant.planted():
@@ -134,7 +134,7 @@ def test_a_constant_is_planted_in_its_module():
     assert right == module.SQRT_HALF
 
 
-def test_calls_are_noted_by_the_outermost_function():
+def test_calls_are_recorded_by_their_outermost_function():
     def use():
         layer = Linear(3, 2)
         softmax(layer.weight.data)[1](layer.weight.data)
@@ -149,7 +149,7 @@ def test_calls_are_noted_by_the_outermost_function():
     assert places == set()
 
 
-def test_reach():
+def test_each_subject_gets_the_killers_that_reach_it():
     killers = [k for k in case_killers() if k.name in ("softmax-float64", "softmax-float32", "gelu-float64", "relu-float64")]
     failing = Killer("failing", lambda: NUMERIC if softmax else "", 2)
     signatures = Killer("test_structure.py::test_layers_take_torchs_arguments", lambda: "", 2)
@@ -159,7 +159,7 @@ def test_reach():
     def names(subject):
         return [killer.name for killer in reach.of(subject, modules)]
 
-    assert reach.unfit == [failing]
+    assert reach.failing_without_fault == [failing]
     assert names(subject(SOFTMAX, "softmax")) == ["softmax-float64", "softmax-float32", signatures.name]
     assert names(subject(NORMAL_CDF, "SQRT_HALF")) == ["gelu-float64", signatures.name]
     assert names(subject(SOFTMAX, "log_softmax")) == [signatures.name]
@@ -170,11 +170,11 @@ def test_reach():
     [
         ('block *= np.einsum("mn->m", block)[:, None]', NUMERIC),
         ("block = np.subtract(rows[part], rows[part].max(axis=1, keepdims=False, initial=-np.inf), out=y[part])", CRASH),
-        # of a minimum exp overflows, and the warning is an error
+        # exp of a large difference overflows, and the warning counts as an error
         ("block = np.subtract(rows[part], rows[part].min(axis=1, keepdims=True, initial=-np.inf), out=y[part])", CRASH),
     ],
 )
-def test_a_fault_is_judged_by_its_cases(fault, expected):
+def test_a_case_detects_a_planted_fault(fault, expected):
     (mutant,) = [m for m in mutants_of(subject(SOFTMAX, "softmax")) if m.lines[2] == fault]
     assert judge(BY_NAME["softmax"], "float32") == ""
     with mutant.planted():
@@ -206,13 +206,13 @@ def results_of(killers, mutants=None, limit=0.3):
     ],
     ids=["survivor", "numeric", "crash", "endless loop", "endless wait", "exit", "killed"],
 )
-def test_outcomes(behaviour, expected):
+def test_each_behaviour_of_a_killer_has_its_outcome(behaviour, expected):
     start = time.perf_counter()
     assert results_of([Killer("first", lambda: "", 0), Killer("second", behaviour, 1)]) == [expected]
     assert time.perf_counter() - start < 20
 
 
-def test_a_mutant_leaves_nothing_behind():
+def test_a_mutant_does_not_affect_the_next():
     dirt = []
 
     def litter():
@@ -224,19 +224,19 @@ def test_a_mutant_leaves_nothing_behind():
     assert dirt == []
 
 
-def test_a_mutant_that_cannot_be_planted_is_no_kill():
+def test_an_unplantable_mutant_is_an_error():
     mutant = next(mutants_of(subject(SOFTMAX, "softmax")))
     broken = Mutant(mutant.subject, Source("def softmax(:"), mutant.edit, 1)
     with pytest.raises(RuntimeError, match="cannot be planted: SyntaxError"):
         results_of([Killer("any", lambda: "", 0)], [broken])
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
+def test_an_interrupted_run_can_be_resumed(tmp_path):
     mutants = list(mutants_of(subject(SOFTMAX, "softmax")))[:6]
     path = tmp_path / "results.jsonl"
     killer = Killer("any", lambda: NUMERIC, 0)
 
-    def go_on(stop_after):
+    def resume(stop_after):
         results, tried = Results(path), 0
         for mutant, result in run([(m, [killer]) for m in mutants if not results.of(m)], {killer: 0.0}, 1, 1):
             assert mutant.key == result.key
@@ -246,14 +246,14 @@ def test_an_interrupted_run_goes_on(tmp_path):
                 break
         return tried
 
-    assert go_on(2) == 2
+    assert resume(2) == 2
     with path.open("a") as file:
-        file.write('{"key": ["scratch/ops')  # a line that was being written
-    assert go_on(100) == 4
-    assert go_on(100) == 0
+        file.write('{"key": ["scratch/ops')  # a line that was only half written
+    assert resume(100) == 4
+    assert resume(100) == 0
 
 
-def test_survivors_and_mutants_of_changed_files_are_tried_again(tmp_path):
+def test_survivors_and_mutants_of_changed_files_run_again(tmp_path):
     mutants = list(mutants_of(subject(SOFTMAX, "softmax")))[:3]
     results = Results(tmp_path / "results.jsonl")
     for mutant, outcome, digest in zip(
@@ -264,7 +264,7 @@ def test_survivors_and_mutants_of_changed_files_are_tried_again(tmp_path):
     assert [known.of(mutant) is not None for mutant in mutants] == [True, False, False]
 
 
-def test_report():
+def test_the_report_counts_outcomes_and_shows_survivors():
     mutants = list(mutants_of(subject(SOFTMAX, "softmax")))[:6]
     place, rows = mutants[0].key[:2], [(*mutant.key[2:4], "why") for mutant in mutants[:2]]
     report = Report(Reasons({place: rows}))
@@ -293,7 +293,7 @@ def test_equivalents_are_listed_by_fault_or_by_line():
 
 def test_nothing_to_mutate_is_a_usage_error(capsys):
     assert main(["no such function"]) == 2
-    assert "no mutant of anything called 'no such function'" in capsys.readouterr().err
+    assert "no function with 'no such function' in FILE:FUNCTION has a mutant" in capsys.readouterr().err
 
 
 def test_constants_and_functions_are_found():

@@ -1,33 +1,30 @@
-"""What the examples train by: the same loss and gradient in both backends, whatever a task chooses."""
-
-import sys
-from pathlib import Path
+"""The objectives of the examples have the same loss and gradients in both backends."""
 
 import numpy as np
 import pytest
 import torch
 
 import reference.ops
+from examples.data.batches import IGNORED
+from examples.training import objectives
+from examples.training.models import backend_for, new_model
+from examples.training.numpy_backend import NumPyBackend
+from parity.weights import get_state
 from parity_tests.planting import planted
 from scratch import ops
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import objectives
-import training
 
 RNG = np.random.default_rng(0)
 
 
 def boxes(*shape):
-    """Boxes (..., 4) within the image."""
+    """Draw boxes (..., 4) within the image."""
     centres, sides = RNG.uniform(0.3, 0.7, (*shape, 2)), RNG.uniform(0.1, 0.5, (*shape, 2))
     return np.concatenate([centres, sides], axis=-1)
 
 
 OBJECTIVES = {
     "labels": (objectives.cross_entropy(), [RNG.normal(size=(5, 7, 4))], [RNG.integers(0, 4, (5, 7))]),
-    "smoothed": (objectives.cross_entropy(0.1), [RNG.normal(size=(5, 4))], [np.array([0, 3, objectives.IGNORED, 1, 1])]),
+    "smoothed": (objectives.cross_entropy(0.1), [RNG.normal(size=(5, 4))], [np.array([0, 3, IGNORED, 1, 1])]),
     "probabilities": (objectives.cross_entropy(0.1), [RNG.normal(size=(5, 4))], [RNG.dirichlet(np.ones(4), 5)]),
     "two heads": (
         objectives.cross_entropy(),
@@ -45,7 +42,7 @@ OBJECTIVES = {
 
 
 def both(objective, predictions, targets):
-    """Loss, gradients and accuracy in NumPy, and in torch."""
+    """Return the loss, the gradients and the accuracy in NumPy, and in PyTorch."""
     ours = objective.numpy_loss(tuple(predictions), tuple(targets))
     leaves = tuple(torch.from_numpy(y).requires_grad_() for y in predictions)
     tensors = tuple(map(torch.from_numpy, targets))
@@ -75,31 +72,31 @@ def test_the_parts_are_summed_and_dice_has_its_weight():
 
 def test_accuracy_counts_what_counts():
     logits = np.eye(3)[[0, 1, 2, 2]]
-    assert objectives.accuracy(logits, np.array([0, 1, 0, objectives.IGNORED])) == pytest.approx(2 / 3)
+    assert objectives.accuracy(logits, np.array([0, 1, 0, IGNORED])) == pytest.approx(2 / 3)
     assert objectives.accuracy(logits, np.eye(3)[[0, 1, 0, 0]] * 0.8) == 0.5
     assert objectives.accuracy(logits.T[None], np.array([[0, 1, 2, 0]]), dim=1) == 0.75
-    assert objectives.accuracy(logits, np.full(4, objectives.IGNORED)) == 0
+    assert objectives.accuracy(logits, np.full(4, IGNORED)) == 0
 
 
 def twins(rates=None):
-    """A small ResNet in both backends."""
+    """Return a small ResNet in both backends."""
     config = dict(depth=10, classes=3, in_channels=1, width=2, small_images=True)
-    model = training.new_model("ResNet", config, 0, "float64")
-    torchs = training.backend_for("torch", model, config, rates=rates)
-    return training.backend_for("numpy", model, config, rates=rates), torchs
+    model = new_model("ResNet", config, 0, "float64")
+    torchs = backend_for("torch", model, config, rates=rates)
+    return backend_for("numpy", model, config, rates=rates), torchs
 
 
 BATCH = RNG.normal(size=(4, 1, 8, 8)), np.array([0, 2, 1, 2])
 
 
 def test_parts_of_a_model_have_rates_of_their_own_and_a_frozen_one_stays_as_it_is():
-    """Batch normalisation's running statistics too."""
+    """This includes the running statistics of batch normalisation."""
     states = []
     for backend in twins({"conv1": 0, "bn1": 0, "layer1": 0, "layer2": 0.5}):
-        before = training.get_state(backend.model)
+        before = get_state(backend.model)
         for _ in range(3):
             backend.step(*BATCH, lr=1e-3)
-        states.append(training.get_state(backend.model))
+        states.append(get_state(backend.model))
         for name, array in states[-1].items():
             assert np.array_equal(array, before[name]) == name.startswith(("conv1", "bn1", "layer1")), name
         assert [group["lr"] for group in backend.optimizer.param_groups] == [5e-4, 1e-3]
@@ -123,5 +120,5 @@ def test_a_frozen_beginning_costs_no_backward():
 
 
 def test_a_frozen_part_left_in_training_mode_is_noticed():
-    with planted(training.NumPyBackend.step, "part.eval()", "part.train()"), pytest.raises(AssertionError, match="bn1"):
+    with planted(NumPyBackend.step, "submodule.eval()", "submodule.train()"), pytest.raises(AssertionError, match="bn1"):
         test_parts_of_a_model_have_rates_of_their_own_and_a_frozen_one_stays_as_it_is()

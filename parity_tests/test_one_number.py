@@ -1,4 +1,4 @@
-"""A single number keeps its dtype, which NumPy 1 widens wherever a Python number meets it."""
+"""A single number keeps its dtype; NumPy 1 widens it when it meets a Python number."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from scratch import ops
 
 BOX, OTHER = [0, 0, 2, 2], [1, 1, 3, 4]
 ELEMENTWISE = (ops.relu, ops.leaky_relu, ops.sigmoid, ops.tanh, ops.silu, ops.gelu, partial(ops.gelu, approximate="tanh"))
-LOSSES = {  # a loss and its inputs, the fewest that it takes
+LOSSES = {  # a loss and its smallest possible inputs
     "mse": (ops.mse_loss, 2, 3),
     "l1": (ops.l1_loss, 2, 3),
     "smooth l1": (ops.smooth_l1_loss, 2, 3),
@@ -48,7 +48,7 @@ def test_a_loss_with_labels_keeps_the_dtype(op, rows, reduction):
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_no_probabilities_keep_the_dtype(reduction):
+def test_an_empty_batch_of_probabilities_keeps_the_dtype(reduction):
     none = np.zeros((0, 3), np.float32)
     y, backward = ops.cross_entropy(none, none, reduction=reduction)
     assert {y.dtype, *(gradient.dtype for gradient in backward(np.ones_like(y))[:2])} == {np.dtype(np.float32)}

@@ -18,8 +18,8 @@ from parity.__main__ import main
 from parity.cases import CASES, FAMILIES
 from parity.own_package.check import check_own, keep_checking
 from parity.own_package.progress import curriculum
+from parity.own_package.saves import files_behind, saves
 from parity.own_package.stubs import write_package
-from parity.own_package.watch import files_behind, saves
 from parity.own_package.worker import Worker
 from parity.running.definitions import Definitions, learning_order
 
@@ -113,7 +113,7 @@ def judged(package, *targets, dtypes=("float64",)):
 
 
 def states(progress):
-    return {target.path: target.state for target in progress.targets}
+    return {target.path: target.status for target in progress.targets}
 
 
 def messages(progress, path):
@@ -196,7 +196,7 @@ def test_scratch_itself_is_verified_as_someones_own(capsys):
     printed = json.loads(capsys.readouterr().out)
     assert "ops.linear" in printed["progress"]["verified"]
     assert (printed["progress"]["wrong"], printed["progress"]["missing"], printed["progress"]["next"]) == ([], [], "")
-    assert {"verdict", "worst_ratio", "printed"} <= printed["cases"][0].keys()
+    assert {"status", "worst_ratio", "printed"} <= printed["cases"][0].keys()
 
 
 def test_what_is_imported_from_scratch_is_not_ones_own(mine, capsys):
@@ -336,19 +336,19 @@ def test_what_never_returns_is_named_with_the_place_and_not_tried_again(mine):
     tanh = [case for case in CASES if case.scratch == "ops.tanh"]
     assert len(softmax) > 1
     with Worker(mine, time_limit=0.3) as worker:
-        outcomes = list(worker.judge_all(softmax, ("float64", "float32"), (0,)))
+        outcomes = list(worker.outcomes(softmax, ("float64", "float32"), (0,)))
     assert len(outcomes) == 1
     assert outcomes[0].verdict.message.startswith("it did not end within 0.3 s of CPU time (softmax.py:")
     assert outcomes[0].verdict.message.endswith("in softmax); --time-limit allows more")
     with Worker(mine) as worker:
-        assert worker.judge(tanh[0], "float64", 0).verdict.ok
+        assert worker.outcome(tanh[0], "float64", 0).verdict.ok
 
 
 def test_the_process_after_a_crash_judges_the_rest(mine):
     write(mine, "ops/activation.py", BAD_OPS["the end of the process"][0] + TANH)
     cases = [case for case in CASES if case.scratch in ("ops.relu", "ops.tanh")]
     with Worker(mine) as worker:
-        first, again, other = (worker.judge(cases[i], "float64", 0) for i in (0, 0, -1))
+        first, again, other = (worker.outcome(cases[i], "float64", 0) for i in (0, 0, -1))
     assert first.verdict.message == again.verdict.message == "it ended the whole process, with exit status 5"
     assert other.verdict.ok
 
@@ -511,10 +511,10 @@ def test_definitions_are_followed_through_every_kind_of_import(tmp_path):
     for path, text in files.items():
         (root / path).write_text(text)
     definitions = Definitions(root)
-    assert definitions.find("ops.one") == (root / "ops" / "a.py", "one")
-    assert definitions.find("ops.three") == (root / "ops" / "b.py", "two")
-    assert definitions.find("ops.e.f") == (root / "ops" / "broken.py", "f")
-    assert [definitions.find(path) for path in ("ops.four", "ops.e.g", "layers.L")] == [None] * 3
+    assert definitions.place_of("ops.one") == (root / "ops" / "a.py", "one")
+    assert definitions.place_of("ops.three") == (root / "ops" / "b.py", "two")
+    assert definitions.place_of("ops.e.f") == (root / "ops" / "broken.py", "f")
+    assert [definitions.place_of(path) for path in ("ops.four", "ops.e.g", "layers.L")] == [None] * 3
     used = {f"{file.stem}.{name}" for file, name in definitions.used_by("ops.three")}
     assert {"b.two", "b.SCALE", "c.power", "c.late", "d.D"} <= used
     assert "a.helper" not in used  # b imports `one` without using it in `two`

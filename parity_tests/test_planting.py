@@ -1,4 +1,4 @@
-"""Planting: everybody who imported a function runs the fault, and afterwards nobody does."""
+"""Planting: everyone who imported a function runs the fault inside the block, and nobody afterwards."""
 
 import ast
 import sys
@@ -16,7 +16,7 @@ from scratch.optim import SGD
 X = np.arange(6.0).reshape(2, 3)
 
 
-def test_whoever_imported_the_function_runs_the_fault():
+def test_everyone_who_imported_the_function_runs_the_fault():
     right = softmax(X)[0]
     with planted(softmax, "block /= np.einsum", "block /= 2 * np.einsum"):
         assert not np.allclose(softmax(X)[0], right)
@@ -25,7 +25,7 @@ def test_whoever_imported_the_function_runs_the_fault():
     assert np.array_equal(softmax(X)[0], right)
 
 
-def test_functions_inside_are_part_of_it():
+def test_a_fault_may_lie_in_an_inner_function():
     _, backward = softmax(X)
     with planted(softmax, "np.subtract(dy_rows", "np.add(dy_rows"):
         _, wrong = softmax(X)
@@ -33,13 +33,13 @@ def test_functions_inside_are_part_of_it():
     assert not np.allclose(wrong(dy), backward(dy))
 
 
-def test_methods_and_their_super_are_planted():
+def test_a_fault_may_lie_in_a_method_that_calls_super():
     with planted(SGD.__init__, "momentum=momentum, dampening", "momentum=2 * momentum, dampening"):
         assert SGD([Parameter(X)], momentum=0.25).param_groups[0]["momentum"] == 0.5
     assert SGD([Parameter(X)], momentum=0.25).param_groups[0]["momentum"] == 0.25
 
 
-def test_methods_that_are_bound_and_wrapped_are_planted():
+def test_a_fault_may_lie_in_a_bound_or_wrapped_method():
     layer = Linear(3, 2).astype(np.float64)
     with planted(layer.forward, "x, self.weight", "-x, self.weight"):
         negative = layer(X)[0]
@@ -48,13 +48,13 @@ def test_methods_that_are_bound_and_wrapped_are_planted():
         assert scratch.module._constants.get() == ()
 
 
-def test_defaults_are_part_of_it():
+def test_a_fault_may_lie_in_a_default_value():
     with planted(BatchNorm1d.__init__, "eps: float = 1e-5", "eps: float = 1e-3"):
         assert BatchNorm1d(3).eps == 1e-3
     assert BatchNorm1d(3).eps == 1e-5
 
 
-def test_it_is_taken_out_after_an_error():
+def test_the_fault_is_removed_after_an_error():
     code = softmax.__code__
     with pytest.raises(KeyError), planted(softmax, "block /=", "block *="):
         raise KeyError
@@ -62,22 +62,22 @@ def test_it_is_taken_out_after_an_error():
 
 
 @pytest.mark.parametrize(("old", "count"), [("no such text", 0), ("dim", 11)])
-def test_the_text_must_occur_once(old, count):
+def test_the_replaced_text_must_occur_exactly_once(old, count):
     with pytest.raises(ValueError, match=f"softmax: '{old}' occurs {count} times"), planted(softmax, old, ""):
         pass
 
 
-def test_two_faults_do_not_go_into_one_function():
-    with planted(softmax, "block /=", "block *="), pytest.raises(ValueError, match="something is planted in it already"):
+def test_a_function_can_hold_only_one_fault():
+    with planted(softmax, "block /=", "block *="), pytest.raises(ValueError, match="a fault is planted in it already"):
         planted(softmax, "block /=", "block -=").__enter__()
 
 
-def test_what_is_no_python_function_is_refused():
+def test_only_python_functions_can_hold_a_fault():
     with pytest.raises(ValueError, match="expected a function written in Python, got <ufunc 'tanh'>"):
         planted(np.tanh, "a", "b").__enter__()
 
 
-def test_a_definition_is_replaced():
+def test_a_definition_can_be_replaced():
     definition = function_tree(dropout)
     for node in ast.walk(definition):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):

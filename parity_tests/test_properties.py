@@ -1,4 +1,4 @@
-"""Convolution and pooling over whatever geometry Hypothesis comes up with."""
+"""Convolution and pooling over geometries that Hypothesis draws."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def fits(size, kernel, padding, dilation=(1, 1)):
     bias=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_conv2d(batch, groups, per_group, size, kernel, stride, padding, dilation, bias, seed):
+def test_conv2d_agrees_with_torch(batch, groups, per_group, size, kernel, stride, padding, dilation, bias, seed):
     assume(fits(size, kernel, padding, dilation))
     draw = Draw(seed)
     inputs = {
@@ -55,7 +55,7 @@ def test_conv2d(batch, groups, per_group, size, kernel, stride, padding, dilatio
     data=st.data(),
     ties=st.booleans(),
 )
-def test_max_pool2d(leading, size, kernel, stride, dilation, data, ties):
+def test_max_pool2d_agrees_with_torch(leading, size, kernel, stride, dilation, data, ties):
     padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
     assume(fits(size, kernel, padding, dilation))
     draw = Draw(data.draw(st.integers(0, 99)))
@@ -72,7 +72,7 @@ def test_max_pool2d(leading, size, kernel, stride, dilation, data, ties):
     data=st.data(),
     counted=st.booleans(),
 )
-def test_avg_pool2d(leading, size, kernel, stride, data, counted):
+def test_avg_pool2d_agrees_with_torch(leading, size, kernel, stride, data, counted):
     padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
     assume(fits(size, kernel, padding))
     x = Draw(data.draw(st.integers(0, 99))).normal(*leading, *size)
@@ -81,13 +81,13 @@ def test_avg_pool2d(leading, size, kernel, stride, data, counted):
 
 @settings(max_examples=40)
 @given(size=pairs(1, 13), output_size=pairs(1, 9), seed=st.integers(0, 99))
-def test_adaptive_avg_pool2d(size, output_size, seed):
+def test_adaptive_avg_pool2d_agrees_with_torch(size, output_size, seed):
     assert_parity(adaptive_avg_pool2d, F.adaptive_avg_pool2d, {"x": Draw(seed).normal(3, 2, *size)}, output_size=output_size)
 
 
 @settings(max_examples=30)
 @given(size=pairs(1, 4), kernel=pairs(3, 9), padding=pairs(0, 1))
-def test_a_kernel_larger_than_the_padded_image_is_refused_by_both(size, kernel, padding):
+def test_both_backends_refuse_a_kernel_larger_than_the_image(size, kernel, padding):
     assume(not fits(size, kernel, padding))
     x, weight = np.zeros((2, 3, *size)), np.zeros((4, 3, *kernel))
     with pytest.raises(ValueError, match="does not fit images of"):

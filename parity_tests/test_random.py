@@ -1,4 +1,4 @@
-"""The generator behind weights and masks: one for the process, which a block overrides in its own thread."""
+"""The generator of weights and masks: one for the process; a block can replace it in its own thread."""
 
 from threading import Thread
 
@@ -15,7 +15,7 @@ def _as_before(monkeypatch):
 
 
 def in_thread(call):
-    """The result of a call in a thread of its own."""
+    """Call a function in its own thread and return its result."""
     results = []
     thread = Thread(target=lambda: results.append(call()))
     thread.start()
@@ -27,7 +27,7 @@ def draw():
     return generator().random(4).tolist()
 
 
-def test_a_seed_holds_in_threads_started_after_it():
+def test_a_seed_also_holds_in_new_threads():
     manual_seed(3)
     expected = draw()
     manual_seed(3)
@@ -36,7 +36,7 @@ def test_a_seed_holds_in_threads_started_after_it():
     assert in_thread(lambda: in_thread(draw)) == expected
 
 
-def test_a_seed_set_in_a_thread_holds_in_the_process():
+def test_a_seed_set_in_a_thread_holds_everywhere():
     manual_seed(3)
     expected = draw()
     in_thread(lambda: manual_seed(3))
@@ -50,7 +50,7 @@ def test_threads_share_one_generator():
     assert in_thread(draw) + draw() == expected
 
 
-def test_a_block_overrides_in_its_own_thread_alone():
+def test_a_block_replaces_the_generator_only_in_its_thread():
     rng = np.random.default_rng(1)
     with use_generator(rng):
         assert generator() is rng
@@ -61,7 +61,7 @@ def test_a_block_overrides_in_its_own_thread_alone():
     assert draw() == np.random.default_rng(3).random(4).tolist()
 
 
-def test_blocks_nest_and_an_error_ends_them():
+def test_nested_blocks_end_in_order_even_after_an_error():
     outer, inner = np.random.default_rng(1), np.random.default_rng(2)
     with use_generator(outer):
         with use_generator(inner):

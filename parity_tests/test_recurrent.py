@@ -1,11 +1,11 @@
-"""Recurrent layers beyond their cases: many shapes, lengths, state carried over a cut, and bad input in one line."""
+"""Recurrent layers beyond their cases: many shapes, lengths, states carried over, and bad input."""
 
 import numpy as np
 import pytest
 
 import reference.layers
 from parity import assert_parity
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch import layers, ops
 
 RNG = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def states_for(name, *shape):
 @every_layer
 @pytest.mark.parametrize(("T", "B", "I", "H"), [(1, 1, 1, 1), (1, 3, 2, 4), (5, 1, 3, 2), (30, 2, 1, 3), (3, 17, 5, 1)])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_shapes(name, T, B, I, H, bidirectional):
+def test_layers_agree_with_torch_for_many_shapes(name, T, B, I, H, bidirectional):
     sizes = {"input_size": I, "hidden_size": H, "num_layers": 2, "bidirectional": bidirectional}
     inputs = {"x": normal(T, B, I), "hx": states_for(name, 4 if bidirectional else 2, B, H)}
     inputs["lengths"] = RNG.integers(1, T + 1, B)
@@ -33,17 +33,17 @@ def test_shapes(name, T, B, I, H, bidirectional):
 
 
 @every_layer
-def test_full_lengths_are_no_lengths(name):
+def test_full_lengths_equal_no_lengths(name):
     layer = getattr(layers, name)(3, 4, bidirectional=True).astype(np.float64)
     x = normal(6, 5, 3)
     (y, _), backward = layer(x)
     (with_lengths, _), _ = layer(x, None, np.full(5, 6))
-    assert_equal_but_for_rounding(with_lengths, y, 1e-14)
+    assert_equal_up_to_rounding(with_lengths, y, 1e-14)
     assert backward(normal(*y.shape), *(normal(2, 5, 4) for _ in range(STATES[name]))).shape == x.shape
 
 
 @every_layer
-def test_no_step_beyond_a_length_is_looked_at(name):
+def test_steps_beyond_a_length_have_no_effect(name):
     layer = getattr(layers, name)(3, 4, num_layers=2, bidirectional=True).astype(np.float64)
     x, lengths = normal(6, 5, 3), np.array([3, 6, 1, 5, 2])
     other = np.where(np.arange(6)[:, None, None] < lengths[:, None], x, 1e3)
@@ -55,14 +55,14 @@ def test_no_step_beyond_a_length_is_looked_at(name):
 
 
 @every_layer
-def test_a_sequence_cut_in_two_with_its_state_carried_is_the_whole(name):
+def test_two_halves_with_a_carried_state_equal_the_whole(name):
     layer = getattr(layers, name)(3, 4, num_layers=2).astype(np.float64)
     x = normal(9, 5, 3)
     (y, final), backward = layer(x)
     (first, state), first_backward = layer(x[:4])
     (second, other_final), second_backward = layer(x[4:], state)
-    assert_equal_but_for_rounding(np.concatenate([first, second]), y, 1e-13)
-    assert_equal_but_for_rounding(other_final, final, 1e-13)
+    assert_equal_up_to_rounding(np.concatenate([first, second]), y, 1e-13)
+    assert_equal_up_to_rounding(other_final, final, 1e-13)
 
     dy, dfinal = normal(*y.shape), [normal(2, 5, 4) for _ in range(STATES[name])]
     dx = backward(dy, *dfinal)
@@ -77,7 +77,7 @@ def test_a_sequence_cut_in_two_with_its_state_carried_is_the_whole(name):
 
 @every_layer
 @pytest.mark.parametrize("lengths", [None, np.array([6, 1, 4])])
-def test_final_states_that_go_unused_need_no_gradient(name, lengths):
+def test_unused_final_states_need_no_upstream_gradient(name, lengths):
     layer = getattr(layers, name)(3, 4, num_layers=2, bidirectional=True).astype(np.float64)
     x, hx, gradients = normal(6, 3, 3), states_for(name, 4, 3, 4), []
     for dfinals in ([], [np.zeros((4, 3, 4))] * STATES[name]):
@@ -90,7 +90,7 @@ def test_final_states_that_go_unused_need_no_gradient(name, lengths):
 
 
 @every_layer
-def test_biases_have_gradients_of_their_own(name):
+def test_the_two_biases_do_not_share_a_gradient_array(name):
     layer = getattr(layers, name)(3, 4)
     (y, _), backward = layer(normal(5, 2, 3).astype(np.float32))
     backward(np.ones_like(y), *(np.ones((1, 2, 4), np.float32) for _ in range(STATES[name])))
@@ -99,7 +99,7 @@ def test_biases_have_gradients_of_their_own(name):
 
 
 @every_layer
-def test_dropout_between_layers_is_drawn_anew_and_keeps_the_mean(name):
+def test_dropout_draws_a_new_mask_only_in_training(name):
     layer = getattr(layers, name)(3, 50, num_layers=2, dropout=0.5)
     x = normal(4, 8, 3).astype(np.float32)
     (first, _), _ = layer(x)
@@ -111,7 +111,7 @@ def test_dropout_between_layers_is_drawn_anew_and_keeps_the_mean(name):
 
 
 @every_layer
-def test_a_dropout_of_1_leaves_the_next_layer_nothing(name):
+def test_dropout_of_1_hides_the_input_from_the_next_layer(name):
     layer = getattr(layers, name)(3, 4, num_layers=2, dropout=1.0).astype(np.float64)
     (y, _), _ = layer(normal(5, 2, 3))
     (other, _), _ = layer(normal(5, 2, 3))
@@ -250,18 +250,18 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])
 
 
-def test_padding_may_be_counted_from_the_end():
+def test_padding_idx_may_be_negative():
     for padding_idx in (-9, -1):
         layer = layers.Embedding(9, 2, padding_idx)
         assert not layer.weight.data[padding_idx].any()
         assert (layer.weight.data != 0).any(axis=1).sum() == 8
 
 
-def test_embedding_of_nothing_and_of_the_last_row_as_padding():
+def test_embedding_takes_an_empty_batch_and_any_padding_row():
     y, backward = ops.embedding(np.zeros((0, 3), int), normal(9, 2))
     assert y.shape == (0, 3, 2)
     assert not backward(y)[1].any()
@@ -273,7 +273,7 @@ def test_embedding_of_nothing_and_of_the_last_row_as_padding():
 
 
 @pytest.mark.parametrize(("op", "gates", "states"), [("rnn", 1, 1), ("lstm", 4, 2), ("gru", 3, 1)])
-def test_an_input_that_needs_no_gradient(op, gates, states):
+def test_an_input_may_need_no_gradient(op, gates, states):
     arrays = normal(5, 2, 3), *(normal(2, 4) for _ in range(states)), normal(gates * 4, 3), normal(gates * 4, 4)
     (y, *_), backward = getattr(ops, op)(*arrays)
     dys = normal(*y.shape), *(normal(2, 4) for _ in range(states))
@@ -287,7 +287,7 @@ def test_an_input_that_needs_no_gradient(op, gates, states):
 
 @pytest.mark.parametrize(("op", "gates", "states"), [("rnn", 1, 1), ("lstm", 4, 2), ("gru", 3, 1)])
 @pytest.mark.parametrize("given", [0, 1])
-def test_one_bias_alone_is_as_if_the_other_were_0(op, gates, states, given):
+def test_a_missing_bias_equals_a_bias_of_0(op, gates, states, given):
     arrays = normal(5, 2, 3), *(normal(2, 4) for _ in range(states)), normal(gates * 4, 3), normal(gates * 4, 4)
     bias, zeros = normal(gates * 4), np.zeros(gates * 4)
     alone, backward = getattr(ops, op)(*arrays, *((bias, None) if given == 0 else (None, bias)))
@@ -295,10 +295,10 @@ def test_one_bias_alone_is_as_if_the_other_were_0(op, gates, states, given):
     dys = [normal(*y.shape) for y in alone]
     place = 3 + states
     for one, other in zip((*alone, backward(*dys)[place + given]), (*both, whole(*dys)[place + given]), strict=True):
-        assert_equal_but_for_rounding(one, other, 1e-13)
+        assert_equal_up_to_rounding(one, other, 1e-13)
     assert backward(*dys)[place + 1 - given] is None
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "Embedding"])
-def test_the_smallest_layers(name):
+def test_layers_may_have_size_1(name):
     assert getattr(layers, name)(1, 1).state_dict()

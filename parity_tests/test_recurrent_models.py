@@ -1,4 +1,4 @@
-"""Recurrent models beyond their cases: tied weights, texts that both backends write alike, carried states, bad input."""
+"""Recurrent models beyond their cases: tied weights, equal texts from both backends, carried states, bad input."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from safetensors import safe_open
 import reference.models
 import scratch.models
 from parity.weights import get_state, load_model, save_model, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from reference import generation as their_generation
 from scratch import generation, layers, ops
 from scratch.random import manual_seed
@@ -25,7 +25,7 @@ every_attention = pytest.mark.parametrize("attention", ["dot", "additive"])
 
 
 def twins(name, config, dtype="float64"):
-    """A model of each backend with the same weights, none of which is what training starts from."""
+    """Return a model of each backend with the same random weights, all different from the initial ones."""
     manual_seed(0)
     ours = getattr(scratch.models, name)(**config).astype(dtype).eval()
     rng = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def flat(state):
 
 
 @pytest.mark.parametrize("models", BACKENDS.values(), ids=BACKENDS)
-def test_tied_weights_are_one_parameter_of_the_head_s_size(models):
+def test_tied_weights_are_one_parameter_with_the_heads_spread(models):
     manual_seed(0)
     torch.manual_seed(0)
     model = models.CharLanguageModel(**TIED)
@@ -71,12 +71,12 @@ def test_tied_weights_are_stored_once_and_stay_tied(tmp_path, writer, reader):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-# --- writing ---
+# --- generating text ---
 
 
 @every_cell
 @every_dtype
-def test_a_thousand_characters_are_the_same_in_both_backends(cell, dtype):
+def test_a_thousand_characters_agree_between_backends(cell, dtype):
     ours, theirs = twins("CharLanguageModel", SIZES | {"cell": cell, "num_layers": 2}, dtype)
     prompt, uniforms = tokens(B, 4), np.random.default_rng(1).random((1000, B))
     text, state = generation.generate(ours, prompt, uniforms)
@@ -89,7 +89,7 @@ def test_a_thousand_characters_are_the_same_in_both_backends(cell, dtype):
 
 
 @every_dtype
-def test_names_are_the_same_in_both_backends(dtype):
+def test_generated_names_agree_between_backends(dtype):
     ours, theirs = twins("NameGenerator", SIZES | {"num_layers": 2}, dtype)
     prompt, uniforms = np.zeros((40, 1), np.int64), np.random.default_rng(1).random((25, 40))
     text, _ = generation.generate(ours, prompt, uniforms, temperature=0.8)
@@ -100,7 +100,7 @@ def test_names_are_the_same_in_both_backends(dtype):
 @every_attention
 @every_dtype
 @pytest.mark.parametrize("options", [{"temperature": 0}, {}, {"temperature": 0.7, "top_k": 5, "top_p": 0.9}], ids=str)
-def test_free_running_is_the_same_in_both_backends(attention, dtype, options):
+def test_free_running_agrees_between_backends(attention, dtype, options):
     ours, theirs = twins("Seq2Seq", LANGUAGES | {"attention": attention, "num_layers": 2}, dtype)
     source, first, uniforms = tokens(B, 8), np.ones((B, 1), np.int64), np.random.default_rng(1).random((60, B))
     text, _ = generation.generate(ours.step, first, uniforms, ours.start(source, LENGTHS), **options)
@@ -113,7 +113,7 @@ def test_free_running_is_the_same_in_both_backends(attention, dtype, options):
 @every_attention
 @pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("row", range(B))
-def test_beams_are_the_same_in_both_backends(attention, beams, row):
+def test_beams_agree_between_backends(attention, beams, row):
     ours, theirs = twins("Seq2Seq", LANGUAGES | {"attention": attention})
     source, lengths, first = tokens(B, 8)[row : row + 1], LENGTHS[row : row + 1], np.array([[1]])
     text, score = generation.beam_search(ours.step, first, 15, beams, 2, 0.6, ours.start(source, lengths))
@@ -132,14 +132,14 @@ def test_beams_are_the_same_in_both_backends(attention, beams, row):
     + [("NameGenerator", {})],
     ids=str,
 )
-def test_a_text_cut_in_two_with_its_state_carried_is_the_whole(name, config):
+def test_two_halves_with_a_carried_state_equal_the_whole(name, config):
     model, _ = twins(name, SIZES | {"num_layers": 2} | config)
     text, rng = tokens(B, 12), np.random.default_rng(1)
     (logits, final), backward = model(text)
     (first, state), first_backward = model(text[:, :5])
-    (second, other_final), second_backward = model(text[:, 5:], state)  # both, before either backward
+    (second, other_final), second_backward = model(text[:, 5:], state)  # both forwards run before either backward
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), logits, rtol=1e-12, atol=1e-14)
-    assert_equal_but_for_rounding(flat(other_final), flat(final), 1e-12)
+    assert_equal_up_to_rounding(flat(other_final), flat(final), 1e-12)
 
     dlogits, dfinal = rng.normal(size=logits.shape), rng.normal(size=np.shape(flat(final)))
     backward(dlogits, *dfinal)
@@ -151,7 +151,7 @@ def test_a_text_cut_in_two_with_its_state_carried_is_the_whole(name, config):
         np.testing.assert_allclose(p.grad, whole[key], rtol=1e-10, atol=1e-13)
 
 
-def test_a_learned_start_is_the_state_of_every_name():
+def test_every_name_starts_from_the_learned_state():
     model, _ = twins("NameGenerator", SIZES | {"num_layers": 2})
     (logits, _), backward = model(tokens(B, 5))
     dlogits = np.random.default_rng(1).normal(size=logits.shape)
@@ -162,12 +162,12 @@ def test_a_learned_start_is_the_state_of_every_name():
     np.testing.assert_array_equal(same, logits)
     _, dstart, _ = backward(dlogits)
     assert dstart.shape == start.shape
-    assert_equal_but_for_rounding(learned[:, 0], dstart.sum(axis=1), 1e-13)
+    assert_equal_up_to_rounding(learned[:, 0], dstart.sum(axis=1), 1e-13)
     assert model.start.grad is None
 
 
 @every_attention
-def test_a_step_at_a_time_is_teacher_forcing(attention):
+def test_single_steps_equal_teacher_forcing(attention):
     model, _ = twins("Seq2Seq", LANGUAGES | {"attention": attention, "num_layers": 2})
     source, target = tokens(B, 8), tokens(B, 6, seed=1)
     logits, _ = model(source, LENGTHS, target)
@@ -179,18 +179,18 @@ def test_a_step_at_a_time_is_teacher_forcing(attention):
     assert [part.shape[1] for part in state] == [B, B, B]
 
 
-# --- what is masked ---
+# --- masking ---
 
 
 @every_attention
-def test_attention_weights_lie_on_the_source_and_are_those_of_both_backends(attention):
+def test_attention_weights_cover_the_source_and_agree_between_backends(attention):
     ours, theirs = twins("Seq2Seq", LANGUAGES | {"attention": attention})
     source, target = tokens(B, 8), tokens(B, 6, seed=1)
     weights = ours.attend(source, LENGTHS, target)
     assert weights.shape == (B, 6, 8)
-    assert_equal_but_for_rounding(weights.sum(axis=2), 1, 1e-14)
+    assert_equal_up_to_rounding(weights.sum(axis=2), 1, 1e-14)
     assert ((weights > 0) == (np.arange(8) < LENGTHS[:, None, None])).all()
-    assert weights[2].std(axis=0).max() > 1e-3  # they differ from step to step
+    assert weights[2].std(axis=0).max() > 1e-3  # the weights differ from step to step
     other = theirs.attend(*map(torch.from_numpy, (source, LENGTHS, target))).detach()
     np.testing.assert_allclose(weights, other, rtol=1e-11, atol=1e-15)
 
@@ -204,7 +204,7 @@ MASKED = {
 
 
 @pytest.mark.parametrize("what", MASKED)
-def test_a_text_has_its_own_answer_whatever_the_padding_and_the_batch(what):
+def test_padding_and_batch_do_not_change_a_texts_logits(what):
     name, config, others = MASKED[what]
     model, _ = twins(name, config)
     text = tokens(B, 8)
@@ -216,7 +216,7 @@ def test_a_text_has_its_own_answer_whatever_the_padding_and_the_batch(what):
         np.testing.assert_allclose(alone[0], logits[row], rtol=1e-12, atol=1e-14)
 
 
-def test_padding_has_no_gradient_and_keeps_its_row():
+def test_the_padding_row_has_no_gradient():
     model, _ = twins("SentimentClassifier", SIZES)
     text = tokens(B, 8)
     text[0, 2] = text[2, 7] = 0
@@ -247,7 +247,7 @@ BOTH = {
 
 @pytest.mark.parametrize("models", BACKENDS.values(), ids=BACKENDS)
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     name, config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         getattr(models, name)(**config)
@@ -352,5 +352,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

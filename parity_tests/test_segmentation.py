@@ -1,4 +1,4 @@
-"""Segmentation beyond its cases: every geometry, memory layouts, sizes that do not divide, what stays frozen, bad input."""
+"""Segmentation beyond its cases: every geometry, memory layouts, odd sizes, frozen norms, bad input."""
 
 from itertools import pairwise, product
 
@@ -12,10 +12,10 @@ import reference.models
 import reference.ops
 import scratch.models
 from parity.weights import get_state, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch import layers, ops
+from scratch.fast import threads
 from scratch.module import constant
-from scratch.ops import threads
 from scratch.random import manual_seed
 
 BACKENDS = {"numpy": scratch.models, "torch": reference.models}
@@ -28,20 +28,20 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def laid_out(x, layout):
-    """The same images in another memory layout."""
+def with_layout(x, layout):
+    """Return the same images in another memory layout."""
     if layout == "nhwc":
         return np.ascontiguousarray(np.moveaxis(x, 1, -1)).swapaxes(-1, 1).swapaxes(-1, 2) if x.ndim == 4 else x
     return x if layout == "nchw" else np.repeat(x, 2, axis=-1)[..., ::2]
 
 
 def assert_same(op, theirs, arrays, dy_layout="nchw", rtol=1e-10, **options):
-    """An op's value and gradients are those of a torch function; its inputs stay as they are."""
+    """Assert that an op agrees with a torch function in value and gradients, and leaves its inputs unchanged."""
     before = [array.copy() for array in arrays]
     y, backward = op(*arrays, **options)
     leaves = [torch.tensor(array.astype(np.float64), requires_grad=True) for array in arrays]
     expected = theirs(*leaves, **options)
-    dy = laid_out(normal(*y.shape, seed=1).astype(y.dtype), dy_layout)
+    dy = with_layout(normal(*y.shape, seed=1).astype(y.dtype), dy_layout)
     expected.backward(torch.tensor(dy.astype(np.float64)))
     gradients = backward(dy)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
@@ -60,7 +60,7 @@ STRIDES, DILATIONS = [1, 2, (2, 3)], [1, (2, 1)]
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (3, 2)])
 @pytest.mark.parametrize("padding", [0, 1, (0, 1)])
-def test_every_geometry_of_a_transposed_convolution(groups, kernel, padding):
+def test_transposed_convolutions_of_every_geometry_agree_with_torch(groups, kernel, padding):
     x, weight, bias = normal(3, 6, 5, 4), normal(6, 2, *kernel, seed=2), normal(2 * groups, seed=3)
     for stride, dilation in product(STRIDES, DILATIONS):
         limits = [max(np.broadcast_to(stride, 2)[i], np.broadcast_to(dilation, 2)[i]) for i in range(2)]
@@ -71,12 +71,12 @@ def test_every_geometry_of_a_transposed_convolution(groups, kernel, padding):
 
 @every_layout
 @pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
-def test_a_transposed_convolution_in_every_memory_layout(layout, dy_layout):
-    arrays = [laid_out(normal(4, 6, 5, 7), layout), laid_out(normal(6, 3, 3, 2), layout), normal(3)]
+def test_transposed_convolutions_agree_with_torch_in_every_memory_layout(layout, dy_layout):
+    arrays = [with_layout(normal(4, 6, 5, 7), layout), with_layout(normal(6, 3, 3, 2), layout), normal(3)]
     assert_same(ops.conv_transpose2d, F.conv_transpose2d, arrays, dy_layout, stride=2, padding=1)
 
 
-def test_a_transposed_convolution_turns_a_convolution_round():
+def test_a_transposed_convolution_is_a_convolutions_input_gradient():
     options = dict(stride=(2, 3), padding=1, dilation=(2, 1), groups=2)
     image, weight = normal(3, 4, 12, 13), normal(6, 2, 3, 2, seed=1)
     y, backward = ops.conv2d(image, weight, **options)
@@ -85,12 +85,12 @@ def test_a_transposed_convolution_turns_a_convolution_round():
     np.testing.assert_allclose(spread, backward(dy)[0], rtol=1e-11, atol=1e-12)
 
 
-def test_a_transposed_convolution_with_winograd_in_its_backward():
+def test_transposed_convolutions_with_winograd_agree_with_torch():
     arrays = [array.astype(np.float32) for array in (normal(3, 40, 9, 11), 0.05 * normal(40, 33, 3, 3), normal(33))]
     assert_same(ops.conv_transpose2d, F.conv_transpose2d, arrays, rtol=1e-5, padding=1)
 
 
-def test_a_transposed_convolution_begins_as_torchs_does():
+def test_initial_weights_are_distributed_as_torchs():
     manual_seed(0)
     torch.manual_seed(0)
     config = {"in_channels": 40, "out_channels": 120, "kernel_size": (3, 5), "groups": 2}
@@ -112,7 +112,7 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("before", [1, 2, 5, 12])
-def test_every_size_from_every_other(mode, before):
+def test_resizing_to_every_size_agrees_with_torch(mode, before):
     for after in range(1, 40):
         assert_same(ops.interpolate, F.interpolate, [normal(2, 3, before, 4)], size=(after, 7), **MODES[mode])
         assert_same(ops.interpolate, F.interpolate, [normal(2, 3, 4, before)], size=(7, after), **MODES[mode])
@@ -120,7 +120,7 @@ def test_every_size_from_every_other(mode, before):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("factor", [0.3, 0.5, 0.7, 1.0, 1.1, 1.5, 2, 2.05, 3.7, 1 / 3])
-def test_every_size_by_a_factor(mode, factor):
+def test_resizing_by_every_factor_agrees_with_torch(mode, factor):
     for before in range(4, 16):
         assert_same(ops.interpolate, F.interpolate, [normal(2, 3, before, 4)], scale_factor=(factor, 2), **MODES[mode])
     assert_same(ops.interpolate, F.interpolate, [normal(2, 3, 5, 6)], scale_factor=factor, **MODES[mode])
@@ -129,17 +129,17 @@ def test_every_size_by_a_factor(mode, factor):
 @pytest.mark.parametrize("mode", MODES)
 @every_layout
 @pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
-def test_resizing_in_every_memory_layout(mode, layout, dy_layout):
-    assert_same(ops.interpolate, F.interpolate, [laid_out(normal(4, 6, 5, 7), layout)], dy_layout, size=(8, 9), **MODES[mode])
+def test_resizing_agrees_with_torch_in_every_memory_layout(mode, layout, dy_layout):
+    assert_same(ops.interpolate, F.interpolate, [with_layout(normal(4, 6, 5, 7), layout)], dy_layout, size=(8, 9), **MODES[mode])
 
 
-def test_one_size_serves_both_axes():
+def test_a_single_size_is_used_for_both_axes():
     x = normal(2, 3, 4, 5)
     np.testing.assert_array_equal(ops.interpolate(x, 7)[0], ops.interpolate(x, (7, 7))[0])
     np.testing.assert_array_equal(layers.Upsample([6, 7])(x)[0], ops.interpolate(x, (6, 7))[0])
 
 
-def test_a_pixel_that_is_no_number_is_seen_by_its_neighbours_alone():
+def test_a_nan_pixel_affects_only_its_neighbours():
     x = np.zeros((1, 1, 6, 6))
     x[0, 0, 2, 3] = np.nan
     y, _ = ops.interpolate(x, scale_factor=2, mode="bilinear")
@@ -154,45 +154,45 @@ def test_a_pixel_that_is_no_number_is_seen_by_its_neighbours_alone():
 @every_layout
 @pytest.mark.parametrize("dy_layout", ["nchw", "nhwc", "strided"])
 @pytest.mark.parametrize("block", [1 << 17, 300])
-def test_group_norm_in_every_memory_layout_and_in_blocks(monkeypatch, layout, dy_layout, block):
+def test_group_norm_agrees_with_torch_in_every_layout_and_block(monkeypatch, layout, dy_layout, block):
     monkeypatch.setattr(threads, "BLOCK", block)
-    arrays = [laid_out(normal(7, 6, 5, 7), layout), normal(6, seed=1), normal(6, seed=2)]
+    arrays = [with_layout(normal(7, 6, 5, 7), layout), normal(6, seed=1), normal(6, seed=2)]
     theirs = reference.ops.group_norm
     assert_same(ops.group_norm, theirs, arrays, dy_layout, num_groups=3)
 
 
 @pytest.mark.parametrize("scaled", [True, False])
 @pytest.mark.parametrize("shifted", [True, False])
-def test_group_norm_without_its_scale_or_its_shift(scaled, shifted):
+def test_group_norm_may_lack_its_scale_or_shift(scaled, shifted):
     x, dy = normal(3, 6, 5), normal(3, 6, 5, seed=1)
     weight, bias = normal(6, seed=2) if scaled else None, normal(6, seed=3) if shifted else None
     y, backward = ops.group_norm(x, weight, bias, num_groups=2)
     expected, its_backward = ops.group_norm(x, weight if scaled else np.ones(6), bias if shifted else np.zeros(6), num_groups=2)
-    assert_equal_but_for_rounding(y, expected, 1e-13)
+    assert_equal_up_to_rounding(y, expected, 1e-13)
     for gradient, truth, given in zip(backward(dy), its_backward(dy), (True, scaled, shifted), strict=True):
         if given:
-            assert_equal_but_for_rounding(gradient, truth, 1e-13)
+            assert_equal_up_to_rounding(gradient, truth, 1e-13)
         else:
             assert gradient is None
 
 
 @pytest.mark.parametrize("offset", [0, 1e3, 1e5])
 @every_layout
-def test_group_norm_far_from_zero_is_as_accurate_as_torchs(offset, layout):
-    x = laid_out((normal(3, 8, 64, 64) + offset).astype(np.float32), layout)
+def test_group_norm_far_from_zero_is_as_accurate_as_torch(offset, layout):
+    x = with_layout((normal(3, 8, 64, 64) + offset).astype(np.float32), layout)
     truth = F.group_norm(torch.tensor(x.astype(np.float64)), 2).numpy()
     theirs = F.group_norm(torch.tensor(x), 2).numpy()
     y, _ = ops.group_norm(x, num_groups=2)
     assert np.abs(y - truth).max() <= np.abs(theirs - truth).max() + 1e-6
 
 
-def test_groups_of_one_value_are_their_bias():
+def test_group_norm_of_single_values_returns_the_bias():
     y, backward = ops.group_norm(normal(3, 6), np.ones(6), np.arange(6.0), num_groups=6)
     np.testing.assert_array_equal(y, np.tile(np.arange(6.0), (3, 1)))
     np.testing.assert_array_equal(backward(np.ones((3, 6)))[0], 0)
 
 
-def test_a_frozen_norm_is_a_trained_one_in_eval_mode_and_stays_so():
+def test_a_frozen_norm_equals_a_trained_norm_in_eval_mode():
     trained = layers.BatchNorm2d(5, eps=1e-3).astype(np.float64)
     trained(normal(4, 5, 7, 6) + 2)
     trained.weight.data, trained.bias.data = normal(5, seed=1), normal(5, seed=2)
@@ -206,22 +206,22 @@ def test_a_frozen_norm_is_a_trained_one_in_eval_mode_and_stays_so():
     for mode in (True, False):
         ours, ours_backward = frozen.train(mode)(x)
         np.testing.assert_allclose(ours, y, rtol=1e-12, atol=1e-13)
-        assert_equal_but_for_rounding(ours_backward(dy), backward(dy), 1e-12)
+        assert_equal_up_to_rounding(ours_backward(dy), backward(dy), 1e-12)
     assert all(np.array_equal(array, state[name]) for name, array in frozen.state_dict().items())
 
 
 # --- the Dice loss ---
 
 
-def test_a_perfect_segmentation_loses_nothing_and_a_wrong_one_all():
+def test_dice_loss_is_0_for_right_and_1_for_wrong():
     labels = np.array([[[0, 1, 1], [2, 2, 0]]])
     perfect = np.moveaxis(np.eye(4)[labels], -1, 1)
-    assert ops.dice_loss(perfect, labels)[0] == 0  # the fourth class is neither there nor predicted
+    assert ops.dice_loss(perfect, labels)[0] == 0  # the fourth class neither occurs nor is predicted
     assert ops.dice_loss(perfect[:, :3], labels, smooth=0.0)[0] == 0
     assert ops.dice_loss(np.roll(perfect[:, :3], 1, axis=1), labels, smooth=0.0)[0] == 1
 
 
-def test_labels_are_shares_of_all_or_nothing():
+def test_labels_equal_one_hot_shares():
     p, labels = (
         np.random.default_rng(0).dirichlet(np.ones(5), (3, 4, 6)).transpose(0, 3, 1, 2),
         np.random.default_rng(1).integers(0, 5, (3, 4, 6)),
@@ -234,7 +234,7 @@ def test_labels_are_shares_of_all_or_nothing():
     np.testing.assert_array_equal(dinput, backward_of_shares(np.float64(1))[0])
 
 
-def test_the_dice_coefficient_written_out():
+def test_dice_loss_agrees_with_its_formula():
     p, t = np.array([[[0.9, 0.2, 0.5]]]), np.array([[[1.0, 0.0, 1.0]]])
     loss, _ = ops.dice_loss(p, t, smooth=0.5)
     assert np.isclose(loss, 1 - (2 * (0.9 + 0.5) + 0.5) / (0.81 + 0.04 + 0.25 + 2 + 0.5))
@@ -246,7 +246,7 @@ SMALL = {"in_channels": 2, "classes": 3, "depth": 2, "width": 2}
 
 
 def twins(dtype="float64", **config):
-    """A U-Net of each backend with the same weights and statistics."""
+    """Return a U-Net of each backend with the same weights and statistics."""
     manual_seed(0)
     ours = scratch.models.UNet(**SMALL | config)
     for name, array in ours.state_dict().items():
@@ -259,7 +259,7 @@ def twins(dtype="float64", **config):
 
 
 @every_up
-def test_logits_are_as_many_as_pixels_whatever_the_size(up):
+def test_every_pixel_has_logits_for_every_image_size(up):
     ours, theirs = twins(up=up)
     ours.eval()
     theirs.eval()
@@ -277,7 +277,7 @@ def test_logits_are_as_many_as_pixels_whatever_the_size(up):
 
 @every_backend
 @every_up
-def test_the_papers_size(models, up):
+def test_the_number_of_parameters_is_the_papers(models, up):
     parameters = models.UNet(3, 2, up=up).parameters()
     count = sum(p.data.size if models is scratch.models else p.numel() for p in parameters)
     widths = [64, 128, 256, 512, 1024]
@@ -291,7 +291,7 @@ def test_the_papers_size(models, up):
     assert up == "bilinear" or count == 31_037_698
 
 
-def test_the_names_of_its_parts():
+def test_state_names_follow_the_structure():
     names = list(scratch.models.UNet(**SMALL | {"depth": 1}).state_dict())
     block = [
         f"{i}.{name}"
@@ -304,7 +304,7 @@ def test_the_names_of_its_parts():
 
 
 @every_up
-def test_images_that_need_no_gradient_cost_none(up):
+def test_constant_images_have_no_gradient(up):
     ours, _ = twins(up=up)
     x = normal(2, 2, 7, 6)
     logits, backward = ours(x)
@@ -321,8 +321,8 @@ def test_images_that_need_no_gradient_cost_none(up):
 
 
 @every_up
-def test_a_far_pixel_is_seen_through_the_depth_alone(up):
-    """Where the decoder adds nothing from below, a pixel is seen by the convolutions at full size alone."""
+def test_only_the_deeper_levels_see_far_pixels(up):
+    """Set the upsampled input of the last decoder stage to 0: then only full-size convolutions carry a pixel's effect."""
     ours, _ = twins(up=up, depth=3)
     ours.eval()
     x = normal(1, 2, 40, 40)
@@ -332,7 +332,7 @@ def test_a_far_pixel_is_seen_through_the_depth_alone(up):
     before, after = ours(x)[0], ours(other)[0]
     assert (before[near] != after[near]).any()
     changed = [tuple(place) for place in np.argwhere(before[0] != after[0])]
-    assert max(max(h, w) for _, h, w in changed) > 4  # four convolutions at full size see no further
+    assert max(max(h, w) for _, h, w in changed) > 4  # four convolutions at full size reach no further
     for name, parameter in ours.named_parameters():
         if name.startswith("decoder.2.up"):
             parameter.data = np.zeros_like(parameter.data)
@@ -485,8 +485,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])
 
 
 BOTH = {
@@ -506,7 +506,7 @@ IMAGES = {
 
 @every_backend
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         models.UNet(**config)
@@ -515,7 +515,7 @@ def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
 
 @every_backend
 @pytest.mark.parametrize("what", IMAGES)
-def test_images_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_images_are_refused_in_one_line(models, what):
     shape, message = IMAGES[what]
     images = f32(*shape) if models is scratch.models else torch.zeros(shape)
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below

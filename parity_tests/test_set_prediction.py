@@ -1,4 +1,4 @@
-"""Sets of boxes beyond their cases: the best of all matchings, ties, the order of queries, padded images, bad input in one line."""
+"""Sets of boxes beyond their cases: the best matching, ties, the order of queries, padded images, and bad input."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ import torch
 from parity.cases.draws import CLASSES, IMAGES, OBJECTS, QUERIES, no_objects, set_predictions
 from parity.cases.set_prediction import all_alike, scattered
 from parity.inputs import Draw
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from reference import ops as theirs
 from reference.ops import sinusoidal_positions_2d as their_positions
 from scratch.ops import bipartite_matching, box_convert, generalized_box_iou_loss, matching_cost, set_loss, sinusoidal_positions_2d
@@ -24,7 +24,7 @@ def cost_of(cost, matched):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_matching_costs_less(seed):
+def test_the_matching_has_the_lowest_cost(seed):
     cost = np.random.default_rng(seed).normal(size=(1, 5, 3))
     (matched,), _ = bipartite_matching(cost, EVERYONE)
     assert len(set(matched)) == 3
@@ -33,13 +33,13 @@ def test_no_matching_costs_less(seed):
 
 
 @pytest.mark.parametrize("queries", [3, 5, 100])
-def test_queries_all_alike_get_the_objects_in_their_order(queries):
+def test_equal_queries_get_the_objects_in_order(queries):
     for cost in (np.zeros((1, queries, 3)), np.broadcast_to([0.3, -2, 7.1], (1, queries, 3)).copy()):
         assert bipartite_matching(cost, EVERYONE)[0].tolist() == [[0, 1, 2]]
         assert theirs.bipartite_matching(torch.from_numpy(cost), torch.from_numpy(EVERYONE)).tolist() == [[0, 1, 2]]
 
 
-def test_objects_that_are_not_there_take_no_query():
+def test_absent_objects_take_no_query():
     cost = np.array([[[0.0, 1, 2], [9, 0, 9]]])
     present = np.array([[False, True, True]])
     assert bipartite_matching(cost, present)[0].tolist() == [[-1, 1, 0]]
@@ -47,8 +47,8 @@ def test_objects_that_are_not_there_take_no_query():
 
 
 @pytest.mark.parametrize("draw_inputs", [set_predictions, scattered, all_alike, no_objects])
-def test_a_loss_is_the_papers(draw_inputs):
-    """Image by image and object by object, on the matching that is found."""
+def test_the_loss_agrees_with_the_papers_definition(draw_inputs):
+    """Compute the loss image by image and object by object, from the matching."""
     inputs = draw_inputs(Draw(0))
     logits, boxes, labels, targets = inputs.values()
     matched, _ = bipartite_matching(matching_cost(*inputs.values())[0], labels >= 0)
@@ -69,7 +69,7 @@ def test_a_loss_is_the_papers(draw_inputs):
                 objects += 1
     assert objects == (labels >= 0).sum()
     expected = total / weights, 5 * distance / max(objects, 1), 2 * overlap / max(objects, 1)
-    assert_equal_but_for_rounding(set_loss(*inputs.values())[0], expected, 1e-12)
+    assert_equal_up_to_rounding(set_loss(*inputs.values())[0], expected, 1e-12)
 
 
 def test_the_order_of_queries_and_of_objects_does_not_matter():
@@ -78,13 +78,13 @@ def test_the_order_of_queries_and_of_objects_does_not_matter():
     dlogits, dboxes, *_ = backward(1.0, 1.0, 1.0)
     queries, objects = np.random.default_rng(0).permutation(Q), np.random.default_rng(1).permutation(N)
     others, others_backward = set_loss(logits[:, queries], boxes[:, queries], labels[:, objects], targets[:, objects])
-    assert_equal_but_for_rounding(others, parts, 1e-12)
+    assert_equal_up_to_rounding(others, parts, 1e-12)
     dlogits_of_others, dboxes_of_others, *_ = others_backward(1.0, 1.0, 1.0)
     np.testing.assert_allclose(dlogits_of_others, dlogits[:, queries], rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(dboxes_of_others, dboxes[:, queries], rtol=1e-11, atol=1e-14)
 
 
-def test_right_predictions_cost_next_to_nothing():
+def test_right_predictions_have_a_loss_near_0():
     _, boxes, labels, targets = set_predictions(Draw(2)).values()
     logits = np.full((B, Q, CLASSES + 1), -20.0)
     logits[:, :, -1] = 20
@@ -98,7 +98,7 @@ def test_right_predictions_cost_next_to_nothing():
     assert not dboxes.any()
 
 
-def test_float32_is_matched_as_float64_is():
+def test_float32_and_float64_give_the_same_matching():
     inputs = set_predictions(Draw(3))
     exact, _ = set_loss(*inputs.values())
     rounded = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in inputs.values()]
@@ -113,8 +113,8 @@ def test_float32_is_matched_as_float64_is():
 # --- positions ---
 
 
-def test_positions_are_detrs():
-    """The rows of a map of 2 x 3 by hand: 2π row / rows, over 10000^(2i / 4)."""
+def test_positions_agree_with_detrs_formula():
+    """Compute the positions of a 2 x 3 map by hand: 2π row / rows, divided by 10000^(2i / 4)."""
     x, present = np.zeros((1, 8, 2, 3)), np.ones((1, 2, 3), bool)
     y, backward = sinusoidal_positions_2d(x, present)
     for row, column in itertools.product(range(2), range(3)):
@@ -126,12 +126,12 @@ def test_positions_are_detrs():
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_an_image_has_its_own_positions_whatever_the_padding(normalize):
+def test_padding_does_not_change_an_images_positions(normalize):
     alone, _ = sinusoidal_positions_2d(np.zeros((1, 6, 4, 5)), np.ones((1, 4, 5), bool), normalize)
     present = np.zeros((2, 7, 8), bool)
     present[0, :4, :5] = present[1] = True
     padded, _ = sinusoidal_positions_2d(np.zeros((2, 6, 7, 8)), present, normalize)
-    assert_equal_but_for_rounding(padded[:1, :, :4, :5], alone, 1e-12)
+    assert_equal_up_to_rounding(padded[:1, :, :4, :5], alone, 1e-12)
     other = their_positions(torch.zeros(2, 6, 7, 8), torch.from_numpy(present), normalize)
     np.testing.assert_allclose(padded, other, atol=1e-6)
 
@@ -202,5 +202,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

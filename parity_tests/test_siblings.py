@@ -1,4 +1,4 @@
-"""Folders of other people that are called scratch or reference: parity keeps its own, or says that it cannot."""
+"""Folders named scratch or reference in a user's project: parity loads its own packages, or refuses in one line."""
 
 import os
 import re
@@ -18,7 +18,7 @@ TEST = "import torch\nfrom parity import assert_parity\n\ndef test_mine():\n    
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A function that writes files into a directory, which is the first on sys.path."""
+    """Return a function that writes files into a directory, which is first on sys.path."""
 
     def write(files):
         for name, text in files.items():
@@ -43,7 +43,7 @@ def python_in(directory, *arguments):
 
 @pytest.mark.parametrize("name", siblings.NAMES)
 @pytest.mark.parametrize("file", ["__init__.py", "linear.py", "part/ops.py"])
-def test_other_code_of_our_name_is_refused_in_one_line(project, name, file):
+def test_a_users_package_with_our_name_is_refused(project, name, file):
     folder = project({f"{name}/{file}": ""}) / name
     said = f"parity has a package called {name!r} ({ROOT / name}), and so has your project ({folder}); rename yours"
     with pytest.raises(ImportError, match=re.escape(said)) as caught:
@@ -59,7 +59,7 @@ def test_a_folder_without_code_may_have_our_name(project, name):
 
 @pytest.mark.parametrize("name", siblings.NAMES)
 @pytest.mark.parametrize("attributes", [{"__file__": "/theirs/x.py"}, {"__file__": None, "__path__": ["/theirs"]}])
-def test_code_of_our_name_that_is_imported_already_is_refused(monkeypatch, name, attributes):
+def test_an_imported_module_with_our_name_is_refused(monkeypatch, name, attributes):
     theirs = ModuleType(name)
     vars(theirs).update(attributes)
     monkeypatch.setitem(sys.modules, name, theirs)
@@ -67,7 +67,7 @@ def test_code_of_our_name_that_is_imported_already_is_refused(monkeypatch, name,
         siblings.load(name)
 
 
-def test_ours_are_loaded_by_their_path(project, monkeypatch):
+def test_our_packages_are_loaded_by_path(project, monkeypatch):
     project(PACKAGES)
     for name in siblings.NAMES:
         monkeypatch.delitem(sys.modules, name)
@@ -75,7 +75,7 @@ def test_ours_are_loaded_by_their_path(project, monkeypatch):
         assert Path(sys.modules[name].__file__) == ROOT / name / "__init__.py"
 
 
-def test_a_test_beside_other_code_of_our_name_is_refused(project):
+def test_pytest_beside_a_package_with_our_name_is_refused(project):
     directory = project({"test_mine.py": TEST, "scratch/__init__.py": ""})
     done = python_in(directory, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short")
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout
@@ -84,6 +84,6 @@ def test_a_test_beside_other_code_of_our_name_is_refused(project):
     assert "ImportError: parity has a package called 'scratch'" in lines[0]
 
 
-def test_the_command_line_works_beside_other_code_of_our_name(project):
+def test_the_command_line_works_beside_packages_with_our_name(project):
     done = python_in(project(PACKAGES), "-m", "parity", "check", "leaky_relu")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Tables of cases and faults: a family is found in its folder, and a mistake in a table is one clear line."""
+"""Tables of cases and faults: families are found in their folder, and a mistake in a table gives one clear line."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from parity.case import ParityCase, resolve
 from parity.discovery import families
 from parity.running.importing import find
 from parity_tests import faults
-from parity_tests.shared import assert_said_in_one_line
+from parity_tests.shared import assert_refused_in_one_line
 from parity_tests.test_structure import modules_imported
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ NO_FAULTS_YET = set()
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """Return a maker of a package of tables: it takes the text of each file, and returns the package's name."""
+    """Return a function that writes a package of tables from the text of each file and returns its name."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def make(**files):
@@ -39,7 +39,7 @@ def package(tmp_path, monkeypatch):
 
 @pytest.fixture
 def another_table(tmp_path, monkeypatch):
-    """Return a function that adds a file with this text to parity.cases, and has the tables read afresh."""
+    """Return a function that adds a file with this text to parity.cases and makes the tables load again."""
 
     def add(text):
         (tmp_path / "mine.py").write_text(HEADER + text)
@@ -51,7 +51,7 @@ def another_table(tmp_path, monkeypatch):
     vars(parity.cases).pop("mine", None)
 
 
-def test_families_come_in_alphabetical_order_but_after_those_that_they_name(package):
+def test_families_are_sorted_by_name_and_by_after(package):
     name = package(a_b="TABLE = [1]; AFTER = ('c',)", b="TABLE = [2]", c="TABLE = [3]; AFTER = ('b',)", d="TABLE = []", shared="")
     found = families(name, "TABLE", ["shared"])
     assert [(family, module.TABLE) for family, module in found.items()] == [("b", [2]), ("c", [3]), ("a b", [1]), ("d", [])]
@@ -79,9 +79,9 @@ def test_families_come_in_alphabetical_order_but_after_those_that_they_name(pack
     ],
     ids=["no table", "an unknown name", "a name alone", "a circle"],
 )
-def test_a_family_that_cannot_be_read_is_one_line(package, files, message):
+def test_an_unreadable_family_is_refused_in_one_line(package, files, message):
     name = package(**files)
-    assert_said_in_one_line(lambda: families(name, "TABLE", ["draws"]), message)
+    assert_refused_in_one_line(lambda: families(name, "TABLE", ["draws"]), message)
 
 
 def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
@@ -133,7 +133,7 @@ def test_a_new_file_with_a_table_is_a_family(another_table, capsys):
         "an unknown reference",
     ],
 )
-def test_a_mistake_in_a_table_is_one_line_of_the_command(another_table, capsys, text, message):
+def test_a_mistake_in_a_table_is_reported_in_one_line(another_table, capsys, text, message):
     another_table(text)
     assert main(["check", "mine"]) == 2
     printed = capsys.readouterr()
@@ -151,16 +151,16 @@ def test_a_mistake_in_a_table_is_one_line_of_the_command(another_table, capsys, 
         ("torch.nn.Zzyzx", "torch.nn has no 'Zzyzx', expected by the path 'torch.nn.Zzyzx'"),
     ],
 )
-def test_an_unknown_path_is_one_line(path, message):
-    assert_said_in_one_line(lambda: resolve(path, "reference"), message)
+def test_an_unknown_path_is_refused_in_one_line(path, message):
+    assert_refused_in_one_line(lambda: resolve(path, "reference"), message)
 
 
-def test_an_unknown_path_of_scratch_is_missing_and_offers_others():
+def test_an_unknown_path_of_scratch_suggests_a_similar_one():
     with pytest.raises(NotImplementedError, match=r"scratch\.ops has no rotery; did you mean rotary\?"):
         find("ops.rotery", "scratch")
 
 
-def test_a_reference_has_the_path_of_its_twin_unless_it_is_torchs_own():
+def test_a_reference_has_its_twins_path_or_is_torchs():
     def draw(draw):
         return {}
 

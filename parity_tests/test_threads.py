@@ -1,4 +1,4 @@
-"""The number of threads, and work that is shared among them: joined before anything is returned or raised."""
+"""The number of threads, and shared work: all threads finish before a result is returned or an error raised."""
 
 import os
 from threading import Barrier, Event, Thread
@@ -8,8 +8,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from scratch import ops
-from scratch.ops import cpus, threads, workers
-from scratch.ops.threads import get_num_threads, in_parallel, num_threads, set_num_threads
+from scratch.fast import cpus, threads, workers
+from scratch.fast.threads import get_num_threads, in_parallel, num_threads, set_num_threads
 
 LIMIT = 30  # seconds that a test waits at most
 
@@ -21,7 +21,7 @@ def _three_threads(monkeypatch):
 
 @pytest.fixture
 def fresh(monkeypatch):
-    """A process in which nobody has chosen or asked, on 4 CPUs."""
+    """Return a process state on 4 CPUs in which no thread count was chosen or read yet."""
     monkeypatch.setattr(threads, "_chosen", None)
     monkeypatch.setattr(threads, "available_cpus", lambda: 4)
     monkeypatch.delenv(threads.VARIABLE, raising=False)
@@ -46,26 +46,26 @@ ENVIRONMENTS = [
 
 
 @pytest.mark.parametrize(("environment", "expected"), ENVIRONMENTS, ids=str)
-def test_the_environment_says_how_many_threads(fresh, environment, expected):
+def test_environment_variables_set_the_thread_count(fresh, environment, expected):
     for name, value in environment.items():
         fresh.setenv(name, value)
     assert get_num_threads() == expected
 
 
 @pytest.mark.parametrize("value", ["two", "0", "-1", "1.5", "²"])
-def test_a_wrong_number_in_the_environment_is_said_in_one_line(fresh, value):
+def test_a_wrong_number_in_the_environment_is_refused(fresh, value):
     fresh.setenv(threads.VARIABLE, value)
     with pytest.raises(ValueError, match=f"^SCRATCH_NUM_THREADS: expected a whole number of at least 1, got '{value}'; unset it"):
         get_num_threads()
 
 
 @pytest.mark.parametrize("count", [1, 5, np.int64(2)])
-def test_the_number_can_be_set(fresh, count):
+def test_the_thread_count_can_be_set(fresh, count):
     set_num_threads(count)
     assert get_num_threads() == count
 
 
-def test_a_number_holds_inside_a_block(fresh):
+def test_a_block_sets_the_thread_count_and_restores_it(fresh):
     with num_threads(2):
         assert get_num_threads() == 2
     with pytest.raises(ZeroDivisionError), num_threads(2):
@@ -77,7 +77,7 @@ def test_a_number_holds_inside_a_block(fresh):
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.0, "2", True, None])
-def test_a_wrong_number_is_refused(fresh, count):
+def test_a_wrong_thread_count_is_refused(fresh, count):
     with pytest.raises(ValueError, match=r"^set_num_threads: expected a whole number of at least 1, got "):
         set_num_threads(count)
     assert get_num_threads() == 4
@@ -96,7 +96,7 @@ GROUPS = [
 
 
 @pytest.mark.parametrize(("files", "membership", "expected"), GROUPS)
-def test_cpus_are_those_of_affinity_and_control_group(monkeypatch, tmp_path, files, membership, expected):
+def test_available_cpus_respect_affinity_and_control_group(monkeypatch, tmp_path, files, membership, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 5}, raising=False)
     monkeypatch.setattr(cpus, "ROOT", tmp_path / "groups")
     monkeypatch.setattr(cpus, "MEMBERSHIP", tmp_path / "membership")
@@ -109,14 +109,14 @@ def test_cpus_are_those_of_affinity_and_control_group(monkeypatch, tmp_path, fil
 
 
 @pytest.mark.usefixtures("_three_threads")
-def test_several_threads_take_part():
+def test_several_threads_work_at_once():
     together = Barrier(3, timeout=LIMIT)
     in_parallel(lambda item: together.wait(), range(3))
 
 
 @pytest.mark.usefixtures("_three_threads")
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
-def test_an_error_waits_for_the_items_at_work(error):
+def test_an_error_is_raised_after_running_items_end(error):
     begun, end, returned, caught = Event(), Event(), Event(), []
 
     def work(item):
@@ -146,7 +146,7 @@ def test_an_error_waits_for_the_items_at_work(error):
     ("errors", "first"),
     [([], None), ([KeyError, IndexError], KeyError), ([KeyError, KeyboardInterrupt], KeyboardInterrupt)],
 )
-def test_the_first_error_is_raised_and_an_interrupt_before_it(errors, first):
+def test_an_interrupt_is_raised_before_the_first_error(errors, first):
     team = workers.Team(str, [])
     team.errors += [error() for error in errors]
     assert type(team.first_error()) is (type(None) if first is None else first)
@@ -166,7 +166,7 @@ def test_no_item_begins_after_an_error():
 
 
 @pytest.mark.usefixtures("_three_threads")
-def test_work_is_shared_inside_shared_work():
+def test_shared_work_may_be_nested():
     def outer(row):
         return sum(in_parallel(lambda column: row * column, range(20)))
 
@@ -174,7 +174,7 @@ def test_work_is_shared_inside_shared_work():
 
 
 @pytest.mark.usefixtures("_three_threads")
-def test_several_hosts_share_at_once():
+def test_several_host_threads_may_share_work_at_once():
     start, results = Barrier(5, timeout=LIMIT), {}
 
     def host(number):
@@ -190,7 +190,7 @@ def test_several_hosts_share_at_once():
 
 
 @pytest.mark.usefixtures("_three_threads")
-def test_the_caller_does_it_all_where_no_thread_can_start(monkeypatch):
+def test_the_caller_does_all_work_if_no_thread_starts(monkeypatch):
     def refuse(thread):
         raise RuntimeError("can't start new thread")
 
@@ -201,7 +201,7 @@ def test_the_caller_does_it_all_where_no_thread_can_start(monkeypatch):
 
 @pytest.mark.usefixtures("_three_threads")
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_buffer_is_restored_in_every_thread(fails):
+def test_the_buffer_size_is_restored_in_every_thread(fails):
     together, sizes = Barrier(3, timeout=LIMIT), []
 
     def work(item):
@@ -220,7 +220,7 @@ def test_the_buffer_is_restored_in_every_thread(fails):
     assert np.getbufsize() == before
     inside, after = Barrier(3, timeout=LIMIT), []
 
-    def look():  # in the threads that wait for work
+    def look():  # runs in the threads that wait for work
         after.append(np.getbufsize())
         inside.wait()
 
@@ -253,7 +253,7 @@ SAME_BITS = {
 
 @pytest.mark.parametrize("name", SAME_BITS)
 def test_the_number_of_threads_changes_no_bit(name):
-    """Of convolutions, which sum over shares, and recurrent ops, whose products have fewer rows, it changes the last ones."""
+    """Compare results for 1, 2 and 3 threads; convolutions and recurrent ops are left out, since their last bits may change."""
     results = []
     for count in (1, 2, 3):
         with threadpool_limits(1), num_threads(count):

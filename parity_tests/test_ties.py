@@ -1,4 +1,4 @@
-"""Where a function has a kink, both twins give the gradient that is written here, whatever the version of torch."""
+"""Gradients at kinks: both twins give the gradient listed here, with every version of torch."""
 
 from functools import partial
 
@@ -11,12 +11,12 @@ import reference.ops
 from reference.ops.yolo_boxes import LARGEST
 from scratch import ops
 
-GRID = [((1, 1), [(1.0, 1.0)])]  # one cell with one anchor of its size
-HELD = np.float32(LARGEST)
+GRID = [((1, 1), [(1.0, 1.0)])]  # one cell with one anchor that has the cell's size
+LARGEST_EXPONENT = np.float32(LARGEST)
 STEPS = np.array([2])
 SQUARE, BESIDE, TWICE = [[0, 0, 2, 2]], [[2, 0, 4, 2]], [[0, 0, 4, 2]]
 
-# a function of scratch, its twin, where both are evaluated, and the gradient of the first input under an upstream gradient of 1
+# function of scratch, its twin, the inputs, and the gradient of the first input for an upstream gradient of 1
 KINKS = {
     "relu at 0": (ops.relu, F.relu, [[0]], [0]),
     "leaky relu at 0": (partial(ops.leaky_relu, negative_slope=0.5), partial(F.leaky_relu, negative_slope=0.5), [[0]], [0.5]),
@@ -38,7 +38,7 @@ KINKS = {
     "exponent at its limit": (
         partial(ops.yolo_boxes, grids=GRID),
         partial(reference.ops.yolo_boxes, grids=GRID),
-        [[[[0, 0, HELD, 0, 0, 0]]]],
+        [[[[0, 0, LARGEST_EXPONENT, 0, 0, 0]]]],
         [[[0.25, 0.25, 62.5, 1, 0, 0]]],
     ),
 }
@@ -54,4 +54,4 @@ def test_twins_agree_on_the_gradient_at_a_kink(what):
 
     tensors = [torch.tensor(x, requires_grad=True) for x in arrays]
     theirs(*tensors).sum().backward()
-    np.testing.assert_allclose(tensors[0].grad, expected, rtol=1e-5, err_msg=f"the rule of torch {torch.__version__} is another")
+    np.testing.assert_allclose(tensors[0].grad, expected, rtol=1e-5, err_msg=f"torch {torch.__version__} has another gradient here")

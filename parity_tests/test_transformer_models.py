@@ -1,4 +1,4 @@
-"""Transformers beyond their cases: torch's own layers, texts written with and without a cache, tied weights, padding, bad input."""
+"""Transformers beyond their cases: torch's layers, generation with and without a cache, tied weights, padding, bad input."""
 
 import math
 
@@ -10,7 +10,7 @@ from safetensors import safe_open
 import reference.models
 import scratch.models
 from parity.weights import get_state, load_model, save_model, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from reference import generation as their_generation
 from scratch import generation
 from scratch.layers import TransformerDecoderLayer, TransformerEncoderLayer
@@ -40,8 +40,8 @@ def tokens(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, V, shape)
 
 
-def drawn(module, dtype="float64"):
-    """The module in eval mode with weights none of which is what training starts from."""
+def with_random_weights(module, dtype="float64"):
+    """Give a module in eval mode random weights, all different from the initial ones."""
     rng = np.random.default_rng(0)
     for name, parameter in module.named_parameters():
         shape = parameter.data.shape
@@ -51,8 +51,8 @@ def drawn(module, dtype="float64"):
 
 
 def twins(name, config, dtype="float64"):
-    """A model of each backend with the same weights."""
-    ours = drawn(getattr(scratch.models, name)(**config), dtype)
+    """Return a model of each backend with the same weights."""
+    ours = with_random_weights(getattr(scratch.models, name)(**config), dtype)
     theirs = getattr(reference.models, name)(**config).to(getattr(torch, dtype)).eval()
     set_state(theirs, get_state(ours))
     return ours, theirs
@@ -61,8 +61,8 @@ def twins(name, config, dtype="float64"):
 # --- torch's own layers ---
 
 
-def in_torchs_names(arrays):
-    """Arrays by our names in the form of torch.nn.Transformer and its layers."""
+def with_torchs_names(arrays):
+    """Rename our arrays as in torch.nn.Transformer and its layers."""
     arrays = {name.replace("feed_forward.", ""): torch.as_tensor(array) for name, array in arrays.items()}
     for first in [name for name in arrays if ".q_proj." in name]:
         joined = [arrays.pop(first.replace("q_proj", f"{x}_proj")) for x in "qkv"]
@@ -71,8 +71,8 @@ def in_torchs_names(arrays):
 
 
 def assert_same_layer(ours, theirs, inputs, our_masks, their_masks):
-    """The same value and gradients under a map of the weights."""
-    theirs.load_state_dict(in_torchs_names(ours.state_dict()))
+    """Assert that both layers have the same value and gradients, after renaming the weights."""
+    theirs.load_state_dict(with_torchs_names(ours.state_dict()))
     y, backward = ours(*inputs, *our_masks)
     y = y[0] if isinstance(y, tuple) else y
     leaves = [torch.from_numpy(x).requires_grad_() for x in inputs]
@@ -82,7 +82,7 @@ def assert_same_layer(ours, theirs, inputs, our_masks, their_masks):
     expected.backward(torch.from_numpy(dy))
     for gradient, leaf in zip(backward(dy), leaves, strict=False):
         np.testing.assert_allclose(gradient, leaf.grad, rtol=1e-9, atol=1e-11)
-    gradients = in_torchs_names({name: p.grad for name, p in ours.named_parameters()})
+    gradients = with_torchs_names({name: p.grad for name, p in ours.named_parameters()})
     for name, parameter in theirs.named_parameters():
         np.testing.assert_allclose(gradients[name], parameter.grad, rtol=1e-9, atol=1e-11, err_msg=name)
 
@@ -99,9 +99,9 @@ SOURCE_MASKS = {
 @every_norm
 @every_activation
 @pytest.mark.parametrize("mask", SOURCE_MASKS)
-def test_an_encoder_layer_is_torchs(norm_first, activation, mask):
+def test_an_encoder_layer_agrees_with_torchs(norm_first, activation, mask):
     config = {"dim_feedforward": INNER, "activation": activation, "layer_norm_eps": 1e-3, "norm_first": norm_first}
-    ours = drawn(TransformerEncoderLayer(WIDTH, HEADS, **config))
+    ours = with_random_weights(TransformerEncoderLayer(WIDTH, HEADS, **config))
     theirs = torch.nn.TransformerEncoderLayer(WIDTH, HEADS, **config, batch_first=True, dtype=torch.float64).eval()
     assert_same_layer(ours, theirs, [normal(B, S, WIDTH)], *SOURCE_MASKS[mask])
 
@@ -125,9 +125,9 @@ TARGET_MASKS = {
 @every_norm
 @every_activation
 @pytest.mark.parametrize("mask", TARGET_MASKS)
-def test_a_decoder_layer_is_torchs(norm_first, activation, mask):
+def test_a_decoder_layer_agrees_with_torchs(norm_first, activation, mask):
     config = {"dim_feedforward": INNER, "activation": activation, "layer_norm_eps": 1e-3, "norm_first": norm_first}
-    ours = drawn(TransformerDecoderLayer(WIDTH, HEADS, **config))
+    ours = with_random_weights(TransformerDecoderLayer(WIDTH, HEADS, **config))
     theirs = torch.nn.TransformerDecoderLayer(WIDTH, HEADS, **config, batch_first=True, dtype=torch.float64).eval()
     assert_same_layer(ours, theirs, [normal(B, T, WIDTH), normal(B, S, WIDTH, seed=1)], *TARGET_MASKS[mask])
 
@@ -140,14 +140,14 @@ def test_layers_have_torchs_defaults_and_parameters(norm_first, bias):
         (TransformerDecoderLayer, torch.nn.TransformerDecoderLayer),
     ):
         layer = ours(WIDTH, HEADS, norm_first=norm_first, bias=bias)
-        shapes = {name: tuple(tensor.shape) for name, tensor in in_torchs_names(layer.state_dict()).items()}
+        shapes = {name: tuple(tensor.shape) for name, tensor in with_torchs_names(layer.state_dict()).items()}
         state = theirs(WIDTH, HEADS, norm_first=norm_first, bias=bias).state_dict()
         assert shapes == {name: tuple(tensor.shape) for name, tensor in state.items()}
         assert [m.p for _, m in layer.named_modules() if hasattr(m, "p")] == [0.1] * (3 if "Encoder" in ours.__name__ else 4)
 
 
-def torchs_transformer(norm_first):
-    """torch.nn.Transformer as in the paper: the norm after the last layer is there with norm_first alone."""
+def torch_transformer(norm_first):
+    """Build torch.nn.Transformer as in the paper: it has a norm after the last layer only with norm_first."""
     sizes = WIDTH, HEADS, INNER, 0.1
     config = {"norm_first": norm_first, "batch_first": True, "dtype": torch.float64}
     if norm_first:
@@ -159,11 +159,11 @@ def torchs_transformer(norm_first):
 
 @every_norm
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-def test_encoder_and_decoder_are_torchs_transformer(norm_first):
+def test_encoder_and_decoder_agree_with_torchs_transformer(norm_first):
     model, _ = twins("Transformer", LANGUAGES | {"norm_first": norm_first})
-    theirs = torchs_transformer(norm_first).eval()
+    theirs = torch_transformer(norm_first).eval()
     state = {name: a for name, a in model.state_dict().items() if name.startswith(("encoder.", "decoder."))}
-    theirs.load_state_dict(in_torchs_names(state))
+    theirs.load_state_dict(with_torchs_names(state))
     source, target = normal(B, S, WIDTH), normal(B, T, WIDTH, seed=1)
     memory, encoder_backward = model.encoder(source, PRESENT)
     y, decoder_backward = model.decoder(target, memory, PRESENT)
@@ -177,24 +177,24 @@ def test_encoder_and_decoder_are_torchs_transformer(norm_first):
     dsource, _ = encoder_backward(dmemory)
     for gradient, leaf in zip((dsource, dtarget), leaves, strict=True):
         np.testing.assert_allclose(gradient, leaf.grad, rtol=1e-9, atol=1e-11)
-    gradients = in_torchs_names({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    gradients = with_torchs_names({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     for name, parameter in theirs.named_parameters():
         np.testing.assert_allclose(gradients[name], parameter.grad, rtol=1e-9, atol=1e-11, err_msg=name)
 
 
-# --- what the papers say ---
+# --- definitions of the papers ---
 
 
-def test_embeddings_are_scaled_and_positions_added():
+def test_the_embedding_is_scaled_and_added_to_sinusoids():
     model, _ = twins("Transformer", LANGUAGES)
     x, _ = model.source_embedding(tokens(B, S))
     angles = np.arange(S)[:, None] / 10000 ** (np.arange(0, WIDTH, 2) / WIDTH)
     positions = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(S, WIDTH)
     table = model.source_embedding.embedding.weight.data
-    assert_equal_but_for_rounding(x, math.sqrt(WIDTH) * table[tokens(B, S)] + positions, 1e-13)
+    assert_equal_up_to_rounding(x, math.sqrt(WIDTH) * table[tokens(B, S)] + positions, 1e-13)
 
 
-def test_bert_is_what_the_paper_composes():
+def test_bert_agrees_with_its_layers_put_together():
     model, _ = twins("BERT", BERT | {"layers": 1})
     text, segments = tokens(B, S), tokens(B, S, seed=1) % 2
     (token_logits, next_logits), _ = model(text, segments, LENGTHS)
@@ -209,7 +209,7 @@ def test_bert_is_what_the_paper_composes():
     x = state["embedding.tokens.weight"][text] + state["embedding.segments.weight"][segments]
     x = norm(x + state["embedding.positions.weight"][:S], "embedding.norm")
     layer = torch.nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, 0, "gelu", 1e-12, batch_first=True, dtype=torch.float64)
-    layer.load_state_dict(in_torchs_names(model.layers[0].state_dict()))
+    layer.load_state_dict(with_torchs_names(model.layers[0].state_dict()))
     x = layer(x, src_key_padding_mask=ABSENT)
     hidden = norm(torch.nn.functional.gelu(linear(x, "token_head.linear")), "token_head.norm")
     expected = hidden @ state["embedding.tokens.weight"].T + state["token_head.decoder.bias"]
@@ -219,7 +219,7 @@ def test_bert_is_what_the_paper_composes():
 
 
 @every_backend
-def test_initial_weights(models):
+def test_initial_weights_have_the_published_spread(models):
     manual_seed(0)
     torch.manual_seed(0)
     bert = get_state(models.BERT(vocab_size=97, context=61, width=60, layers=1, heads=4, feed_forward=120))
@@ -233,7 +233,7 @@ def test_initial_weights(models):
 
 
 @every_backend
-def test_bert_drops_nothing_inside_the_feed_forward_part(models):
+def test_bert_has_no_dropout_inside_the_feed_forward_block(models):
     layer = models.BERT(**BERT, dropout=0.4).layers[1]
     assert (layer.feed_forward.dropout.p, layer.dropout1.p, layer.dropout2.p, layer.self_attn.dropout) == (0, 0.4, 0.4, 0.4)
 
@@ -271,11 +271,11 @@ def test_tied_weights_are_stored_once_and_stay_tied(tmp_path, writer, reader, na
     assert all(np.array_equal(before[key], after[key]) for key in before)
 
 
-# --- writing ---
+# --- generating text ---
 
 
 def uncached(model, source, lengths):
-    """A model for scratch.generation that reads all of the text again at each step; its state is the text (T, B)."""
+    """Return the model for scratch.generation without a cache: its state is the text (T, B), which it reads again each time."""
 
     def step(fed, state):
         text = fed if state is None else np.concatenate([state.T, fed], axis=1)
@@ -292,7 +292,7 @@ OPTIONS = {"greedy": {"temperature": 0}, "sampled": {}, "narrowed": {"temperatur
 @every_norm
 @every_dtype
 @pytest.mark.parametrize("options", OPTIONS)
-def test_a_text_is_the_same_with_and_without_the_cache_and_in_both_backends(norm_first, dtype, options):
+def test_texts_agree_with_and_without_the_cache_and_between_backends(norm_first, dtype, options):
     ours, theirs = twins("Transformer", LANGUAGES | {"norm_first": norm_first}, dtype)
     source, first, uniforms = tokens(B, S), tokens(B, 2, seed=1), np.random.default_rng(1).random((20, B))
     text, state = generation.generate(ours.step, first, uniforms, ours.start(source, LENGTHS), **OPTIONS[options])
@@ -313,7 +313,7 @@ def test_a_text_is_the_same_with_and_without_the_cache_and_in_both_backends(norm
 @every_norm
 @pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("row", range(B))
-def test_beams_are_the_same_with_and_without_the_cache_and_in_both_backends(norm_first, beams, row):
+def test_beams_agree_with_and_without_the_cache_and_between_backends(norm_first, beams, row):
     ours, theirs = twins("Transformer", LANGUAGES | {"norm_first": norm_first})
     source, lengths, first = tokens(B, S)[row : row + 1], LENGTHS[row : row + 1], np.array([[1]])
     text, score = generation.beam_search(ours.step, first, 15, beams, 2, 0.6, ours.start(source, lengths))
@@ -322,12 +322,12 @@ def test_beams_are_the_same_with_and_without_the_cache_and_in_both_backends(norm
     other, their_score = their_generation.beam_search(theirs.step, torch.from_numpy(first), 15, beams, 2, 0.6, start)
     np.testing.assert_array_equal(text, plain)
     np.testing.assert_array_equal(text, other)
-    assert_equal_but_for_rounding([plain_score, their_score], score, 1e-11)
+    assert_equal_up_to_rounding([plain_score, their_score], score, 1e-11)
 
 
 @every_norm
 @pytest.mark.parametrize("pieces", [[1] * T, [T], [2, 1, 3]], ids=str)
-def test_a_text_in_pieces_is_teacher_forcing(norm_first, pieces):
+def test_a_text_in_pieces_equals_teacher_forcing(norm_first, pieces):
     ours, theirs = twins("Transformer", LANGUAGES | {"norm_first": norm_first})
     source, target = tokens(B, S), tokens(B, T, seed=1)
     logits, _ = ours(source, LENGTHS, target)
@@ -340,7 +340,7 @@ def test_a_text_in_pieces_is_teacher_forcing(norm_first, pieces):
     np.testing.assert_allclose(np.concatenate(found, axis=1), logits, rtol=1e-11, atol=1e-13)
 
 
-def test_a_state_is_laid_out_for_the_search():
+def test_beam_search_can_select_rows_of_a_state():
     model, _ = twins("Transformer", LANGUAGES)
     state = model.start(tokens(B, S), LENGTHS)
     own, of_memory = (2, B, HEADS, 0, WIDTH // HEADS), (2, B, HEADS, S, WIDTH // HEADS)
@@ -351,53 +351,53 @@ def test_a_state_is_laid_out_for_the_search():
     rows = np.array([2, 0, 2, 1])
     (some, _), _ = model.step(tokens(B, 1)[rows], tuple(part[:, rows] for part in later))
     (all_rows, _), _ = model.step(tokens(B, 1), later)
-    assert_equal_but_for_rounding(some, all_rows[rows], 1e-12)
+    assert_equal_up_to_rounding(some, all_rows[rows], 1e-12)
 
 
 @every_norm
-def test_what_a_decoder_layer_kept_goes_on_as_its_text_did(norm_first):
-    layer = drawn(TransformerDecoderLayer(WIDTH, HEADS, INNER, norm_first=norm_first))
+def test_a_decoder_layer_continues_from_its_cache(norm_first):
+    layer = with_random_weights(TransformerDecoderLayer(WIDTH, HEADS, INNER, norm_first=norm_first))
     x, memory = normal(B, T, WIDTH), normal(B, S, WIDTH, seed=1)
     (whole, kept), _ = layer(x, memory, None, PRESENT, True)
     (first, past), _ = layer(x[:, :2], memory, None, PRESENT, True)
     (second, still_kept), backward = layer(x[:, 2:], None, None, PRESENT, True, past)
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-11, atol=1e-13)
     for one, other in zip(still_kept, kept, strict=True):
-        assert_equal_but_for_rounding(one, other, 1e-12)
+        assert_equal_up_to_rounding(one, other, 1e-12)
     gradients = backward(np.ones_like(second))
     assert gradients[0].shape == second.shape
     assert gradients[1:] == (None,) * 5
     weights = layer.attend(x, memory, None, PRESENT, True)
-    assert_equal_but_for_rounding(layer.attend(x[:, 2:], None, None, PRESENT, True, past), weights[:, :, 2:], 1e-11)
+    assert_equal_up_to_rounding(layer.attend(x[:, 2:], None, None, PRESENT, True, past), weights[:, :, 2:], 1e-11)
 
 
-# --- what is masked ---
+# --- masking ---
 
 
-def test_attention_weights_lie_on_the_source_and_are_those_of_both_backends():
+def test_attention_weights_cover_the_source_and_agree_between_backends():
     ours, theirs = twins("Transformer", LANGUAGES)
     source, target = tokens(B, S), tokens(B, T, seed=1)
     weights = ours.attend(source, LENGTHS, target)
     assert weights.shape == (B, T, S)
-    assert_equal_but_for_rounding(weights.sum(axis=2), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=2), 1, 1e-13)
     assert ((weights > 0) == (np.arange(S) < LENGTHS[:, None, None])).all()
-    assert weights[2].std(axis=0).max() > 1e-3  # they differ from step to step
+    assert weights[2].std(axis=0).max() > 1e-3  # the weights differ from step to step
     other = theirs.attend(*map(torch.from_numpy, (source, LENGTHS, target))).detach()
     np.testing.assert_allclose(weights, other, rtol=1e-10, atol=1e-14)
 
 
-def test_bert_s_attention_weights_are_those_of_both_backends():
+def test_berts_attention_weights_agree_between_backends():
     ours, theirs = twins("BERT", BERT)
     inputs = tokens(B, S), tokens(B, S, seed=1) % 2, LENGTHS
     weights = ours.attend(*inputs)
     assert weights.shape == (2, B, HEADS, S, S)
-    assert_equal_but_for_rounding(weights.sum(axis=-1), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=-1), 1, 1e-13)
     assert ((weights > 0) == PRESENT).all()
     other = theirs.attend(*map(torch.from_numpy, inputs)).detach()
     np.testing.assert_allclose(weights, other, rtol=1e-10, atol=1e-14)
 
 
-def test_a_translation_is_the_same_whatever_the_padding_and_the_batch():
+def test_padding_and_batch_do_not_change_a_translation():
     model, _ = twins("Transformer", LANGUAGES)
     source, target = tokens(B, S), tokens(B, T, seed=1)
     logits, backward = model(source, LENGTHS, target)
@@ -408,11 +408,11 @@ def test_a_translation_is_the_same_whatever_the_padding_and_the_batch():
         np.testing.assert_allclose(alone[0], logits[row], rtol=1e-11, atol=1e-13)
     backward(normal(*logits.shape))
     absent = sorted(set(range(V)) - set(source[PRESENT[:, 0, 0]]))
-    assert absent  # numbers of padding alone
+    assert absent  # tokens that occur only in the padding
     assert not model.source_embedding.embedding.weight.grad[absent].any()
 
 
-def test_later_tokens_change_nothing_before_them():
+def test_later_tokens_do_not_change_earlier_logits():
     model, _ = twins("Transformer", LANGUAGES)
     source, target = tokens(B, S), tokens(B, T, seed=1)
     logits, _ = model(source, LENGTHS, target)
@@ -423,7 +423,7 @@ def test_later_tokens_change_nothing_before_them():
         assert (other[:, t] != logits[:, t]).all()
 
 
-def test_a_passage_is_the_same_whatever_the_padding_and_the_batch():
+def test_padding_and_batch_do_not_change_berts_logits():
     model, _ = twins("BERT", BERT)
     text, segments, there = tokens(B, S), tokens(B, S, seed=1) % 2, PRESENT[:, 0, 0]
     (token_logits, next_logits), _ = model(text, segments, LENGTHS)
@@ -454,7 +454,7 @@ BOTH = {
 
 @every_backend
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     name, config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         getattr(models, name)(**config)
@@ -600,5 +600,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

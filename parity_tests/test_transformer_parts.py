@@ -1,4 +1,4 @@
-"""The parts of transformers beyond their cases: many shapes, hard rows, long ones, and bad input in one line."""
+"""The building blocks of transformers beyond their cases: many shapes, difficult rows, late positions, bad input."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch
 import reference.layers
 from parity import assert_parity
 from parity.inputs import Draw
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch import layers, ops
 from scratch.ops.sinusoidal_positions import sinusoidal_table
 
@@ -27,25 +27,25 @@ def normal(*shape):
     ("leading", "shape"), [((), (5,)), ((1,), (1,)), ((3, 1, 2), (2, 3)), ((2,), (3, 1, 4)), ((700,), (1000,))]
 )
 @pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])
-def test_rows_of_any_shape(name, leading, shape):
+def test_normalised_rows_of_any_shape_agree_with_torch(name, leading, shape):
     ours, theirs = (getattr(library, name)(shape, eps=1e-4) for library in (layers, torch.nn))
     assert_parity(ours, theirs, {"x": normal(*leading, *shape)})
 
 
 @pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])
-def test_an_int_is_one_axis(name):
+def test_an_int_means_one_normalised_axis(name):
     assert getattr(layers, name)(7).normalized_shape == (7,)
     assert getattr(layers, name)([4, 7]).normalized_shape == (4, 7)
 
 
 @pytest.mark.parametrize("name", ["LayerNorm", "RMSNorm"])
-def test_no_rows(name):
+def test_normalisation_takes_an_empty_batch(name):
     y, backward = getattr(layers, name)(7)(np.zeros((0, 3, 7), np.float32))
     assert y.shape == backward(y).shape == (0, 3, 7)
 
 
 @pytest.mark.parametrize("offset", [0, 1e2, 1e4])
-def test_float32_rows_far_from_zero_are_as_accurate_as_torchs(offset):
+def test_float32_rows_far_from_zero_are_as_accurate_as_torch(offset):
     x = (offset + normal(40, 768)).astype(np.float32)
     rows = torch.from_numpy(x)
     exact, theirs = (torch.nn.functional.layer_norm(t, (768,)) for t in (rows.double(), rows))
@@ -54,7 +54,7 @@ def test_float32_rows_far_from_zero_are_as_accurate_as_torchs(offset):
     assert error <= 4 * max(torchs_error, np.finfo(np.float32).eps)
 
 
-def test_the_hard_rows_are_hard():
+def test_difficult_rows_have_small_spread_or_large_mean():
     x = Draw(0).rows(5, 4, 70, axes=2).reshape(5, -1)
     assert np.allclose(x.std(axis=1), [3e-3, 1, 1.5, 1.5, 1.5], rtol=0.2)
     assert x.mean(axis=1)[1] > 9e3
@@ -63,7 +63,7 @@ def test_the_hard_rows_are_hard():
 # Positions
 
 
-def test_sinusoids_are_those_of_the_paper():
+def test_sinusoids_agree_with_the_paper():
     table = sinusoidal_table(np.arange(50), 8)
     for i in range(4):
         angles = np.arange(50) / 10000 ** (2 * i / 8)
@@ -72,7 +72,7 @@ def test_sinusoids_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize("interleaved", [False, True])
-def test_rotated_products_depend_on_the_distance_alone(interleaved):
+def test_rotary_scores_depend_only_on_the_distance(interleaved):
     query, key = normal(1, 10), normal(1, 10)
 
     def score(m, n):
@@ -84,35 +84,35 @@ def test_rotated_products_depend_on_the_distance_alone(interleaved):
     assert not np.isclose(score(3, 10), score(3, 11))
 
 
-def test_the_two_forms_of_rotary_differ_in_the_order_of_the_numbers():
+def test_both_rotary_layouts_agree_after_reordering():
     x, positions = normal(5, 8), np.arange(5)
     halves = [0, 2, 4, 6, 1, 3, 5, 7]
     of_halves, interleaved = ops.rotary(x[:, halves], positions)[0], ops.rotary(x, positions, interleaved=True)[0]
-    assert_equal_but_for_rounding(of_halves, interleaved[:, halves], 1e-15)
+    assert_equal_up_to_rounding(of_halves, interleaved[:, halves], 1e-15)
 
 
 @pytest.mark.parametrize("positions", [np.arange(5), np.arange(5)[None, None], np.arange(15).reshape(3, 1, 5), np.array([7])])
 @pytest.mark.parametrize("op", ["rotary", "sinusoidal_positions"])
-def test_positions_are_shared_or_not(op, positions):
+def test_positions_broadcast_over_the_batch(op, positions):
     x = normal(3, 2, 5, 4)
     whole, _ = getattr(ops, op)(x, np.broadcast_to(positions, (3, 2, 5)))
     np.testing.assert_array_equal(getattr(ops, op)(x, positions)[0], whole)
 
 
 @pytest.mark.parametrize("positions", [np.arange(5), np.arange(15).reshape(3, 1, 5), np.array([[[2]]])])
-def test_learned_positions_are_shared_or_not(positions):
+def test_learned_positions_broadcast_over_the_batch(positions):
     ours, theirs = (library.LearnedPositions(17, 4) for library in (layers, reference.layers))
     assert_parity(ours, theirs, {"x": normal(3, 2, 5, 4), "positions": positions})
 
 
-def test_rotary_in_float32_is_accurate_late_in_a_text():
+def test_rotary_is_accurate_in_float32_at_late_positions():
     x = normal(2, 40, 64).astype(np.float32)
     positions = np.arange(1_000_000, 1_000_040)
     np.testing.assert_allclose(ops.rotary(x, positions)[0], ops.rotary(x.astype(np.float64), positions)[0], atol=2e-6)
 
 
-def test_buckets_begin_where_powers_of_the_root_of_two_do():
-    """Of 32 buckets both ways up to 128, eight have one distance each; the others begin at 8, 8 x 2^(1/2), 16, ... ."""
+def test_distant_buckets_begin_at_powers_of_the_root_of_2():
+    """Check 32 buckets in both directions up to 128: eight hold one distance each, the others begin at 8, 8 √2, 16, ..."""
     begins = [0, 1, 2, 3, 4, 5, 6, 7, *(math.ceil(8 * 2 ** (j / 2) - 1e-9) for j in range(8))]
     before, _ = ops.relative_position_bucket(-np.array(begins))
     assert before.tolist() == list(range(16))
@@ -122,7 +122,7 @@ def test_buckets_begin_where_powers_of_the_root_of_two_do():
     assert after.tolist() == [17, 23, 24, 31, 31, 31]
 
 
-def test_causal_buckets_hold_every_later_key_at_distance_0():
+def test_causal_buckets_put_later_keys_at_distance_0():
     buckets, backward = ops.relative_position_bucket(np.array([3, 1, 0, -1, -15, -16, -500]), bidirectional=False)
     assert buckets.tolist() == [0, 0, 0, 1, 15, 16, 31]
     assert backward(buckets) is None
@@ -131,7 +131,7 @@ def test_causal_buckets_hold_every_later_key_at_distance_0():
 # Feed-forward blocks
 
 
-def test_feed_forward_has_no_more_parts_than_it_needs():
+def test_feed_forward_has_only_the_parameters_it_needs():
     plain, gated = layers.FeedForward(4, 8, bias=False), layers.FeedForward(4, 8, gated=True)
     assert list(plain.state_dict()) == ["linear1.weight", "linear2.weight"]
     assert [name for name in gated.state_dict() if name.endswith("weight")] == ["linear1.weight", "gate.weight", "linear2.weight"]
@@ -139,7 +139,7 @@ def test_feed_forward_has_no_more_parts_than_it_needs():
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu"])
 @pytest.mark.parametrize("gated", [False, True])
-def test_feed_forward_with_every_activation(activation, gated):
+def test_feed_forward_agrees_with_torch_for_every_activation(activation, gated):
     ours, theirs = (library.FeedForward(6, 5, activation, gated=gated) for library in (layers, reference.layers))
     assert_parity(ours, theirs, {"x": normal(4, 6)})
 
@@ -232,5 +232,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

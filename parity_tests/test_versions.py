@@ -1,4 +1,4 @@
-"""The sets of versions that are verified, the table of them, and what a report says beside newer ones."""
+"""The verified sets of versions, their table, and the note of a report when a version is newer."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def completed(status=0, out="", err=""):
     return subprocess.CompletedProcess([], status, out, err)
 
 
-def test_every_python_has_the_pinned_and_the_newest_versions_and_the_oldest_has_the_floors():
+def test_every_python_has_pinned_and_newest_versions():
     project = tomllib.loads((versions.ROOT / "pyproject.toml").read_text())["project"]
     oldest, *others = versions.environments()
     assert project["requires-python"] == f">={oldest.python}"
@@ -34,18 +34,18 @@ def test_a_requirement_without_a_floor_is_refused():
         versions.floors(["numpy>=1.26", "rich"])
 
 
-def test_the_quick_round_is_there():
+def test_the_files_of_the_quick_round_exist():
     assert all((versions.ROOT / file).is_file() for file in versions.QUICK)
 
 
 @pytest.fixture
-def faked(monkeypatch, tmp_path):
-    """An environment whose programs answer as they are told to: a dict from a module to what it prints."""
+def answers_of_programs(monkeypatch, tmp_path):
+    """Replace the programs of an environment by answers: a dictionary from a module to its result."""
     answers = {
         "venv": completed(),
         "pip install": completed(),
         "pip list": completed(out=json.dumps([{"name": name, "version": "1.2"} for name in versions.SHOWN])),
-        "parity": completed(out=json.dumps({"cases": [{"verdict": "ok"}, {"verdict": "ok"}]})),
+        "parity": completed(out=json.dumps({"cases": [{"status": "ok"}, {"status": "ok"}]})),
         "pytest": completed(out="....\n==== 4 passed, 1 skipped in 3.21s ====\n"),
     }
 
@@ -63,14 +63,14 @@ def rows(out):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
 
 
-def test_a_row_counts_comparisons_and_tests(faked, capsys):
+def test_a_row_shows_versions_comparisons_and_tests(answers_of_programs, capsys):
     assert versions.main(["newest-3.12"]) == 0
     head, _, row = rows(capsys.readouterr().out)
     assert head == list(versions.HEADINGS)
     assert row == ["newest", "3.12", "1.2", "1.2", "1.2", "2 of 2 ok", "4 passed, 1 skipped"]
 
 
-def test_an_interpreter_that_is_missing_is_a_row_and_no_failure(faked, capsys):
+def test_a_missing_interpreter_is_a_row_but_no_failure(answers_of_programs, capsys):
     assert versions.main(["pinned-3.13"]) == 0
     assert "python3.13 is not on the path" in capsys.readouterr().out
 
@@ -80,24 +80,24 @@ def test_an_interpreter_that_is_missing_is_a_row_and_no_failure(faked, capsys):
     [
         ("pip install", completed(1, err="WARNING: slow\nERROR: no torch==2.7\nERROR: again\n"), "no torch==2.7"),
         ("venv", completed(1, err="no space left\n"), "no space left"),
-        ("parity", completed(1, out=json.dumps({"cases": [{"verdict": "ok"}, {"verdict": "mismatch"}]})), "1 of 2 ok"),
+        ("parity", completed(1, out=json.dumps({"cases": [{"status": "ok"}, {"status": "mismatch"}]})), "1 of 2 ok"),
         ("parity", completed(1, err="Traceback\nImportError: no scipy\n"), "ImportError: no scipy"),
         ("pytest", completed(1, out="F...\n1 failed, 3 passed in 2.00s\n"), "1 failed, 3 passed"),
         ("pytest", completed(3), "status 3"),
     ],
 )
-def test_a_failure_is_a_row_with_its_reason(faked, capsys, what, answer, shown):
-    faked[what] = answer
+def test_a_failure_is_a_row_with_its_reason(answers_of_programs, capsys, what, answer, shown):
+    answers_of_programs[what] = answer
     assert versions.main(["oldest"]) == 1
     assert shown in rows(capsys.readouterr().out)[2]
 
 
-def test_versions_that_are_not_there_are_named(capsys):
+def test_an_unknown_set_of_versions_is_refused(capsys):
     assert versions.main(["newer"]) == 2
-    assert "no versions are called 'newer'; there are oldest-3.11, " in capsys.readouterr().err
+    assert "no set of versions has 'newer' in its name; expected a part of one of oldest-3.11, " in capsys.readouterr().err
 
 
-def test_the_newest_verified_versions_are_those_of_the_table():
+def test_the_newest_verified_versions_agree_with_the_table():
     table = [row for row in rows((versions.ROOT / "docs" / "versions.md").read_text()) if len(row) == len(versions.HEADINGS)]
     newest = [dict(zip(table[0], row, strict=True)) for row in table if row[0] == "newest"]
     assert newest
@@ -106,12 +106,12 @@ def test_the_newest_verified_versions_are_those_of_the_table():
 
 
 @pytest.mark.parametrize(("version", "said"), [("2.6.0+cu124", False), ("2.15.9", False), ("2.99.0.dev1", True), ("3.0", True)])
-def test_only_newer_versions_are_spoken_of(monkeypatch, version, said):
+def test_only_newer_versions_are_mentioned(monkeypatch, version, said):
     monkeypatch.setattr(torch, "__version__", version)
     assert bool(newer_than_verified()) == said
 
 
-def test_a_mismatch_beside_a_newer_torch_says_so(monkeypatch, capsys):
+def test_a_mismatch_with_a_newer_torch_mentions_it(monkeypatch, capsys):
     monkeypatch.setattr(torch, "__version__", "2.99.0")
     assert main(["check", "box_area"]) == 0
     assert "newer" not in capsys.readouterr().out

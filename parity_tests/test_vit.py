@@ -1,4 +1,4 @@
-"""The Vision Transformer beyond its cases: torchvision's names and sizes, torch's own layers, other image sizes, bad input."""
+"""The Vision Transformer beyond its cases: torchvision's names and sizes, torch's layers, other image sizes, bad input."""
 
 import math
 
@@ -11,7 +11,7 @@ import reference.models
 import scratch.models
 import scratch.optim
 from parity.weights import get_state, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line, assert_weights_go
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line, assert_weights_load
 from reference.models.vit import SIZES
 from scratch.layers import SelfAttention
 from scratch.models.vit import SIZES as OUR_SIZES
@@ -32,8 +32,8 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def drawn(module):
-    """The module in eval mode with weights none of which is what training starts from."""
+def with_random_weights(module):
+    """Give a module in eval mode random weights, all different from the initial ones."""
     rng = np.random.default_rng(0)
     for name, parameter in module.named_parameters():
         around = 1 if "ln" in name and name.endswith("weight") else 0
@@ -42,7 +42,7 @@ def drawn(module):
 
 
 def twins(**config):
-    ours = drawn(scratch.models.ViT(**SMALL | config))
+    ours = with_random_weights(scratch.models.ViT(**SMALL | config))
     theirs = reference.models.ViT(**SMALL | config).double().eval()
     set_state(theirs, get_state(ours))
     return ours, theirs
@@ -50,7 +50,7 @@ def twins(**config):
 
 # --- torchvision's names and sizes ---
 
-# torchvision.models.vit_b_16().state_dict(), the twelve layers being alike
+# torchvision.models.vit_b_16().state_dict(); its twelve layers have the same shapes
 LAYER = {
     "ln_1.weight": (768,),
     "ln_1.bias": (768,),
@@ -79,27 +79,27 @@ VIT_B_16 = {
 PUBLISHED = {"Ti": 5_717_416, "S": 22_050_664, "B": 86_567_656, "L": 304_326_632}
 
 
-def on_no_device(size):
-    with torch.device("meta"):  # shapes without numbers
+def build_without_numbers(size):
+    with torch.device("meta"):  # gives shapes without numbers
         return reference.models.ViT(3, 224, 16, 1000, **SIZES[size])
 
 
-def test_names_and_shapes_are_torchvisions():
+def test_names_and_shapes_agree_with_torchvision():
     model = scratch.models.ViT(3, 224, 16, 1000, **OUR_SIZES["B"])
-    for state in (model.state_dict(), on_no_device("B").state_dict()):
+    for state in (model.state_dict(), build_without_numbers("B").state_dict()):
         assert {name: tuple(array.shape) for name, array in state.items()} == VIT_B_16
         assert list(state) == list(VIT_B_16)
     assert sum(parameter.data.size for parameter in model.parameters()) == PUBLISHED["B"]
 
 
 @pytest.mark.parametrize("size", PUBLISHED)
-def test_sizes_are_the_published_ones(size):
+def test_parameter_counts_are_the_published_ones(size):
     assert OUR_SIZES == SIZES
-    assert sum(parameter.numel() for parameter in on_no_device(size).parameters()) == PUBLISHED[size]
+    assert sum(parameter.numel() for parameter in build_without_numbers(size).parameters()) == PUBLISHED[size]
 
 
 @every_backend
-def test_initial_weights_are_torchvisions(models):
+def test_initial_weights_have_torchvisions_spread(models):
     manual_seed(0)
     torch.manual_seed(0)
     state = get_state(models.ViT(3, (28, 42), (7, 14), 10, width=96, layers=3, heads=4, feed_forward=120))
@@ -120,15 +120,15 @@ def test_initial_weights_are_torchvisions(models):
 
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
-def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    assert_weights_go(tmp_path, BACKENDS[writer].ViT, BACKENDS[reader], SMALL)
+def test_every_backend_loads_the_weights_of_the_other(tmp_path, writer, reader):
+    assert_weights_load(tmp_path, BACKENDS[writer].ViT, BACKENDS[reader], SMALL)
 
 
 # --- torch's own layers ---
 
 
-def test_self_attention_is_torchs_multihead_attention():
-    ours = drawn(SelfAttention(WIDTH, HEADS))
+def test_self_attention_agrees_with_torchs_multihead_attention():
+    ours = with_random_weights(SelfAttention(WIDTH, HEADS))
     theirs = torch.nn.MultiheadAttention(WIDTH, HEADS, batch_first=True, dtype=torch.float64)
     theirs.load_state_dict({name: torch.from_numpy(array) for name, array in ours.state_dict().items()})
     x, dy = normal(B, 7, WIDTH), normal(B, 7, WIDTH, seed=1)
@@ -140,12 +140,12 @@ def test_self_attention_is_torchs_multihead_attention():
     expected.backward(torch.from_numpy(dy))
     np.testing.assert_allclose(backward(dy), leaf.grad, rtol=1e-10, atol=1e-11)
     for name, parameter in theirs.named_parameters():
-        ours_of_it = dict(ours.named_parameters())[name].grad
-        np.testing.assert_allclose(ours_of_it, parameter.grad, rtol=1e-10, atol=1e-11, err_msg=name)
+        our_gradient = dict(ours.named_parameters())[name].grad
+        np.testing.assert_allclose(our_gradient, parameter.grad, rtol=1e-10, atol=1e-11, err_msg=name)
 
 
-def torchs_layer(state, prefix):
-    """torch.nn.TransformerEncoderLayer with the weights of a block."""
+def torch_layer(state, prefix):
+    """Return torch.nn.TransformerEncoderLayer with the weights of a block."""
     layer = torch.nn.TransformerEncoderLayer(
         WIDTH, HEADS, INNER, 0.0, "gelu", 1e-6, batch_first=True, norm_first=True, dtype=torch.float64
     )
@@ -157,17 +157,17 @@ def torchs_layer(state, prefix):
     return layer
 
 
-def test_a_block_is_torchs_encoder_layer_with_the_norm_first():
-    block = drawn(EncoderBlock(WIDTH, HEADS, INNER, 0.0))
+def test_a_block_agrees_with_torchs_pre_norm_encoder_layer():
+    block = with_random_weights(EncoderBlock(WIDTH, HEADS, INNER, 0.0))
     x = normal(B, 7, WIDTH)
     y, _ = block(x)
-    expected = torchs_layer(block.state_dict(), "")(torch.from_numpy(x))
+    expected = torch_layer(block.state_dict(), "")(torch.from_numpy(x))
     np.testing.assert_allclose(y, expected.detach(), rtol=1e-11, atol=1e-12)
 
 
 @every_pool
 @pytest.mark.parametrize("size", [(12, 15), (20, 9)], ids=str)
-def test_the_model_is_what_the_paper_composes(pool, size):
+def test_the_model_agrees_with_its_layers_put_together(pool, size):
     model, _ = twins(pool=pool)
     images = normal(B, 2, *size)
     state = {name: torch.from_numpy(array) for name, array in model.state_dict().items()}
@@ -180,7 +180,7 @@ def test_the_model_is_what_the_paper_composes(pool, size):
     grid = F.interpolate(grid, (size[0] // 4, size[1] // 3), mode="bicubic").permute(0, 2, 3, 1).flatten(1, 2)
     x = x + torch.cat([token, grid], dim=1)
     for i in range(2):
-        x = torchs_layer(model.state_dict(), f"encoder.layers.encoder_layer_{i}.")(x)
+        x = torch_layer(model.state_dict(), f"encoder.layers.encoder_layer_{i}.")(x)
     x = F.layer_norm(x, (WIDTH,), state["encoder.ln.weight"], state["encoder.ln.bias"], 1e-6)
     pooled = x[:, 0] if pool == "token" else x[:, 1:].mean(dim=1)
     expected = pooled @ state["heads.head.weight"].T + state["heads.head.bias"]
@@ -192,28 +192,30 @@ def test_the_model_is_what_the_paper_composes(pool, size):
 
 @pytest.mark.parametrize("n", [1, 2, 5, 14])
 @pytest.mark.parametrize("m", [1, 3, 14, 24])
-def test_the_weights_of_a_number_between_others_are_torchs(n, m):
+def test_cubic_interpolation_weights_agree_with_torch(n, m):
     weights = cubic_weights(n, m)
-    assert_equal_but_for_rounding(weights.sum(axis=1), 1, 1e-13)
+    assert_equal_up_to_rounding(weights.sum(axis=1), 1, 1e-13)
     for i in range(n):
         image = torch.from_numpy(np.eye(n)[i]).reshape(1, 1, 1, n)
         expected = F.interpolate(image, (1, m), mode="bicubic")[0, 0, 0]
         np.testing.assert_allclose(weights[:, i], expected, rtol=1e-12, atol=1e-14)
 
 
-def test_positions_keep_their_places():
+def test_interpolated_positions_keep_their_places():
     rows, columns = np.mgrid[:6, :8]
     table = np.stack([rows, columns], axis=-1).reshape(1, 48, 2).astype(float)
     larger, _ = interpolate_positions(table, (6, 8), (18, 16))
     larger = larger.reshape(18, 16, 2)
-    assert (np.diff(larger[:, 5, 0])[3:-3] > 0).all()  # rows still follow each other
+    assert (np.diff(larger[:, 5, 0])[3:-3] > 0).all()  # rows keep their order
     assert (np.diff(larger[7, :, 1])[3:-3] > 0).all()
-    np.testing.assert_allclose(larger[1::3][:, 0, 0], range(6), atol=1e-12)  # a third of each row lies where the row lay
+    np.testing.assert_allclose(
+        larger[1::3][:, 0, 0], range(6), atol=1e-12
+    )  # old rows lie at every third new row, from the second on
 
 
 @every_pool
-def test_positions_are_what_tells_patches_apart(pool):
-    """Without them, patches in another order change nothing."""
+def test_only_positions_distinguish_the_order_of_patches(pool):
+    """Shuffle the patches: without positions the logits stay the same."""
     model, _ = twins(pool=pool)
     images = normal(B, 2, 12, 15)
     shuffled = images.reshape(B, 2, 3, 4, 15)[:, :, [2, 0, 1]].reshape(images.shape)
@@ -222,7 +224,7 @@ def test_positions_are_what_tells_patches_apart(pool):
     np.testing.assert_allclose(model(images)[0], model(shuffled)[0], rtol=1e-11, atol=1e-12)
 
 
-def test_images_of_any_size_that_the_patches_divide():
+def test_images_may_have_any_size_that_patches_divide():
     ours, theirs = twins()
     for H, W in ((4, 3), (8, 30), (24, 15)):
         images = normal(B, 2, H, W)
@@ -232,13 +234,13 @@ def test_images_of_any_size_that_the_patches_divide():
 # --- attention ---
 
 
-def test_attention_weights_are_those_of_both_backends():
+def test_attention_weights_agree_between_backends():
     ours, theirs = twins()
     images = normal(B, 2, 12, 15)
     weights = ours.attend(images)
     assert weights.shape == (2, B, HEADS, 16, 16)
-    assert_equal_but_for_rounding(weights.sum(axis=-1), 1, 1e-13)
-    assert weights.std(axis=3).max() > 1e-3  # what looks at what differs from row to row
+    assert_equal_up_to_rounding(weights.sum(axis=-1), 1, 1e-13)
+    assert weights.std(axis=3).max() > 1e-3  # the weights differ from query to query
     np.testing.assert_allclose(weights, theirs.attend(torch.from_numpy(images)).detach(), rtol=1e-10, atol=1e-14)
 
 
@@ -246,7 +248,7 @@ def test_attention_weights_are_those_of_both_backends():
 
 
 @every_pool
-def test_fifty_steps_of_training_are_the_same_in_both_backends(pool):
+def test_fifty_training_steps_agree_between_backends(pool):
     manual_seed(0)
     ours = scratch.models.ViT(**SMALL, pool=pool).astype(np.float64)
     theirs = reference.models.ViT(**SMALL, pool=pool).double()
@@ -290,7 +292,7 @@ BOTH = {
 
 @every_backend
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         models.ViT(**SMALL | config)
@@ -298,7 +300,7 @@ def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
 
 
 @pytest.mark.parametrize("method", ["forward", "attend"])
-def test_no_backend_cuts_patches_off(method):
+def test_images_that_patches_do_not_divide_are_refused(method):
     ours, theirs = twins()
     for model, images in ((ours, normal(B, 2, 13, 15)), (theirs, torch.from_numpy(normal(B, 2, 13, 15)))):
         with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
@@ -343,11 +345,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])
 
 
-def test_another_class_count_is_refused_before_anything_is_loaded():
+def test_weights_of_another_class_count_are_refused_before_loading():
     state = get_state(scratch.models.ViT(**SMALL))
     model = vit(classes=7)
     before = get_state(model)

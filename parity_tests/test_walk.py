@@ -1,9 +1,9 @@
-"""docs/your-own-implementation.md is true: its code is written into a package of stubs, step by step, and judged."""
+"""Run the steps of docs/your-own-implementation.md and compare their output with the page."""
 
 from parity_tests.pages import BLOCK, WALK, WalkReader, with_outputs
 
 
-def test_the_page_prints_what_the_commands_print(tmp_path, monkeypatch):
+def test_the_page_shows_the_commands_real_output(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     page = WALK.read_text()

@@ -1,4 +1,4 @@
-"""Weights between backends and on disk: strict, whole, and the same numbers whatever the arrays' memory looks like."""
+"""Weights between backends and on disk: loading is strict and complete, whatever the memory layout of the arrays."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def outputs(model, x):
 
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
-def test_a_saved_model_is_the_same_in_either_backend(tmp_path, writer, reader):
+def test_a_saved_model_loads_in_either_backend(tmp_path, writer, reader):
     saved = BACKENDS[writer].CNN(**CONFIG)
     save_model(tmp_path, saved, CONFIG)
     loaded = load_model(tmp_path, BACKENDS[reader])
@@ -45,7 +45,7 @@ def test_a_saved_model_is_the_same_in_either_backend(tmp_path, writer, reader):
 
 
 @pytest.mark.parametrize("model", [scratch.models.CNN(**CONFIG), reference.models.CNN(**CONFIG)], ids=["numpy", "torch"])
-def test_states_are_copied_in_and_out(model):
+def test_reading_and_writing_a_state_copies_it(model):
     state = get_state(model)
     before = {name: array.copy() for name, array in state.items()}
     for array in state.values():
@@ -70,7 +70,7 @@ def test_states_are_copied_in_and_out(model):
     ],
     ids=["missing", "unexpected", "transposed", "shape"],
 )
-def test_a_state_that_does_not_fit_changes_nothing(model, change, message):
+def test_a_wrong_state_is_refused_and_changes_nothing(model, change, message):
     before = get_state(model)
     state = {name: array + 1 for name, array in get_state(model).items()}
     change(state)
@@ -79,7 +79,7 @@ def test_a_state_that_does_not_fit_changes_nothing(model, change, message):
     assert same(get_state(model), before)
 
 
-def test_arrays_come_back_whatever_their_memory_order(tmp_path):
+def test_arrays_of_every_memory_layout_survive_saving(tmp_path):
     a = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
     arrays = {
         "plain": a,
@@ -104,7 +104,7 @@ def test_tied_arrays_are_stored_once(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-def test_tied_weights_of_a_model_are_stored_once(tmp_path, backend):
+def test_a_models_tied_weights_are_stored_once(tmp_path, backend):
     if backend == "numpy":
         model = scratch.models.MLP(6, [6], 6)
         model.layers.__dict__["2"].weight = model.layers.__dict__["0"].weight
@@ -156,17 +156,17 @@ def test_a_wrong_config_is_refused_in_one_line(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_reported_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere.safetensors: there is no such file"):
         load_arrays(tmp_path / "nowhere.safetensors")
 
 
-def test_config_is_readable(tmp_path):
+def test_a_saved_config_can_be_loaded(tmp_path):
     save_model(tmp_path, scratch.models.CNN(**CONFIG), CONFIG)
     assert load_config(tmp_path) == ("CNN", CONFIG)
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     replace_file(path, b"old")
 
@@ -190,7 +190,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         ("UNet", dict(in_channels=1, depth=1, width=2), "head"),
     ],
 )
-def test_a_state_for_other_classes_is_refused_with_what_to_do(models, name, config, head):
+def test_a_state_for_other_classes_is_refused_with_advice(models, name, config, head):
     build = getattr(models, name)
     advice = f"; if these are classes, build the model for 7, load the state, then replace {head} by a layer for 5"
     with pytest.raises(ValueError, match=rf"{re.escape(head)}\.weight has shape \(7, .*{re.escape(advice)}$"):
@@ -202,14 +202,14 @@ def test_a_state_for_other_classes_is_refused_with_what_to_do(models, name, conf
     [{"fc.weight": (3, 6)}, {"fc.weight": (3, 5), "fc.bias": (3,)}, {"fc.weight": (3, 6), "fc.bias": ()}, {"bn.weight": (4,)}],
     ids=str,
 )
-def test_nothing_is_advised_where_more_differs_than_the_classes(changes):
+def test_there_is_no_advice_if_more_than_classes_differs(changes):
     shapes = {"fc.weight": (4, 6), "fc.bias": (4,), "bn.weight": (3,), "bn.bias": (3,)}
     state = {name: np.zeros(shape) for name, shape in (shapes | changes).items()}
     assert "has shape" in state_mismatch(shapes, state)
     assert "if these are classes" not in state_mismatch(shapes, state)
 
 
-def test_bfloat16_becomes_the_same_numbers_in_float32(tmp_path):
+def test_bfloat16_is_read_as_equal_float32_numbers(tmp_path):
     from safetensors.torch import save_file
 
     every = torch.arange(-(2**15), 2**15).to(torch.int16).view(torch.bfloat16).reshape(256, 256)
@@ -219,7 +219,7 @@ def test_bfloat16_becomes_the_same_numbers_in_float32(tmp_path):
     np.testing.assert_array_equal(loaded["a"].view(np.int32), every.float().numpy().view(np.int32))
 
 
-def test_float8_is_refused_by_name_with_what_to_do(tmp_path):
+def test_float8_is_refused_by_name_with_advice(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"a": torch.ones(3).to(torch.float8_e4m3fn)}, tmp_path / "x.safetensors")
@@ -227,7 +227,7 @@ def test_float8_is_refused_by_name_with_what_to_do(tmp_path):
         load_arrays(tmp_path / "x.safetensors")
 
 
-def test_no_bit_of_a_file_turns_over_unnoticed(tmp_path):
+def test_every_flipped_bit_of_a_file_is_detected(tmp_path):
     path = tmp_path / "x.safetensors"
     save_arrays(path, {"weight": np.float32([1])})
     content = path.read_bytes()
@@ -251,7 +251,7 @@ def test_files_without_a_checksum_are_read(tmp_path):
 
 @pytest.fixture
 def other_process():
-    """A child that does something and then waits to be killed."""
+    """Return a function that starts a child, which does some work and then waits to be killed."""
     children = []
 
     def start(work):
@@ -278,7 +278,7 @@ def other_process():
         kill(child)
 
 
-def test_a_directory_is_held_by_one_process_until_it_is_killed(tmp_path, other_process):
+def test_one_process_holds_a_directory_until_it_is_killed(tmp_path, other_process):
     child = other_process(lambda: held(tmp_path))
     with pytest.raises(ValueError, match=f"{tmp_path}: process {child} is saving there; wait until"), held(tmp_path):
         pass
@@ -288,7 +288,7 @@ def test_a_directory_is_held_by_one_process_until_it_is_killed(tmp_path, other_p
     assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "mine").write_text("precious")
     (tmp_path / ".lock").symlink_to("mine")
     with pytest.raises(ValueError, match=r"\.lock: it cannot be written"), held(tmp_path):
@@ -296,7 +296,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-def test_only_what_nobody_writes_any_more_is_cleared_away(tmp_path, other_process):
+def test_only_temporary_files_of_dead_writers_are_removed(tmp_path, other_process):
     lives, died = other_process(nullcontext), other_process(nullcontext)
     other_process.kill(died)
     own = f"{os.getpid()}.{threading.get_ident()}"

@@ -226,7 +226,7 @@ def changed(**changes):
         ("multiplies the output of table by the root of its width", {"scale": 2}),
     ],
 )
-def test_layers_in_a_list_are_wrong_alike(stack_mistakes, text, changes):
+def test_a_mistake_may_affect_one_or_all_listed_layers(stack_mistakes, text, changes):
     y, gradients = stack_results(stack_mistakes[text])
     expected, expected_gradients = stack_results(changed(**changes))
     assert torch.equal(y, expected)
@@ -235,7 +235,7 @@ def test_layers_in_a_list_are_wrong_alike(stack_mistakes, text, changes):
         torch.testing.assert_close(gradients[name], gradient, msg=name)
 
 
-def test_a_shared_weight_has_the_gradient_of_one_of_its_submodules(stack_mistakes):
+def test_a_mistake_may_lose_one_gradient_of_a_shared_weight(stack_mistakes):
     y, gradients = stack_results(Stack)
     of_parts = []
     for part in ("table", "head"):
@@ -307,12 +307,12 @@ def norms_results(build, mode=None):
     return [y.detach(), *gradients]
 
 
-def test_residual_connections_are_wrong_in_every_way():
+def test_every_mistake_in_residual_connections_does_what_it_says():
     right_results = norms_results(Norms)
     found = {text: (build, add) for text, build, add in wrong_residuals(Norms(), 2, Norms)}
     assert found.keys() == SUMS.keys()
     for text, (build, add) in found.items():
-        for _ in range(2):  # they can be run again
+        for _ in range(2):  # a mistake can be run again
             wrong = norms_results(build, Instead("add", add))
         expected = norms_results(lambda text=text: Norms().with_sums(*SUMS[text]))
         for one, other in zip(wrong, expected, strict=True):
@@ -358,12 +358,12 @@ AFTER_THE_SUM = {
 }
 
 
-def test_the_submodule_that_takes_a_sum_is_wrong_in_every_way():
+def test_every_mistake_after_a_residual_sum_does_what_it_says():
     right_results = norms_results(Shortcut)
     found = {text: (build, add) for text, build, add in wrong_residuals(Shortcut(), 1, Shortcut) if "submodule that takes" in text}
     assert found.keys() == AFTER_THE_SUM.keys()
     for text, (build, add) in found.items():
-        for _ in range(2):  # they can be run again
+        for _ in range(2):  # a mistake can be run again
             wrong = norms_results(build, Instead("add", add))
         expected = norms_results(lambda text=text: Shortcut().ending(AFTER_THE_SUM[text]))
         for one, other in zip(wrong, expected, strict=True):
@@ -371,7 +371,7 @@ def test_the_submodule_that_takes_a_sum_is_wrong_in_every_way():
         assert not all(torch.allclose(one, other) for one, other in zip(wrong, right_results, strict=True)), text
 
 
-def test_a_sum_that_no_submodule_takes_has_no_such_mistakes():
+def test_a_sum_without_an_activation_has_no_such_mistakes():
     messages = [message for message, _, _ in wrong_residuals(Norms(), 2, Norms)]
     assert not any("takes the sum" in message for message in messages)  # all submodules of Norms have parameters
     for message, build, add in wrong_residuals(Shortcut(), 1, lambda: Shortcut().ending(lambda x, y: x + y)):
@@ -381,7 +381,7 @@ def test_a_sum_that_no_submodule_takes_has_no_such_mistakes():
             norms_results(build, Instead("add", add))
 
 
-def test_a_submodule_inside_another_is_left_out_and_counts_nothing():
+def test_a_skipped_batch_norm_counts_no_batch():
     watched = Shortcut()
     uses = watch_submodules(watched)
     norms_results(lambda: watched)

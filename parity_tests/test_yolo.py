@@ -1,4 +1,4 @@
-"""Grids of anchors beyond their cases: the papers' formulas by hand, who gets which prediction, what has no loss, YOLO whole."""
+"""Grids of anchors beyond their cases: the papers' formulas by hand, matching, the loss, detections, and the whole YOLO."""
 
 import math
 
@@ -13,7 +13,7 @@ import scratch.optim
 from parity.cases.yolo import CLASSES, EVEN_GRIDS, GRIDS, B, N, at_edges, equal_objects, nothing, objects, predictions
 from parity.inputs import Draw
 from parity.weights import get_state, set_state
-from parity_tests.shared import assert_equal_but_for_rounding, assert_said_in_one_line, assert_weights_go
+from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line, assert_weights_load
 from scratch.module import constant
 from scratch.ops import (
     anchor_matching,
@@ -33,7 +33,7 @@ every_grids = pytest.mark.parametrize("grids", [GRIDS, EVEN_GRIDS, GRIDS[:1]], i
 
 
 def cells(grids):
-    """What the predictions are of, in their order: (height and width of the grid, row, column, anchor)."""
+    """Return the cell of each prediction in order: (height and width of the grid, row, column, anchor)."""
     return [
         (H, W, row, column, anchor) for (H, W), anchors in grids for row in range(H) for column in range(W) for anchor in anchors
     ]
@@ -52,7 +52,7 @@ def iou(one, two):
 
 
 def matched_by(matching, labels, boxes, grids):
-    """The numbers of the predictions that a backend gives to objects."""
+    """Return the indices of the predictions that a backend matches with the objects."""
     as_arrays = np.array(labels), np.array(boxes, np.float64)
     if matching is anchor_matching:
         return matching(*as_arrays, grids)[0].tolist()
@@ -65,26 +65,26 @@ every_matching = pytest.mark.parametrize("matching", [anchor_matching, reference
 
 
 @every_grids
-def test_boxes_are_the_papers(grids):
-    said = predictions(Draw(0), grids)
-    boxes, _ = yolo_boxes(said, grids)
+def test_boxes_agree_with_the_papers_formula(grids):
+    predicted = predictions(Draw(0), grids)
+    boxes, _ = yolo_boxes(predicted, grids)
     for p, (H, W, row, column, (w, h)) in enumerate(cells(grids)):
         for b in range(B):
-            x, y, a, c = said[b, p, :4]
+            x, y, a, c = predicted[b, p, :4]
             sides = (size * math.exp(min(t, math.log(62.5))) for size, t in ((w / W, a), (h / H, c)))
             expected = [(column + sigmoid(x)) / W, (row + sigmoid(y)) / H, *sides]
-            assert_equal_but_for_rounding(boxes[b, p], expected, 1e-12)
+            assert_equal_up_to_rounding(boxes[b, p], expected, 1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sides_do_not_overflow_and_have_no_gradient_there(dtype):
-    said = np.zeros((1, 30, 6), dtype)
-    said[0, :, 2:4] = np.geomspace(1, 1e30, 30)[:, None]
-    boxes, backward = yolo_boxes(said, GRIDS[:1])
+def test_huge_exponents_do_not_overflow_and_have_gradient_0(dtype):
+    predicted = np.zeros((1, 30, 6), dtype)
+    predicted[0, :, 2:4] = np.geomspace(1, 1e30, 30)[:, None]
+    boxes, backward = yolo_boxes(predicted, GRIDS[:1])
     assert np.isfinite(boxes).all()
     gradient = backward(np.ones_like(boxes))
-    assert (gradient[..., 2:4] != 0).tolist() == (said[..., 2:4] <= math.log(62.5)).tolist()
-    parts, loss_backward = yolo_loss(said, np.array([[0]]), np.array([[[0.5, 0.5, 0.2, 0.3]]], dtype), GRIDS[:1])
+    assert (gradient[..., 2:4] != 0).tolist() == (predicted[..., 2:4] <= math.log(62.5)).tolist()
+    parts, loss_backward = yolo_loss(predicted, np.array([[0]]), np.array([[[0.5, 0.5, 0.2, 0.3]]], dtype), GRIDS[:1])
     assert all(np.isfinite(part) for part in parts)
     assert np.isfinite(loss_backward(*map(dtype, (1, 1, 1)))[0]).all()
 
@@ -94,7 +94,7 @@ def test_sides_do_not_overflow_and_have_no_gradient_there(dtype):
 
 @pytest.mark.parametrize("seed", range(10))
 @every_matching
-def test_an_object_gets_the_anchor_most_of_its_shape_in_its_cell(matching, seed):
+def test_an_object_gets_its_cells_anchor_of_most_similar_shape(matching, seed):
     labels, boxes = objects(GRIDS)(Draw(seed)).values()
     matched = matched_by(matching, labels, boxes, GRIDS)
     for b, n in np.ndindex(labels.shape):
@@ -111,7 +111,7 @@ def test_an_object_gets_the_anchor_most_of_its_shape_in_its_cell(matching, seed)
 
 
 @every_matching
-def test_a_cell_has_its_upper_and_left_borders_and_the_last_ones_the_edges(matching):
+def test_a_cell_includes_its_upper_and_left_border(matching):
     grids = (((2, 4), ((1.0, 1.0),)),)
     places = {(0, 0): 0, (0.25, 0): 1, (0.2499, 0.4999): 0, (0.25, 0.5): 5, (1, 0): 3, (0, 1): 4, (1, 1): 7, (0.999, 0.999): 7}
     for place, expected in places.items():
@@ -119,15 +119,15 @@ def test_a_cell_has_its_upper_and_left_borders_and_the_last_ones_the_edges(match
 
 
 @every_matching
-def test_of_equal_anchors_the_first_has_the_object(matching):
+def test_the_first_of_equal_anchors_gets_the_object(matching):
     grids = (((1, 1), ((0.5, 0.25), (0.25, 0.5))), ((1, 2), ((1.0, 0.25), (0.5, 0.5))))
-    assert matched_by(matching, [[0]], [[[0.75, 0.5, 0.25, 0.25]]], grids) == [[0]]  # half of each of them
-    assert matched_by(matching, [[0]], [[[0.75, 0.5, 0.25, 0.5]]], grids) == [[1]]  # both the second and the last
-    assert matched_by(matching, [[0]], [[[0.5, 0.5, 0.0, 0.0]]], grids) == [[0]]  # none of any
+    assert matched_by(matching, [[0]], [[[0.75, 0.5, 0.25, 0.25]]], grids) == [[0]]  # half of the box of each anchor
+    assert matched_by(matching, [[0]], [[[0.75, 0.5, 0.25, 0.5]]], grids) == [[1]]  # equal to the second and the last anchor
+    assert matched_by(matching, [[0]], [[[0.5, 0.5, 0.0, 0.0]]], grids) == [[0]]  # overlaps no anchor
 
 
 @every_matching
-def test_objects_take_their_turns(matching):
+def test_later_objects_get_the_next_best_free_anchor(matching):
     grids = (((1, 1), ((0.5, 0.25), (0.25, 0.5))), ((1, 2), ((1.0, 0.25), (0.5, 0.5))))
     like_the_second = [0.75, 0.5, 0.25, 0.5]
     assert matched_by(matching, [[0] * 5], [[like_the_second] * 5], grids) == [[1, 5, 0, 4, -1]]
@@ -150,15 +150,15 @@ BATCHES = {
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_a_loss_is_the_papers(batch):
-    """Image by image and prediction by prediction, on the matching that is found."""
+def test_the_loss_agrees_with_the_papers_formula(batch):
+    """Compute the loss image by image and prediction by prediction, from the matching."""
     draw_objects, grids = BATCHES[batch]
-    said, (labels, boxes) = predictions(Draw(1), grids), draw_objects(Draw(0)).values()
-    matched, decoded = anchor_matching(labels, boxes, grids)[0], yolo_boxes(said, grids)[0]
+    predicted, (labels, boxes) = predictions(Draw(1), grids), draw_objects(Draw(0)).values()
+    matched, decoded = anchor_matching(labels, boxes, grids)[0], yolo_boxes(predicted, grids)[0]
     classes = objectness = overlap = 0.0
     ignored = 0
-    for b, p in np.ndindex(said.shape[:2]):
-        p_there, p_classes = sigmoid(said[b, p, 4]), [sigmoid(t) for t in said[b, p, 5:]]
+    for b, p in np.ndindex(predicted.shape[:2]):
+        p_there, p_classes = sigmoid(predicted[b, p, 4]), [sigmoid(t) for t in predicted[b, p, 5:]]
         if p in matched[b]:
             n = matched[b].tolist().index(p)
             objectness -= math.log(p_there)
@@ -169,17 +169,17 @@ def test_a_loss_is_the_papers(batch):
         else:
             objectness -= 0.5 * math.log(1 - p_there)
     assert ignored or batch != "like anchors"
-    parts, _ = yolo_loss(said, labels, boxes, grids)
-    assert_equal_but_for_rounding(parts, [classes / B, objectness / B, 5 * overlap / B], 1e-11)
+    parts, _ = yolo_loss(predicted, labels, boxes, grids)
+    assert_equal_up_to_rounding(parts, [classes / B, objectness / B, 5 * overlap / B], 1e-11)
 
 
-def test_what_is_ignored_has_no_gradient_and_what_is_matched_has():
-    said, (labels, boxes) = predictions(Draw(1), GRIDS), objects(GRIDS)(Draw(0)).values()
-    matched, decoded = anchor_matching(labels, boxes, GRIDS)[0], yolo_boxes(said, GRIDS)[0]
-    _, backward = yolo_loss(said, labels, boxes, GRIDS)
+def test_matched_predictions_have_gradients_and_ignored_ones_none():
+    predicted, (labels, boxes) = predictions(Draw(1), GRIDS), objects(GRIDS)(Draw(0)).values()
+    matched, decoded = anchor_matching(labels, boxes, GRIDS)[0], yolo_boxes(predicted, GRIDS)[0]
+    _, backward = yolo_loss(predicted, labels, boxes, GRIDS)
     gradient, *nothing = backward(1.0, 1.0, 1.0)
     assert nothing == [None, None]
-    for b, p in np.ndindex(said.shape[:2]):
+    for b, p in np.ndindex(predicted.shape[:2]):
         if p in matched[b]:
             assert (gradient[b, p, 4:] != 0).all()
         else:
@@ -188,52 +188,56 @@ def test_what_is_ignored_has_no_gradient_and_what_is_matched_has():
             assert not np.delete(gradient[b, p], 4).any()
 
 
-def test_padding_does_not_matter_nor_do_images_for_each_other():
-    said, (labels, boxes) = predictions(Draw(2), GRIDS), objects(GRIDS)(Draw(3)).values()
-    parts, backward = yolo_loss(said, labels, boxes, GRIDS)
+def test_padding_and_other_images_do_not_change_the_loss():
+    predicted, (labels, boxes) = predictions(Draw(2), GRIDS), objects(GRIDS)(Draw(3)).values()
+    parts, backward = yolo_loss(predicted, labels, boxes, GRIDS)
     gradient, *_ = backward(1.0, 2.0, 3.0)
     padded = np.pad(labels, ((0, 0), (1, 2)), constant_values=-1), np.pad(boxes, ((0, 0), (1, 2), (0, 0)), constant_values=np.nan)
-    wider, wider_backward = yolo_loss(said, *padded, GRIDS)
-    assert_equal_but_for_rounding(wider, parts, 1e-13)
-    assert_equal_but_for_rounding(wider_backward(1.0, 2.0, 3.0)[0], gradient, 1e-13)
-    alone = [yolo_loss(said[b, None], labels[b, None], boxes[b, None], GRIDS) for b in range(B)]
-    assert_equal_but_for_rounding(np.mean([part for part, _ in alone], axis=0), parts, 1e-12)
-    assert_equal_but_for_rounding(np.concatenate([b(1.0, 2.0, 3.0)[0] for _, b in alone]) / B, gradient, 1e-12)
-    without_columns, _ = yolo_loss(said, labels[:, :0], boxes[:, :0], GRIDS)
-    assert_equal_but_for_rounding(without_columns, yolo_loss(said, *nothing(Draw(0)).values(), GRIDS)[0], 1e-13)
+    wider, wider_backward = yolo_loss(predicted, *padded, GRIDS)
+    assert_equal_up_to_rounding(wider, parts, 1e-13)
+    assert_equal_up_to_rounding(wider_backward(1.0, 2.0, 3.0)[0], gradient, 1e-13)
+    alone = [yolo_loss(predicted[b, None], labels[b, None], boxes[b, None], GRIDS) for b in range(B)]
+    assert_equal_up_to_rounding(np.mean([part for part, _ in alone], axis=0), parts, 1e-12)
+    assert_equal_up_to_rounding(np.concatenate([b(1.0, 2.0, 3.0)[0] for _, b in alone]) / B, gradient, 1e-12)
+    without_columns, _ = yolo_loss(predicted, labels[:, :0], boxes[:, :0], GRIDS)
+    assert_equal_up_to_rounding(without_columns, yolo_loss(predicted, *nothing(Draw(0)).values(), GRIDS)[0], 1e-13)
 
 
 def right_predictions(labels, boxes, grids):
-    """Predictions that say what there is, surely: the inverse of yolo_boxes for those that are matched."""
+    """Return confident predictions of the objects: the inverse of yolo_boxes for matched predictions."""
     places = cells(grids)
-    said = np.zeros((len(labels), len(places), 5 + CLASSES))
-    said[..., 4:] = -30
+    predicted = np.zeros((len(labels), len(places), 5 + CLASSES))
+    predicted[..., 4:] = -30
     for b, n in np.argwhere(labels >= 0):
         p = anchor_matching(labels, boxes, grids)[0][b, n]
         H, W, row, column, (w, h) = places[p]
         x, y, width, height = boxes[b, n]
         shares = x * W - column, y * H - row
-        said[b, p, :4] = [*(math.log(share / (1 - share)) for share in shares), math.log(width * W / w), math.log(height * H / h)]
-        said[b, p, [4, 5 + labels[b, n]]] = 30
-    return said
+        predicted[b, p, :4] = [
+            *(math.log(share / (1 - share)) for share in shares),
+            math.log(width * W / w),
+            math.log(height * H / h),
+        ]
+        predicted[b, p, [4, 5 + labels[b, n]]] = 30
+    return predicted
 
 
-def test_right_predictions_cost_next_to_nothing_and_are_detected():
+def test_right_predictions_have_a_loss_near_0_and_are_detected():
     labels, boxes = objects(GRIDS)(Draw(4)).values()
-    said = right_predictions(labels, boxes, GRIDS)
-    parts, _ = yolo_loss(said, labels, boxes, GRIDS)
+    predicted = right_predictions(labels, boxes, GRIDS)
+    parts, _ = yolo_loss(predicted, labels, boxes, GRIDS)
     assert max(parts) < 1e-9
-    for found, label, box in zip(yolo_detections(said, GRIDS)[0], labels, boxes, strict=True):
+    for found, label, box in zip(yolo_detections(predicted, GRIDS)[0], labels, boxes, strict=True):
         there = label >= 0
         assert len(found["labels"]) == there.sum()
         for each, where in zip(found["labels"], found["boxes"], strict=True):
             assert min(np.abs(where - other).max() for other in box[label == each]) < 1e-9
 
 
-def test_float32_is_matched_as_float64_is():
-    said, (labels, boxes) = predictions(Draw(5), GRIDS), objects(GRIDS)(Draw(5)).values()
-    exact, _ = yolo_loss(said, labels, boxes, GRIDS)
-    parts, backward = yolo_loss(said.astype(np.float32), labels, boxes.astype(np.float32), GRIDS)
+def test_float32_and_float64_give_the_same_matching():
+    predicted, (labels, boxes) = predictions(Draw(5), GRIDS), objects(GRIDS)(Draw(5)).values()
+    exact, _ = yolo_loss(predicted, labels, boxes, GRIDS)
+    parts, backward = yolo_loss(predicted.astype(np.float32), labels, boxes.astype(np.float32), GRIDS)
     assert {part.dtype for part in parts} == {np.dtype(np.float32)}
     np.testing.assert_allclose(parts, exact, rtol=1e-5)
     assert backward(*(np.float32(1) for _ in range(3)))[0].dtype == np.float32
@@ -249,51 +253,51 @@ def test_detr_trains_on_the_same_batches():
 # --- detections ---
 
 
-def said_of(*objects):
-    """Predictions on one cell with an anchor for each of the objects: its sides and its scores."""
+def predictions_of(*objects):
+    """Return predictions in one cell, with one anchor for each object (its sides and its scores)."""
     grid = (((1, 1), tuple(sides for sides, _ in objects)),)
-    said = np.zeros((1, len(objects), 5 + len(objects[0][1])))
-    said[0, :, 4] = 50
-    said[0, :, 5:] = [[math.log(score / (1 - score)) for score in scores] for _, scores in objects]
-    return said, grid
+    predicted = np.zeros((1, len(objects), 5 + len(objects[0][1])))
+    predicted[0, :, 4] = 50
+    predicted[0, :, 5:] = [[math.log(score / (1 - score)) for score in scores] for _, scores in objects]
+    return predicted, grid
 
 
-def test_a_box_is_suppressed_by_a_surer_one_of_its_class_alone():
-    said, grid = said_of(((0.4, 0.4), (0.6, 0.01)), ((0.4, 0.5), (0.7, 0.3)), ((0.1, 0.1), (0.5, 0.02)))
-    (found,), backward = yolo_detections(said, grid)
+def test_only_a_better_box_of_its_class_suppresses_a_box():
+    predicted, grid = predictions_of(((0.4, 0.4), (0.6, 0.01)), ((0.4, 0.5), (0.7, 0.3)), ((0.1, 0.1), (0.5, 0.02)))
+    (found,), backward = yolo_detections(predicted, grid)
     assert found["labels"].tolist() == [0, 0, 1]
     np.testing.assert_allclose(found["scores"], [0.7, 0.5, 0.3])
     np.testing.assert_allclose(found["boxes"], [[0.5, 0.5, 0.4, 0.5], [0.5, 0.5, 0.1, 0.1], [0.5, 0.5, 0.4, 0.5]])
     assert backward(found) is None
-    (fewer,), _ = yolo_detections(said, grid, score_threshold=0.4)
+    (fewer,), _ = yolo_detections(predicted, grid, score_threshold=0.4)
     assert fewer["labels"].tolist() == [0, 0]
-    (more,), _ = yolo_detections(said, grid, iou_threshold=0.9)
+    (more,), _ = yolo_detections(predicted, grid, iou_threshold=0.9)
     np.testing.assert_allclose(more["scores"], [0.7, 0.6, 0.5, 0.3])
 
 
-def test_what_is_seen_is_surer_than_the_threshold():
-    said, grid = said_of(((0.4, 0.4), (0.0502, 0.0498, 0.5)))
-    assert yolo_detections(said, grid)[0][0]["labels"].tolist() == [2, 0]
-    assert yolo_detections(said, grid, score_threshold=0.5)[0][0]["labels"].tolist() == []
+def test_detections_score_above_the_threshold():
+    predicted, grid = predictions_of(((0.4, 0.4), (0.0502, 0.0498, 0.5)))
+    assert yolo_detections(predicted, grid)[0][0]["labels"].tolist() == [2, 0]
+    assert yolo_detections(predicted, grid, score_threshold=0.5)[0][0]["labels"].tolist() == []
 
 
-def test_rounding_does_not_decide_who_is_surer():
-    """In float32 both scores would be 1, and the first box the one that stays."""
-    said, grid = said_of(((0.4, 0.4), (0.5,)), ((0.4, 0.5), (0.5,)))
-    said[0, :, 4:] = [[20, 50], [21, 50]]
-    (found,), _ = yolo_detections(said.astype(np.float32), grid)
+def test_rounding_does_not_decide_which_box_is_kept():
+    """Compare two scores that are both 1 in float32; then the first box would be kept."""
+    predicted, grid = predictions_of(((0.4, 0.4), (0.5,)), ((0.4, 0.5), (0.5,)))
+    predicted[0, :, 4:] = [[20, 50], [21, 50]]
+    (found,), _ = yolo_detections(predicted.astype(np.float32), grid)
     np.testing.assert_allclose(found["boxes"], [[0.5, 0.5, 0.4, 0.5]], rtol=1e-6)
 
 
-def test_nothing_is_seen_where_nothing_is_sure():
-    said = np.full((2, len(cells(GRIDS)), 7), -9, np.float32)
-    for found in yolo_detections(said, GRIDS)[0]:
+def test_low_scores_give_no_detections():
+    predicted = np.full((2, len(cells(GRIDS)), 7), -9, np.float32)
+    for found in yolo_detections(predicted, GRIDS)[0]:
         assert {name: (array.shape, array.dtype) for name, array in found.items()} == {
             "boxes": ((0, 4), np.float32),
             "scores": ((0,), np.float32),
             "labels": ((0,), np.int64),
         }
-    for theirs in reference.ops.yolo_detections(torch.from_numpy(said), GRIDS):
+    for theirs in reference.ops.yolo_detections(torch.from_numpy(predicted), GRIDS):
         assert {name: tuple(tensor.shape) for name, tensor in theirs.items()} == {"boxes": (0, 4), "scores": (0,), "labels": (0,)}
 
 
@@ -303,7 +307,7 @@ SMALL = {"in_channels": 1, "classes": CLASSES, "width": 4, "blocks": (1, 1, 1), 
 
 
 def twins(dtype="float64", **config):
-    """A YOLO of each backend with the same weights."""
+    """Return a YOLO of each backend with the same weights."""
     manual_seed(0)
     ours = scratch.models.YOLO(**SMALL | config).astype(dtype)
     theirs = reference.models.YOLO(**SMALL | config).to(getattr(torch, dtype))
@@ -312,7 +316,7 @@ def twins(dtype="float64", **config):
 
 
 def scenes(count, H=32, W=48):
-    """Images of bright and dark boxes, and where they are."""
+    """Draw images with bright and dark boxes, their labels and their boxes."""
     rng = np.random.default_rng(0)
     images, labels, boxes = rng.normal(0, 0.1, (count, 1, H, W)), np.full((count, 3), -1), np.zeros((count, 3, 4))
     for b in range(count):
@@ -326,7 +330,7 @@ def scenes(count, H=32, W=48):
 
 
 @every_backend
-def test_grids_are_those_of_the_strides(models):
+def test_grids_follow_the_strides(models):
     assert models.YOLO(**SMALL).grids(32, 48) == (
         ((4, 6), ((9 / 8, 14 / 8), (16 / 8, 10 / 8))),
         ((8, 12), ((5 / 4, 7 / 4),)),
@@ -341,7 +345,7 @@ def test_anchors_are_sides_in_pixels():
 
 
 @every_backend
-def test_images_of_any_size_that_cells_divide(models):
+def test_images_may_have_any_size_that_cells_divide(models):
     ours, theirs = twins()
     ours.eval()
     theirs.eval()
@@ -352,8 +356,8 @@ def test_images_of_any_size_that_cells_divide(models):
         assert y.shape == (2, H * W // 64 * 2 + H * W // 16, 5 + CLASSES) == (2, len(cells(ours.grids(H, W))), 5 + CLASSES)
 
 
-def test_a_pixel_is_seen_by_the_cells_around_it():
-    """A prediction's number in the list is that of the place which it looks at."""
+def test_a_pixel_changes_predictions_of_nearby_cells_only():
+    """Change some pixels: the index of each changed prediction must belong to a cell near them."""
     ours, _ = twins(blocks=(0, 0, 0))
     ours.eval()
     x = np.random.default_rng(1).normal(size=(1, 1, 160, 160))
@@ -368,7 +372,7 @@ def test_a_pixel_is_seen_by_the_cells_around_it():
             assert abs((column + 0.5) / W - 134 / 160) > 1 / W
 
 
-def test_images_that_need_no_gradient_cost_none():
+def test_constant_images_have_no_gradient():
     ours, _ = twins()
     x = np.random.default_rng(0).normal(size=(2, 1, 16, 24))
     y, backward = ours(x)
@@ -384,7 +388,7 @@ def test_images_that_need_no_gradient_cost_none():
 
 
 @every_backend
-def test_objects_are_unlikely_to_begin_with(models):
+def test_initial_objectness_is_one_per_cent(models):
     state = get_state(models.YOLO(**SMALL))
     for name, anchors in (("coarse.1.bias", 2), ("fine.1.bias", 1)):
         numbers = state[name].reshape(anchors, 5 + CLASSES)
@@ -394,12 +398,12 @@ def test_objects_are_unlikely_to_begin_with(models):
 
 @pytest.mark.parametrize("writer", BACKENDS)
 @pytest.mark.parametrize("reader", BACKENDS)
-def test_weights_go_from_backend_to_backend(tmp_path, writer, reader):
-    saved, loaded = assert_weights_go(tmp_path, BACKENDS[writer].YOLO, BACKENDS[reader], SMALL)
+def test_every_backend_loads_the_weights_of_the_other(tmp_path, writer, reader):
+    saved, loaded = assert_weights_load(tmp_path, BACKENDS[writer].YOLO, BACKENDS[reader], SMALL)
     assert loaded.grids(32, 48) == saved.grids(32, 48)
 
 
-def test_steps_of_training_and_what_is_seen_after_them_are_the_same_in_both_backends():
+def test_training_steps_and_detections_agree_between_backends():
     ours, theirs = twins()
     images, labels, boxes = scenes(8)
     grids = ours.grids(*images.shape[2:])
@@ -409,8 +413,8 @@ def test_steps_of_training_and_what_is_seen_after_them_are_the_same_in_both_back
     for _ in range(40):
         optimizer.zero_grad()
         with constant(images):
-            said, backward = ours(images)
-        parts, loss_backward = yolo_loss(said, labels, boxes, grids)
+            predicted, backward = ours(images)
+        parts, loss_backward = yolo_loss(predicted, labels, boxes, grids)
         backward(loss_backward(1.0, 1.0, 1.0)[0])
         optimizer.step()
         their_optimizer.zero_grad()
@@ -456,7 +460,7 @@ IMAGES = {
 
 @every_backend
 @pytest.mark.parametrize("what", BOTH)
-def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_arguments_are_refused_in_one_line(models, what):
     config, message = BOTH[what]
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         models.YOLO(**SMALL | config)
@@ -466,7 +470,7 @@ def test_arguments_that_do_not_fit_are_said_in_one_line(models, what):
 
 @every_backend
 @pytest.mark.parametrize("what", IMAGES)
-def test_images_that_do_not_fit_are_said_in_one_line(models, what):
+def test_wrong_images_are_refused_in_one_line(models, what):
     shape, message = IMAGES[what]
     images = np.zeros(shape, np.float32) if models is scratch.models else torch.zeros(shape)
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
@@ -478,8 +482,8 @@ def test_images_that_do_not_fit_are_said_in_one_line(models, what):
 SAID, (LABELS, BOXES) = predictions(Draw(0), GRIDS), objects(GRIDS)(Draw(0)).values()
 
 
-def loss(said=SAID, labels=LABELS, boxes=BOXES, grids=GRIDS):
-    return lambda: yolo_loss(said, labels, boxes, grids)
+def loss(predicted=SAID, labels=LABELS, boxes=BOXES, grids=GRIDS):
+    return lambda: yolo_loss(predicted, labels, boxes, grids)
 
 
 def with_box(*box):
@@ -515,14 +519,17 @@ BAD = {
         loss(grids=EVEN_GRIDS),
         "yolo_loss: expected predictions (B, 320, 5 + K) of the cells and anchors of grids 4x8x2 and 8x16x2, got (4, 210, 9)",
     ),
-    "no class": (loss(said=SAID[..., :5]), "yolo_loss: expected predictions (B, 210, 5 + K) of the cells and anchors of grids"),
-    "no batch": (loss(said=SAID[0]), "5x2 and 6x10x3, got (210, 9)"),
+    "no class": (
+        loss(predicted=SAID[..., :5]),
+        "yolo_loss: expected predictions (B, 210, 5 + K) of the cells and anchors of grids",
+    ),
+    "no batch": (loss(predicted=SAID[0]), "5x2 and 6x10x3, got (210, 9)"),
     "no images": (
-        loss(said=SAID[:0], labels=LABELS[:0], boxes=BOXES[:0]),
+        loss(predicted=SAID[:0], labels=LABELS[:0], boxes=BOXES[:0]),
         "yolo_loss: expected the predictions of at least one image, got (0, 210, 9)",
     ),
     "two dtypes": (
-        loss(said=SAID.astype(np.float32)),
+        loss(predicted=SAID.astype(np.float32)),
         "yolo_loss: expected one floating-point dtype, got predictions float32, boxes",
     ),
     "whole numbers": (
@@ -539,5 +546,5 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_line(what):
-    assert_said_in_one_line(*BAD[what])
+def test_bad_input_is_refused_in_one_line(what):
+    assert_refused_in_one_line(*BAD[what])

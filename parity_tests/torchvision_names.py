@@ -1,9 +1,9 @@
-"""What torchvision calls the parameters of its classifiers, and their shapes."""
+"""The names and shapes of the parameters of torchvision's classifiers."""
 
 import re
 
-# What torchvision's state_dict has, a layer a word: the name, the weight's shape, and + where there is a bias; of a
-# convolution with a batch norm behind it, @ and the norm's name.
+# torchvision's state_dict with one word a layer: name, weight shape, + if there is a bias,
+# and for a convolution that a batch norm follows, @ and the norm's name.
 
 ALEXNET = """
 features.0:64x3x11x11+ features.3:192x64x5x5+ features.6:384x192x3x3+ features.8:256x384x3x3+ features.10:256x256x3x3+
@@ -41,7 +41,7 @@ layer4.0.downsample.0:512x256x1x1@layer4.0.downsample.1
 layer4.1.conv1:512x512x3x3@layer4.1.bn1 layer4.1.conv2:512x512x3x3@layer4.1.bn2
 fc:1000x512+
 """
-# of ResNet-50 a stage a line: how many blocks, then the shapes in its first and in its other ones
+# ResNet-50, one stage a line: the number of blocks, the shapes in the first block, the shapes in the others
 RESNET50_STAGES = {
     "layer1": (3, "64x64x1x1 64x64x3x3 256x64x1x1 downsample:256x64x1x1", "64x256x1x1 64x64x3x3 256x64x1x1"),
     "layer2": (4, "128x256x1x1 128x128x3x3 512x128x1x1 downsample:512x256x1x1", "128x512x1x1 128x128x3x3 512x128x1x1"),
@@ -51,7 +51,7 @@ RESNET50_STAGES = {
 
 
 def resnet50():
-    """The words of ResNet-50."""
+    """Yield the words of ResNet-50, in the notation above."""
     yield "conv1:64x3x7x7@bn1"
     for stage, (blocks, first, others) in RESNET50_STAGES.items():
         for i in range(blocks):
@@ -64,7 +64,7 @@ def resnet50():
 
 
 def shapes_of(words):
-    """The names and shapes that the words stand for."""
+    """Return the names and shapes that the words describe."""
     shapes = {}
     for word in words:
         name, shape, bias, norm = re.fullmatch(r"([\w.]+):([\dx]+)(\+?)(?:@([\w.]+))?", word).groups()
@@ -78,7 +78,7 @@ def shapes_of(words):
     return shapes
 
 
-PUBLISHED = {  # the class, its arguments, torchvision's state and the number of parameters
+PUBLISHED = {  # class, arguments, torchvision's state, number of parameters
     "AlexNet": ("AlexNet", {}, ALEXNET.split(), 61_100_840),
     "VGG-16": ("VGG", {"depth": 16}, VGG16.split(), 138_357_544),
     "VGG-16-bn": ("VGG", {"depth": 16, "batch_norm": True}, VGG16_BN.split(), 138_365_992),

@@ -1,6 +1,6 @@
-"""Verify the project with the oldest, the pinned and the newest versions that it allows, each in an environment of its own.
+"""Verify the project with the oldest, the pinned and the newest allowed versions, each in its own environment.
 
-`make versions` prints a row for each set of versions and each Python that the project's classifiers name. The oldest versions
+`make versions` prints a row for each set of versions and each Python in the project's classifiers. The oldest versions
 are the floors in pyproject.toml, the pinned ones are in constraints.txt. Environments and logs are kept in .versions/.
 """
 
@@ -39,31 +39,31 @@ class Environment:
         return f"{self.kind}-{self.python}"
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program in the project's folder; what it prints goes to the log too."""
+        """Run a program in the project's folder and write its output to the log."""
         done = subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         with (CACHE / f"{self.name}.log").open("a") as log:
             print("$", program, *arguments, f"\n{done.stdout}{done.stderr}", file=log)
         return done
 
     def run_python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a module with the environment's own interpreter."""
+        """Run a module with the environment's interpreter."""
         return self.run(str(CACHE / self.name / "bin" / "python"), "-m", *arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table and return 1 where an installation, a comparison or a test fails."""
+    """Print the table; return 1 if an installation, a comparison or a test fails."""
     parser = argparse.ArgumentParser(prog="python -m parity_tests.versions", description="Verify every set of versions.")
     parser.add_argument(
-        "pattern", nargs="?", default="", metavar="PATTERN", help="part of a name such as oldest-3.11 (default: all)"
+        "pattern", nargs="?", default="", metavar="PATTERN", help="a part of a name such as oldest-3.11 (default: all)"
     )
-    parser.add_argument("--remove", action="store_true", help="remove each environment, of up to 6 GB, once it is measured")
+    parser.add_argument("--remove", action="store_true", help="remove each environment (up to 6 GB) after measuring it")
     options = parser.parse_args(arguments)
 
     everything = environments()
     chosen = [environment for environment in everything if options.pattern in environment.name]
     if not chosen:
         names = ", ".join(environment.name for environment in everything)
-        print(f"no versions are called {options.pattern!r}; there are {names}", file=sys.stderr)
+        print(f"no set of versions has {options.pattern!r} in its name; expected a part of one of {names}", file=sys.stderr)
         return 2
     CACHE.mkdir(exist_ok=True)
     rows, good = [], True
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def environments() -> list[Environment]:
-    """Return the floors on the oldest Python, and the pinned and the newest versions on every Python."""
+    """Return the oldest versions on the oldest Python, and the pinned and newest versions on every Python."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pythons = [c.rpartition(" ")[2] for c in project["classifiers"] if re.fullmatch(r".* :: Python :: 3\.\d+", c)]
     required = [*project["dependencies"], *(r for extra in EXTRAS for r in project["optional-dependencies"][extra])]
@@ -92,7 +92,7 @@ def environments() -> list[Environment]:
 
 
 def floors(requirements: Iterable[str]) -> tuple[str, ...]:
-    """Return each requirement pinned to its lowest version; raise ValueError where one has none."""
+    """Return each requirement pinned to its lowest version; raise ValueError if one has none."""
     bounds = [requirement.partition(">=") for requirement in requirements]
     if missing := [name for name, operator, _ in bounds if not operator]:
         raise ValueError(f"pyproject.toml: expected a floor such as {missing[0]}>=1.0 for {', '.join(missing)}")
@@ -100,7 +100,7 @@ def floors(requirements: Iterable[str]) -> tuple[str, ...]:
 
 
 def measure(environment: Environment) -> tuple[list[str], bool]:
-    """Return the figures of an environment's row, and whether nothing failed; an interpreter that is not there fails nothing."""
+    """Return the cells of an environment's row and whether nothing failed; a missing interpreter is no failure."""
     empty = ["-"] * len(SHOWN)
     (CACHE / f"{environment.name}.log").unlink(missing_ok=True)
     if not present(environment.python):
@@ -124,7 +124,7 @@ def present(python: str) -> bool:
 
 
 def install(environment: Environment) -> str:
-    """Install the project with the environment's pins, and return why it cannot be, or nothing."""
+    """Install the project with the environment's pins; return the reason if that fails, else ""."""
     folder, pins = CACHE / environment.name, CACHE / f"{environment.name}.txt"
     pins.write_text("\n".join(environment.pins))
     made = environment.run(f"python{environment.python}", "-m", "venv", str(folder))
@@ -138,22 +138,22 @@ def install(environment: Environment) -> str:
 
 
 def comparisons(done: subprocess.CompletedProcess[str]) -> str:
-    """Return how many comparisons are ok in the output of `parity check --json`."""
+    """Return the number of ok comparisons in the output of `parity check --json`."""
     try:
-        verdicts = [case["verdict"] for case in json.loads(done.stdout)["cases"]]
+        verdicts = [case["status"] for case in json.loads(done.stdout)["cases"]]
     except json.JSONDecodeError:
         return last_line(done)
     return f"{verdicts.count('ok')} of {len(verdicts)} ok"
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the last line that a program printed, without the time that it took."""
+    """Return the last line of a program's output, without the time that it took."""
     lines = [line for line in f"{done.stderr}\n{done.stdout}".splitlines() if line.strip()]
     return re.sub(r" in [\d.]+s.*", "", lines[-1].strip("= ")) if lines else f"status {done.returncode}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a table in Markdown, the first of them as its head."""
+    """Return rows as a Markdown table; the first row is the head."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     head, *body = ("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows)
     return "\n".join([head, "|" + "|".join("-" * (width + 2) for width in widths) + "|", *body])

@@ -1,9 +1,10 @@
-"""The contract of ops and modules, held in one place: plain arrays go in, and upstream gradients are like the value.
+"""The contract of ops and modules, checked in one place: inputs are plain arrays, upstream gradients are like the value.
 
     @op
     def relu(x: Array) -> tuple[Array, Backward]: ...
 
-What is not like that is refused in one line. NumPy would broadcast it, or fail somewhere inside.
+Anything else is a ValueError in one line; NumPy would broadcast it, or fail somewhere inside. As in torch, the upstream
+gradient of a single number, such as a loss, is 1 unless it is given: `loss, backward = mse_loss(x, target); dx, _ = backward()`.
 """
 
 import inspect
@@ -24,13 +25,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+NOT_GIVEN: Any = object()
 
 
 def op(function: Callable[P, R]) -> Callable[P, R]:
-    """Hold an op to the contract: its array arguments, its options, and the upstream gradients of its backward.
+    """Check an op's array arguments, its options, and the upstream gradients of its backward.
 
-    float16 arrays are computed in float32 and the results rounded to float16, as in PyTorch's kernels: sums of squares soon
-    leave the range of float16.
+    float16 arrays are cast to float32, and the results back to float16, as in PyTorch's kernels: sums of squares soon leave
+    the range of float16.
     """
     name = function.__name__
 
@@ -48,7 +50,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
 def plain_arguments(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call with plain arrays where the function is annotated to take arrays, or raise ValueError."""
+    """Return a call's arguments, with plain arrays where the function is annotated to take arrays, or raise ValueError."""
     arrays = _array_parameters(function)
     changed: dict[int | str, Any] = {}
     for place, value in chain(enumerate(args), options.items()):
@@ -64,10 +66,10 @@ def plain_arguments(
 
 
 def checked_backward(name: str, y: Any, backward: Any) -> Any:
-    """Return the backward of a value, which first compares its upstream gradients with the value in shape and dtype.
+    """Return a backward that first checks its upstream gradients: each has the shape and dtype of its value.
 
-    A value of several arrays has an upstream gradient for each, or None. The backward may do without the last ones. Values
-    that are no floating-point arrays have no gradient to compare.
+    A value of several arrays takes one upstream gradient, or None, for each; the last ones may be left out. Values that are
+    not floating-point arrays take none. Single numbers have the upstream gradient 1 where none is given.
     """
     if not callable(backward):
         return backward
@@ -82,7 +84,14 @@ def checked_backward(name: str, y: Any, backward: Any) -> Any:
 
 
 def _backward_of_one(name: str, shape: tuple[int, ...], dtype: np.dtype, backward: Backward) -> Backward:
-    def checked(dy: Any, *needs: Any, **options: Any) -> Any:
+    def checked(dy: Any = NOT_GIVEN, *needs: Any, **options: Any) -> Any:
+        if dy is NOT_GIVEN:
+            if shape:
+                raise ValueError(
+                    f"{name}: the backward was called without its upstream gradient, an array like y, {dtype} {shape}; "
+                    "only that of a single number is 1 by default"
+                )
+            dy = 1
         if len(needs) > 1 or not all(map(_are_needs, needs)):
             raise ValueError(f"{name}: the backward takes 1 upstream gradient, got {1 + len(needs)}")
         return backward(_like(name, "y", shape, dtype, dy), *needs, **options)
@@ -91,7 +100,11 @@ def _backward_of_one(name: str, shape: tuple[int, ...], dtype: np.dtype, backwar
 
 
 def _backward_of_several(name: str, expected: list[tuple[str, tuple[int, ...], np.dtype]], backward: Backward) -> Backward:
+    numbers = all(shape == () for _, shape, _ in expected)
+
     def checked(*upstream: Any, **options: Any) -> Any:
+        if not upstream and numbers:
+            upstream = (1,) * len(expected)
         count = len(upstream) - (len(upstream) > 1 and _are_needs(upstream[-1]))
         if count > len(expected):
             raise ValueError(f"{name}: the backward takes at most {len(expected)} upstream gradients, got {count}")
@@ -102,7 +115,7 @@ def _backward_of_several(name: str, expected: list[tuple[str, tuple[int, ...], n
 
 
 def _like(name: str, label: str, shape: tuple[int, ...], dtype: np.dtype, dy: Any) -> Any:
-    """Return an upstream gradient of this shape and dtype; a Python number will do for a value without axes."""
+    """Return an upstream gradient of this shape and dtype, or raise ValueError; a Python number fits a value without axes."""
     if type(dy) is np.ndarray and dy.shape == shape and dy.dtype == dtype:
         return dy
     if isinstance(dy, np.generic | int | float) and not shape and (not isinstance(dy, np.generic) or dy.dtype == dtype):
@@ -112,7 +125,7 @@ def _like(name: str, label: str, shape: tuple[int, ...], dtype: np.dtype, dy: An
 
 
 def _plain(name: str, parameter: str, value: Any) -> Any:
-    """Return an array or NumPy number as it is, and a file mapped into memory as an array; ValueError for anything else."""
+    """Return an array or NumPy number as it is and a memory-mapped file as an array; raise ValueError for anything else."""
     if isinstance(value, np.generic):
         return value
     if type(value) is np.memmap:
@@ -127,10 +140,10 @@ def _plain(name: str, parameter: str, value: Any) -> Any:
 
 @cache
 def _array_parameters(function: Callable[..., Any]) -> dict[int | str, tuple[str, bool]]:
-    """Return the parameters annotated as arrays, by place and by name: the name, and whether None will do."""
+    """Return the parameters annotated as arrays, by position and by name: the name, and whether None is allowed."""
     try:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
-    except (NameError, TypeError, ValueError):  # annotations of someone's own, which need not mean anything
+    except (NameError, TypeError, ValueError):  # annotations of other people's functions may mean anything
         return {}
     found: dict[int | str, tuple[str, bool]] = {}
     for place, parameter in enumerate(parameters):
@@ -141,7 +154,7 @@ def _array_parameters(function: Callable[..., Any]) -> dict[int | str, tuple[str
 
 
 def _in_single_precision(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of float16 arrays that computes in float32, and so does its backward."""
+    """Return a function of float16 arrays that computes in float32, with a backward that does too."""
 
     def call(*args: Any, **options: Any) -> tuple[Any, Backward]:
         y, backward = function(*_cast(args, HALF, SINGLE), **_cast(options, HALF, SINGLE))
@@ -151,7 +164,7 @@ def _in_single_precision(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _cast(value: Any, before: np.dtype, after: np.dtype) -> Any:
-    """Return a nest of arrays with those of one dtype cast to another."""
+    """Return nested arrays in which those of one dtype are cast to another."""
     if isinstance(value, dict):
         return {key: _cast(item, before, after) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -160,7 +173,7 @@ def _cast(value: Any, before: np.dtype, after: np.dtype) -> Any:
 
 
 def _leaves(label: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every leaf of nested tuples and lists with its name: `y`, or `y.0` and `y.1`."""
+    """Yield every leaf of nested tuples and lists with its name: `y`, or `y.0` and `y.1` for a pair."""
     if isinstance(value, tuple | list):
         for i, item in enumerate(value):
             yield from _leaves(f"{label}.{i}", item)
@@ -169,12 +182,12 @@ def _leaves(label: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _are_needs(value: Any) -> bool:
-    """Return whether an argument of a backward says which inputs need a gradient."""
+    """Return whether an argument of a backward is `needs`: a bool for each input, True where it needs a gradient."""
     return isinstance(value, tuple) and all(isinstance(item, bool | np.bool_) for item in value)
 
 
 def _are_half(values: list[Any]) -> bool:
-    """Return whether the floating-point arrays among some values are float16."""
+    """Return whether there are floating-point arrays among the values and all of them are float16."""
     half = False
     for value in values:
         if type(value) is np.ndarray and value.dtype.kind == "f":
@@ -185,4 +198,5 @@ def _are_half(values: list[Any]) -> bool:
 
 
 def _kind(value: Any) -> str:
+    """Return the name of a value's type."""
     return "None" if value is None else f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")

@@ -1,8 +1,8 @@
-"""Writing with a language model: the next token, a text token by token, and the most likely continuation.
+"""Text generation with a language model: sampling of the next token, of a whole text, and beam search.
 
-A model is called as `(logits, state), _ = model(tokens, state)` with tokens (B, T), logits (B, T, V) and a state that None
-begins: arrays (layers, B, H) or tuples of them. Randomness comes in as uniform numbers, so that the same numbers
-make the same text in every backend.
+A model is called as `(logits, state), _ = model(tokens, state)` with tokens (B, T) and logits (B, T, V). The state is None at the
+start; later it is an array (layers, B, H) or a tuple of such arrays. Uniform random numbers are arguments, so that the same
+numbers give the same text in every backend.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,11 @@ Model = Callable[..., Any]
 
 
 def next_token(logits: Array, uniform: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:
-    """Draw a token (B,) for each row of logits (B, V) by its uniform number (B,) from 0 to below 1.
+    """Draw a token (B,) for each row of logits (B, V) with its uniform number (B,), from 0 to below 1.
 
-    The logits are divided by the temperature; 0 takes the most likely. top_k keeps so many of the most likely tokens (Fan,
-    Lewis & Dauphin 2018, section 5.4), top_p the fewest whose probabilities come to it (Holtzman et al. 2020, section 3.1).
+    The logits are divided by the temperature; temperature 0 takes the most likely token. top_k keeps only the top_k most likely
+    tokens (Fan, Lewis & Dauphin 2018, section 5.4). top_p keeps the fewest tokens whose probabilities sum to at least top_p
+    (Holtzman et al. 2020, section 3.1).
     """
     if not temperature >= 0:
         raise ValueError(f"temperature is {temperature}, expected at least 0; 0 takes the most likely token")
@@ -34,18 +35,18 @@ def next_token(logits: Array, uniform: Array, temperature: float = 1.0, top_k: i
     falling = np.argsort(-p, axis=-1, kind="stable")
     ranked = np.take_along_axis(p, falling, axis=-1)[:, :top_k]
     before = np.cumsum(ranked, axis=-1) - ranked
-    ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0  # those before it suffice
+    ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0  # the tokens before sum to top_p
     p = np.zeros_like(p)
     np.put_along_axis(p, falling[:, :top_k], ranked, axis=-1)
     reached = np.cumsum(p, axis=-1)
     passed = reached <= uniform[:, None] * reached[:, -1:]
-    return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1))  # at most the last possible
+    return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1))  # at most the last kept token
 
 
 def generate(model: Model, prompt: Array, uniforms: Array, state: Any = None, **options: Any) -> tuple[Array, Any]:
-    """Continue prompts (B, T) token by token, as many as there are rows of uniform numbers (steps, B).
+    """Continue prompts (B, T) by one token for each row of uniform numbers (steps, B).
 
-    Returns the new tokens (B, steps) and the state after the last but one. The options are those of next_token.
+    Return the new tokens (B, steps) and the state before the last token is read. The options are those of next_token.
     """
     tokens, fed = [], prompt
     for uniform in uniforms:
@@ -56,10 +57,10 @@ def generate(model: Model, prompt: Array, uniforms: Array, state: Any = None, **
 
 
 def generate_beyond(model: Model, prompt: Array, uniforms: Array, context: int, **options: Any) -> Array:
-    """generate for a model whose state holds at most `context` tokens: as long as the text fits, the same tokens.
+    """Continue prompts (B, T) as `generate` does, for a model whose state holds at most `context` tokens.
 
-    Each time the context is full, the model forgets and reads the last half of it, so that every token is written with at
-    least so many before it. Returns the new tokens (B, steps).
+    While the text fits, the tokens are those of `generate`. Each time the context is full, the state is dropped and the model
+    reads the last half of the context again. So every token sees at least half a context. Return the new tokens (B, steps).
     """
     text, written = prompt, 0
     while written < len(uniforms):
@@ -73,10 +74,10 @@ def generate_beyond(model: Model, prompt: Array, uniforms: Array, context: int, 
 def beam_search(
     model: Model, prompt: Array, steps: int, beams: int, end: int | None = None, length_penalty: float = 0.0, state: Any = None
 ) -> tuple[Array, float]:
-    """The most likely continuation of one prompt (1, T), of those that keeping the `beams` best at each step finds.
+    """Search for the most likely continuation of one prompt (1, T), keeping the `beams` best texts at each step.
 
-    Returns at most `steps` tokens, up to and with `end`, and the sum of their log-probabilities divided by
-    length ** length_penalty (Wu et al. 2016, section 7, without its constants).
+    Return at most `steps` tokens, the last of which may be `end`, and their score: the sum of their log-probabilities divided
+    by length ** length_penalty (Wu et al. 2016, section 7, without its constants).
     """
     (logits, state), _ = model(prompt, state)
     scores, texts = np.zeros(1), np.zeros((1, 0), np.int64)
@@ -86,7 +87,7 @@ def beam_search(
         shifted = last - last.max(axis=-1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         total = (scores[:, None] + log_p).ravel()
-        kept = np.argsort(-total, kind="stable")[: 2 * beams]  # so that `beams` are left however many of them end
+        kept = np.argsort(-total, kind="stable")[: 2 * beams]  # twice, so that `beams` texts go on even if others end
         parents, tokens = np.divmod(kept, log_p.shape[-1])
         texts, scores = np.concatenate([texts[parents], tokens[:, None]], axis=1), total[kept]
         ended = tokens == end if step < steps else np.ones(len(tokens), bool)
@@ -102,5 +103,5 @@ def beam_search(
 
 
 def _select(state: Any, rows: Array) -> Any:
-    """The state of some rows of the batch, perhaps of one several times."""
+    """Return the state of some rows of the batch; a row may be chosen several times."""
     return tuple(_select(part, rows) for part in state) if isinstance(state, tuple) else state[:, rows]

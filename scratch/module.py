@@ -1,4 +1,4 @@
-"""Parameters, buffers and modules: names, state and modes, and the tap through which a pass is watched."""
+"""Parameters, buffers and modules: their names, their state, their mode, and a tap through which a pass can be watched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _constants: ContextVar[tuple[Array, ...]] = ContextVar("constants", default=())
 
 
 class Parameter:
-    """An array that is trained, and the gradient that has been accumulated for it; none is where `requires_grad` is False."""
+    """An array that is trained, with its accumulated gradient; where `requires_grad` is False, no gradient is kept."""
 
     def __init__(self, data: Array):
         self.data = data
@@ -26,25 +26,25 @@ class Parameter:
         self.requires_grad = True
 
     def accumulate(self, gradient: Array) -> None:
-        """Add a gradient of the parameter's shape to `grad`, if one is required."""
+        """Add a gradient of the parameter's shape to `grad`, unless `requires_grad` is False."""
         if gradient.shape != self.data.shape:
-            raise ValueError(f"a gradient of shape {gradient.shape} came for a parameter of shape {self.data.shape}")
+            raise ValueError(f"a gradient has shape {gradient.shape}, expected that of its parameter, {self.data.shape}")
         if self.requires_grad:
             self.grad = gradient if self.grad is None else self.grad + gradient
 
 
 class Buffer:
-    """An array that belongs to a module's state and is not trained, such as a running mean."""
+    """An array of a module's state that is not trained, such as a running mean."""
 
     def __init__(self, data: Array):
         self.data = data
 
 
 def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: Any) -> tuple[Any, Backward]:
-    """Call an op of several operands: arrays, Parameters and None.
+    """Call an op on several operands: arrays, Parameters and None.
 
-    The backward that comes back accumulates the Parameters' gradients and returns the arrays': one gradient where one
-    operand is an array, else a tuple. Operands declared `constant` are left out of the work and have None, and so are
+    The returned backward accumulates the gradients of the Parameters and returns those of the arrays: one gradient where
+    one operand is an array, else a tuple. No work is done for operands declared `constant`, whose gradient is None, and for
     Parameters that require no gradient.
     """
     needs = tuple(o.requires_grad if isinstance(o, Parameter) else not is_constant(o) for o in operands)
@@ -64,7 +64,7 @@ def apply(op: Callable[..., tuple[Any, Backward]], *operands: Any, **options: An
 
 
 def state_mismatch(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, Any]) -> str:
-    """What keeps `state` from being loaded where arrays of these shapes are expected, in one line; "" where nothing does."""
+    """Return one line on why `state` cannot be loaded into arrays of these shapes; "" where it can."""
     problems = [f"missing {name}" for name in shapes if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in shapes]
     pairs = {name: (tuple(np.shape(state[name])), shapes[name]) for name in shapes.keys() & state.keys()}
@@ -77,7 +77,7 @@ def state_mismatch(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, An
 
 
 def _another_head(unlike: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> str:
-    """What to do where all shapes that differ, there and here, are those of one layer for another number of classes."""
+    """Return advice where the only shapes that differ are those of one layer, for another number of classes; else ""."""
     head = next(iter(unlike), "").rpartition(".")[0]
     as_long = all(len(there) == len(here) and there[1:] == here[1:] for there, here in unlike.values())
     if unlike.keys() != {f"{head}.weight", f"{head}.bias"} or not as_long:
@@ -88,10 +88,10 @@ def _another_head(unlike: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]])
 
 @contextmanager
 def constant(*arrays: Array) -> Iterator[None]:
-    """Declare arrays, such as a batch of images, that need no gradient.
+    """Declare arrays that need no gradient, such as a batch of images.
 
-    A forward pass inside the block returns a backward that spends nothing on them: without it, the input gradient of
-    the first layer is a third of the work of an MLP's training step.
+    A forward pass inside the block returns a backward that does no work for them. Otherwise, the input gradient of the first
+    layer is a third of the work of an MLP's training step.
     """
     token = _constants.set(_constants.get() + arrays)
     try:
@@ -101,13 +101,13 @@ def constant(*arrays: Array) -> Iterator[None]:
 
 
 def is_constant(array: Array) -> bool:
-    """Whether an array has been declared constant."""
+    """Return whether an array has been declared constant."""
     return any(array is c for c in _constants.get())
 
 
 @contextmanager
 def tap(observer: Callable[..., tuple[Any, Backward]]) -> Iterator[None]:
-    """Inside the block, every module's call becomes observer(module, *inputs), which calls module.forward itself."""
+    """Replace every call of a module inside the block by observer(module, *inputs), which calls module.forward itself."""
     token = _tap.set(observer)
     try:
         yield
@@ -116,6 +116,8 @@ def tap(observer: Callable[..., tuple[Any, Backward]]) -> Iterator[None]:
 
 
 def _with_checked_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that checks its arguments first."""
+
     @wraps(constructor)
     def checked(self: Any, *arguments: Any, **options: Any) -> None:
         __tracebackhide__ = True  # pytest shows the constructor itself
@@ -130,22 +132,23 @@ def _with_checked_arguments(constructor: Callable[..., None]) -> Callable[..., N
 class Module:
     """A function with parameters: calling it returns its value and its backward.
 
-    The backward takes the gradient of the value, adds the parameters' gradients to `Parameter.grad`, and returns the
-    gradients of the inputs. Each call has a backward of its own, to be called at most once, so that a module may be
-    applied several times before any of them runs.
+    The backward takes the upstream gradient, adds the parameters' gradients to `Parameter.grad`, and returns the gradients
+    of the inputs. Each call returns a backward of its own, which may be called once. So a module may be applied several
+    times before the first backward runs.
 
-    Parameters, buffers and children (a Module, or a list of them) are found from the attributes.
+    Attributes that are Parameters, Buffers, Modules or lists of Modules belong to the module.
     """
 
     training = True
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Have the constructor refuse arguments that are not of the kinds that its signature says."""
+        """Make the constructor refuse arguments that are not of the kinds that its signature names."""
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = _with_checked_arguments(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> tuple[Any, Backward]:
+        """Return the value and the backward; a subclass defines it, and calling the module calls it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any) -> tuple[Any, Backward]:
@@ -153,13 +156,13 @@ class Module:
         inputs, _ = plain_arguments(name, type(self).forward, (self, *inputs), {})
         check_options(name, type(self).forward, inputs, {})
         result = self.forward(*inputs[1:]) if observer is None else observer(*inputs)
-        if not isinstance(result, tuple) or len(result) != 2:  # whoever called it will say that it is no pair
+        if not isinstance(result, tuple) or len(result) != 2:  # the caller reports that it is no pair
             return result
         y, backward = result
         return y, checked_backward(name, y, backward)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules held directly, by attribute name."""
+        """Yield the modules held directly, with their attribute names."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -167,7 +170,7 @@ class Module:
                 yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Module))
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module under the empty path and every one below it, each once."""
+        """Yield this module with the empty path and every module below it, each once."""
         seen: set[int] = set()
         for path, module in self._walk():
             if id(module) not in seen:
@@ -175,36 +178,36 @@ class Module:
                 yield path, module
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter once, under the first of its names."""
+        """Yield every parameter once, with the first of its names."""
         return self._named(Parameter)
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Every buffer once, under the first of its names."""
+        """Yield every buffer once, with the first of its names."""
         return self._named(Buffer)
 
     def parameters(self) -> Iterator[Parameter]:
-        """Every parameter once."""
+        """Yield every parameter once."""
         return (parameter for _, parameter in self.named_parameters())
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Say of every parameter whether it gets a gradient; without one it is frozen, and its share of the backward not done."""
+        """Set for every parameter whether it gets a gradient; a frozen parameter saves its part of the backward."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
     def zero_grad(self) -> None:
-        """Forget the accumulated gradients."""
+        """Delete the accumulated gradients."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Array]:
-        """Every parameter's and buffer's array under every one of its names; the arrays are not copied."""
+        """Return the array of every parameter and buffer under each of its names; the arrays are not copied."""
         return {name: holder.data for name, holder in self._state()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Copy arrays in by name; each keeps the dtype it has here.
+        """Copy arrays into parameters and buffers by name; each keeps its dtype.
 
-        Raises ValueError, before anything is changed, where names are missing or unexpected or a shape differs.
+        Raise ValueError, before anything is changed, where a name is missing or unexpected or a shape differs.
         """
         holders = dict(self._state())
         unfit = state_mismatch({name: holder.data.shape for name, holder in holders.items()}, state)
@@ -214,7 +217,7 @@ class Module:
             holder.data = np.array(state[name], dtype=holder.data.dtype, order="C")
 
     def astype(self, dtype: Any) -> Self:
-        """Cast every floating-point parameter and buffer, and drop the gradients."""
+        """Cast every floating-point parameter and buffer, and delete the gradients."""
         for _, holder in self._state():
             if np.issubdtype(holder.data.dtype, np.floating):
                 holder.data = holder.data.astype(dtype)
@@ -222,13 +225,13 @@ class Module:
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of this module and all below it: dropout and batch normalisation act by it."""
+        """Set training mode, or eval mode, for this module and all below it; dropout and batch normalisation depend on it."""
         for _, module in self.named_modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """The opposite of train()."""
+        """Set eval mode for this module and all below it."""
         return self.train(False)
 
     def _walk(self, path: str = "") -> Iterator[tuple[str, Module]]:

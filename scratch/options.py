@@ -1,4 +1,4 @@
-"""Checks that options are of the kind that a signature says."""
+"""Checks of options: each is of the kind that its annotation in the signature names."""
 
 import math
 import sys
@@ -20,9 +20,9 @@ SEQUENCES = (tuple, Sequence)
 
 
 def check_options(speaker: str, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Raise ValueError where an argument is no bool, number, word or sequence of them although the signature says so.
+    """Raise ValueError where an argument is not the bool, number, word or sequence that its annotation names.
 
-    Annotations that mean anything else, such as arrays, are left to whom they concern.
+    Other annotations, such as arrays, are not checked here. `speaker` is the name that the message begins with.
     """
     for place, name, annotation, usual in _annotations(function):
         if place < len(args):
@@ -37,10 +37,10 @@ def check_options(speaker: str, function: Callable[..., Any], args: tuple[Any, .
 
 @cache
 def _annotations(function: Callable[..., Any]) -> list[tuple[int, str, Any, frozenset[type]]]:
-    """Return the place, name, annotation and usual types of each of a function's options whose annotation is made of KINDS."""
+    """Return position, name, annotation and usual types of each option of a function whose annotation is made of KINDS."""
     try:
         hints = get_type_hints(function)
-    except (NameError, TypeError):  # annotations of someone's own, which need not mean anything
+    except (NameError, TypeError):  # annotations of other people's functions may mean anything
         return []
     code = getattr(function, "__code__", None)
     if code is None:
@@ -52,12 +52,13 @@ def _annotations(function: Callable[..., Any]) -> list[tuple[int, str, Any, froz
 
 
 def _usual(annotation: Any) -> frozenset[type]:
-    """Return the types by which most arguments are told to fit."""
+    """Return the types of most arguments that fit, for a quick first check."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     return frozenset(part for part in parts if part in KINDS)
 
 
 def _is_known(annotation: Any) -> bool:
+    """Return whether an annotation is made of KINDS: one of them, a union, or a sequence."""
     parts = [part for part in get_args(annotation) if part is not Ellipsis]
     if get_origin(annotation) in SEQUENCES:
         return _is_known(parts[0]) and len(set(parts)) == 1
@@ -67,7 +68,7 @@ def _is_known(annotation: Any) -> bool:
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    """Return whether a value is of an annotation's kind; a bool is no number, and NaN is none either."""
+    """Return whether a value is of an annotation's kind; neither a bool nor NaN is a number."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if get_origin(annotation) in (Union, UnionType):
@@ -81,7 +82,7 @@ def _fits(value: Any, annotation: Any) -> bool:
 
 
 def _names(annotation: Any) -> Iterator[str]:
-    """Name the kinds that an annotation allows."""
+    """Yield the names of the kinds that an annotation allows."""
     if get_origin(annotation) in (Union, UnionType):
         for part in get_args(annotation):
             yield from _names(part)
@@ -92,7 +93,7 @@ def _names(annotation: Any) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """Describe a value in a few words, an array by its dtype and shape."""
+    """Return a value in a few words, an array as its dtype and shape."""
     if isinstance(value, np.ndarray):
         return f"an array, {value.dtype} {value.shape}"
     text = repr(value)

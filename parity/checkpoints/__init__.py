@@ -1,3 +1,3 @@
-"""Arrays in files, written so that no kill leaves half of one."""
+"""Arrays in files, which are written whole or not at all."""
 
 import parity.siblings  # noqa: F401  before any module of this room imports scratch or reference

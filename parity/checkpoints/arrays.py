@@ -1,6 +1,6 @@
 """Arrays in safetensors files, which either backend reads, with a checksum over every byte.
 
-The checksum is the SHA-256 of the file in which the checksum's own digits are zeros. It lies among the file's metadata.
+The checksum is the SHA-256 of the file with zeros in place of the checksum's own digits. It is part of the file's metadata.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ DTYPES = {
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays to a safetensors file, whole or not at all, with metadata that load_stored gives back.
+    """Write arrays and metadata to a safetensors file, whole or not at all.
 
-    Names that hold the same memory, such as tied weights, are stored once; load_arrays gives every name back.
+    Names that share memory, such as tied weights, are stored once; load_arrays returns every name.
     """
     first: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
     tied = {}
@@ -54,7 +54,7 @@ def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping
         original = first.setdefault(place, name) if array.size else name
         if original != name:
             tied[name] = original
-    # safetensors writes the memory as it lies: anything but C order would come back scrambled
+    # safetensors writes the bytes as they are in memory, and reads them in C order
     stored = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items() if name not in tied}
     content = save(stored, metadata={**(metadata or {}), "tied": json.dumps(tied), CHECKSUM: MARK + ZEROS})
     digest = hashlib.sha256(content).hexdigest()
@@ -62,14 +62,14 @@ def save_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping
 
 
 def load_arrays(path: str | Path) -> dict[str, Array]:
-    """Read a safetensors file; ValueError where it is damaged or something else."""
+    """Read the arrays of a safetensors file; ValueError where the file is damaged or of another kind."""
     return load_stored(path)[0]
 
 
 def load_stored(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Read a safetensors file's arrays and metadata; ValueError where it is damaged or something else.
+    """Read the arrays and metadata of a safetensors file; ValueError where the file is damaged or of another kind.
 
-    A file without a checksum, from an older version or another program, is read as it is.
+    A file of an older version or of another program has no checksum, and none is verified.
     """
     content = read_file(path)
     header = _parsed(path, content)
@@ -83,10 +83,10 @@ def load_stored(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """Read the shapes of a safetensors file's arrays, and none of the numbers."""
+    """Read only the shapes of a safetensors file's arrays."""
     try:
         if not Path(path).is_file():
-            return _parsed(path, read_file(path)).shapes  # which says what is wrong
+            return _parsed(path, read_file(path)).shapes  # this raises the fitting error
         with Path(path).open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
@@ -96,7 +96,7 @@ def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
 
 
 def refuse_not_finite(path: str | Path, arrays: Mapping[str, Array]) -> None:
-    """Raise ValueError where an array has NaN or infinities, or numbers that are infinite in float32."""
+    """Raise ValueError where an array has numbers that are NaN or infinite, or infinite in float32."""
     for name, array in arrays.items():
         if array.dtype.kind == "f":
             with np.errstate(over="ignore"):
@@ -115,7 +115,7 @@ class _Header:
 
 
 def _parsed(path: str | Path, content: bytes) -> _Header:
-    """Parse what a safetensors file begins with: 8 bytes of a length, and so many of JSON."""
+    """Parse the header of a safetensors file: 8 bytes that hold a length, and as many bytes of JSON."""
     length = int.from_bytes(content[:8], "little")
     if not 2 <= length <= min(LONGEST_HEADER, len(content) - 8):
         raise _unreadable(path, f"the header should have {length:,} bytes, there are {max(0, len(content) - 8):,} after its length")
@@ -139,7 +139,7 @@ def _pairs(tied: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _array(path: str | Path, name: str, stored: Mapping[str, Any]) -> Array:
-    """Make an array of what is stored under a name; bfloat16 becomes float32, which has all of its numbers."""
+    """Make an array from the stored bytes; bfloat16 becomes float32, which can represent all of its numbers."""
     dtype, shape, data = stored["dtype"], stored["shape"], stored["data"]
     if dtype not in DTYPES:
         advice = "convert it to float32 where it was made (in PyTorch: tensor.float()) and save it again"
@@ -154,7 +154,7 @@ def _array(path: str | Path, name: str, stored: Mapping[str, Any]) -> Array:
 
 
 def _verify(path: str | Path, content: bytes, metadata: Mapping[str, str]) -> None:
-    """Raise ValueError where a file has a checksum and is not what it was written as."""
+    """Raise ValueError where a file has a checksum and has changed since it was written."""
     marked = [value for name, value in metadata.items() if name == CHECKSUM or value.startswith(MARK)]
     if not marked:
         return
@@ -171,7 +171,7 @@ def _verify(path: str | Path, content: bytes, metadata: Mapping[str, str]) -> No
 
 
 def _checksum_entry(digest: str) -> bytes:
-    """Return the checksum as it is written in the header. Quotes within other strings have a backslash before them."""
+    """Return the entry of the checksum in the header; no other text there looks so, since quotes in it have a backslash."""
     return f'"{CHECKSUM}":"{MARK}{digest}"'.encode()
 
 

@@ -1,4 +1,4 @@
-"""Files of others, read with care, and files of ours, replaced whole and written by one process at a time."""
+"""Safe access to files: bounded reads, replacement as a whole, and directories that one process holds at a time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LOCK = ".lock"
 
 
 def read_file(path: str | Path, most: float = math.inf) -> bytes:
-    """Read a regular file of at most so many bytes; ValueError, in one line, where that cannot be done.
+    """Read a regular file of at most so many bytes; ValueError, in one line, where it is another or cannot be read.
 
-    A pipe or a device is refused: reading it may never end.
+    A pipe or a device is refused, because reading it may never end.
     """
     path = Path(path)
     try:
@@ -44,7 +44,7 @@ def read_file(path: str | Path, most: float = math.inf) -> bytes:
 
 
 def parse_json(content: bytes | str, source: str | Path) -> Any:
-    """Return the value of strict JSON in UTF-8; ValueError where it has NaN, infinities or a key twice, or nests too deeply."""
+    """Return the value of strict JSON in UTF-8; ValueError where it has NaN, an infinity or a key twice, or nests too deeply."""
     try:
         text = content if isinstance(content, str) else content.decode()
         return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite)
@@ -74,7 +74,7 @@ def _finite(text: str) -> float:
 
 
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Write a file under another name beside it and then rename it, so that a reader never finds half of it."""
+    """Write a temporary file beside the file and then rename it, so that a reader never finds half of it."""
     path = Path(path)
     for half_written in path.parent.glob(f".{glob.escape(path.name)}.*"):
         if _is_ownerless(half_written.name.removeprefix(f".{path.name}.")):
@@ -92,42 +92,40 @@ def replace_file(path: str | Path, content: bytes) -> None:
 
 
 def _is_ownerless(owner: str) -> bool:
-    """Return whether nobody writes a half-written file any more: its name ends in the numbers of a process and a thread."""
+    """Return whether the process and the thread in the name of a temporary file no longer write it."""
     process, _, thread = owner.partition(".")
     if not process.isdecimal():
         return False
     if int(process) == os.getpid():
         return thread in ("", str(threading.get_ident()))
-    if sys.platform == "win32":  # where asking whether a process lives would end it
+    if sys.platform == "win32":  # os.kill ends the process there
         return False
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):
         return True
-    except PermissionError:  # it lives, and is somebody else's
+    except PermissionError:  # the process lives, and belongs to another user
         pass
     return False
 
 
 @contextmanager
 def held(directory: str | Path) -> Iterator[None]:
-    """Hold a directory for this process, until the block ends or the process is killed; ValueError where another holds it.
+    """Hold a directory for this process until the block or the process ends; ValueError where another process holds it.
 
-    On Windows, and on file systems that know no locks, nothing is held.
+    Windows and some file systems have no such locks; there the directory is not held.
     """
     lock = _lock(Path(directory) / LOCK) if sys.platform != "win32" else None
     try:
         yield
     finally:
         if lock is not None:
-            (Path(directory) / LOCK).unlink(
-                missing_ok=True
-            )  # before it is let go: a lock on a file that is gone counts for nothing
+            (Path(directory) / LOCK).unlink(missing_ok=True)  # before the release, since others may lock the file right after
             os.close(lock)
 
 
 def _lock(path: Path) -> int | None:
-    """Lock a file, in which the number of this process is written; None where the file system has no locks."""
+    """Lock a file and write the number of this process into it; None where the file system has no locks."""
     while True:
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -149,7 +147,7 @@ def _lock(path: Path) -> int | None:
         except OSError:
             os.close(lock)
             return None
-        os.close(lock)  # who held it has removed it in the meantime
+        os.close(lock)  # its holder has removed it in the meantime
 
 
 def _is_same_file(opened: int, path: Path) -> bool:

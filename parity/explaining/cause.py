@@ -1,36 +1,43 @@
-"""Why a culprit is wrong.
+"""The cause of a culprit's error.
 
-Two sources of hypotheses. Counterfactual references compute a known mistake: what the culprit equals to rounding is what
-it computes. Else the arrays are asked: a factor, a permutation of axes, a shift, a missing term, half the digits. A cause
-is given only if the repair that it names makes the tensors match.
+There are two sources of hypotheses. A counterfactual reference computes a known mistake; if the culprit equals it up to rounding,
+the culprit makes that mistake. Otherwise the arrays are compared: a factor, a permutation of axes, a shift, a missing term, half
+the digits. A cause is given only if the repair that it names makes the tensors match.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
+
 from parity.explaining.counterfactual_runs import known_mistakes
-from parity.explaining.hints import MARGIN, hint, matches
+from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
-from parity.judging.tolerance import deviation
+from parity.judging.tolerance import deviation, largest
+from parity.running import nested
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
+from parity.running.tensor_name import Phase, phase_of
 
-ALTERNATIVES = 3  # causes that this case cannot tell apart and that are all given
+MOST_ALTERNATIVES = 3  # causes that this case cannot tell apart
 
 
-def explain(evidence: Evidence) -> str:
-    """The cause in one line, or "" where none is certain."""
+def cause_of(evidence: Evidence) -> str:
+    """Return the cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
-    cause = _as_counterfactual(evidence) or _from_arrays(evidence)
+    if evidence.phase is Phase.STEP:
+        cause = _as_mistaken_steps(evidence) or _from_first_step(evidence)
+    else:
+        cause = _as_counterfactual(evidence) or _from_arrays(evidence)
     if evidence.dtype == "float32" and _is_inaccuracy(evidence):
         return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
     return cause
 
 
 def _is_inaccuracy(evidence: Evidence) -> bool:
-    """Whether in float64 the wrong numbers come out right to the digits of float32, which no wrong formula does."""
+    """Return whether float64 computes the wrong numbers right to the digits of float32; a wrong formula never does."""
     name, truth = evidence.worst.tensor, evidence.calibration.truth
     if name not in truth or name not in evidence.tensors or matches(evidence, name, evidence.tensors[name], truth[name]):
         return False
@@ -43,18 +50,18 @@ def _is_inaccuracy(evidence: Evidence) -> bool:
 
 
 def _as_counterfactual(evidence: Evidence) -> str:
-    """The known mistakes whose results the culprit's are: in every tensor, or else in every one of the failing phase."""
+    """Return the known mistakes whose results equal the culprit's in every tensor, or else in all tensors of the wrong pass."""
     truth, ours, phase = evidence.calibration.truth, evidence.tensors, evidence.worst.phase
-    failing = {name for name in truth.keys() | ours.keys() if _phase(name) == phase}
+    failing = {name for name in truth.keys() | ours.keys() if phase_of(name) is phase}
 
     def equal_to(tensors: Tensors) -> set[str]:
         return {name for name in tensors.keys() & ours.keys() if matches(evidence, name, ours[name], tensors[name])}
 
     whole: list[str] = []
     partly: list[str] = []
-    for text, run in known_mistakes(evidence.standard):
-        if phase == "forward" and not (first := run(False)).keys() & failing <= equal_to(first):
-            continue  # which spares the backward of most
+    for text, run in known_mistakes(evidence.reference_run):
+        if phase is Phase.FORWARD and not (first := run(False)).keys() & failing <= equal_to(first):
+            continue  # the forward pass rules most mistakes out, so their backward need not run
         wrong = run(True)
         equal = equal_to(wrong)
         if failing <= equal and not all(
@@ -62,18 +69,65 @@ def _as_counterfactual(evidence: Evidence) -> str:
         ):
             whole += [text] * (equal == ours.keys())
             partly.append(f"in the {phase} pass, {text}")
-    return "; or, which is the same here: ".join((whole or partly)[:ALTERNATIVES])
+    return "; or, which is the same here: ".join((whole or partly)[:MOST_ALTERNATIVES])
+
+
+def _as_mistaken_steps(evidence: Evidence) -> str:
+    """Return the known mistakes that lead to the same results as the culprit, as far as a mistake has results."""
+    truth, found = evidence.calibration.truth, []
+    for text, run in known_mistakes(evidence.reference_run):
+        wrong = run(True)
+        if _same_steps(evidence, wrong, evidence.tensors) and not _same_steps(evidence, wrong, truth, MARGIN):
+            found.append(text)
+    return "; or, which is the same here: ".join(found[:MOST_ALTERNATIVES])
+
+
+def _same_steps(evidence: Evidence, wrong: Tensors, others: Tensors, slack: float = 1.0) -> bool:
+    """Return whether a mistake has these results; the error of a large step stays in the smaller numbers after it."""
+    allowed: dict[str, float] = {}
+    for name, array in wrong.items():
+        if name not in others or others[name].shape != array.shape:
+            return False
+        of_all_steps = name.split(" after step ")[0]
+        scale, tolerance = evidence.calibration.scale(name), evidence.calibration.tolerance(name, evidence.dtype)
+        grown = tolerance * max(1.0, largest(array) / scale if scale else 1.0)
+        allowed[of_all_steps] = max(allowed.get(of_all_steps, 0.0), grown)
+        if deviation(others[name].astype(np.float64), array) > slack * allowed[of_all_steps]:
+            return False
+    return True
 
 
 def _from_arrays(evidence: Evidence) -> str:
-    """What the arrays of the failing phase say, worst first."""
+    """Return the hint of the worst array of the wrong pass that has one."""
     for finding in evidence.findings:
-        if finding.phase == evidence.worst.phase:
+        if finding.phase is evidence.worst.phase:
             text = hint(evidence, finding.tensor)
             if text:
                 return f"{finding.tensor} {text}"
     return ""
 
 
-def _phase(name: str) -> str:
-    return "backward" if name.startswith("grad ") else "forward"
+def _from_first_step(evidence: Evidence) -> str:
+    """Return what the first wrong results say: all later ones inherit their error."""
+    findings = {finding.tensor for finding in evidence.findings}
+    wrong = [name for name in evidence.calibration.truth if name in findings]
+    for name in wrong:
+        if not name.endswith(wrong[0].partition(" after ")[2]):  # a later step
+            break
+        if text := _factor_of_step(evidence, name) or hint(evidence, name):
+            return f"{name} {text}"
+    return ""
+
+
+def _factor_of_step(evidence: Evidence, name: str) -> str:
+    """Return the one factor by which the first step of a parameter is too long or too short, or ""."""
+    start = dict(nested.leaves("parameter", evidence.problem.inputs.get("parameters"))).get(name.split()[0] + f".{name.split()[1]}")
+    if start is None or not name.endswith(" after step 1") or name not in evidence.tensors:
+        return ""
+    truth, ours = evidence.calibration.truth[name], evidence.tensors[name]
+    if ours.shape != truth.shape or ours.size < FEWEST_WRONG:
+        return ""
+    step, right = ours.astype(np.float64) - start, truth - start
+    length = float(np.vdot(step, step))
+    factor = float(np.vdot(step, right)) / length if length else 0.0
+    return f"needs a step {factor:.6g} times as long" if matches(evidence, name, start + factor * step, truth) else ""

@@ -13,6 +13,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from parity.explaining.mistaken_steps import mistaken_steps
 from parity.judging.reference_run import ReferenceRun
 from parity.mistakes import registered
 from parity.mistakes.uses.inputs import left_out, of_a_later_call, other_mode, other_switches, read_wrongly
@@ -21,6 +22,8 @@ from parity.mistakes.uses.residuals import wrong_residuals
 from parity.mistakes.uses.submodules import watch_submodules, wrong_uses
 from parity.running.problem import Build, Problem, Tensors
 from parity.running.run_reference import run_reference
+from parity.running.tensor_name import Kind, TensorName
+from parity.running.training_steps import TrainingSteps
 
 Run = Callable[[bool], Tensors]  # with its backward, or the outputs alone
 
@@ -40,6 +43,9 @@ def _kept(standard: ReferenceRun) -> list[tuple[str, Run]]:
 
 def _runs_with_mistakes(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
     build, problem = standard.build, standard.problem
+    if isinstance(steps := build(), TrainingSteps):
+        yield from mistaken_steps(steps, problem)
+        return
     calls = Calls()
     with calls:
         subject = build()
@@ -80,7 +86,7 @@ def mistaken(build: Build, problem: Problem, backward: bool = True, *, mode: Tor
 
 def _cut(truth: Tensors, build: Build, problem: Problem, backward: bool = True) -> Tensors:
     """Run a reference and set its first output to 0 where the truth is 0; return {} where the truth is 0 nowhere."""
-    first = next(name for name in truth if name.split(".")[0] == "y")
+    first = next(name for name in truth if TensorName.parse(name).kind is Kind.OUTPUT)
     kept = truth[first] != 0
     if kept.all() or kept.shape != problem.cotangents[0].shape:
         return {}

@@ -1,7 +1,7 @@
-"""What a wrong array says about itself: hypotheses, each with the repair that would put the array right.
+"""Hypotheses about a wrong array, each with the repair that would make the array right.
 
-A hypothesis becomes a hint only if its repair makes the array match the truth. Where no repair is found, the hint says
-where the wrong numbers sit, if that is a place with a name.
+A hypothesis becomes a hint only if its repair makes the array match the truth. If no repair does, the hint names the place of
+the wrong numbers, provided that the place has a name.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import numpy as np
 from parity.explaining.locate import Evidence
 from parity.judging.tolerance import BY_NATURE_ZERO, deviation, largest
 from parity.running import nested
+from parity.running.tensor_name import Kind, TensorName
 from scratch.module import Array
 
 Repair = tuple[str, Array]
 
-FEWEST = 4  # numbers that must be wrong for a repair with a free factor to be evidence
-MARGIN = 10  # tolerances by which they must be wrong
-FLOAT32_UNITS = 4  # of error that float32 makes in a float64 computation, in units of the reference's own
-NAMES = 3  # of one number, in a hint
+FEWEST_WRONG = 4  # numbers that must be wrong before a fitted factor proves anything
+MARGIN = 10  # tolerances by which each of them must be wrong
+FLOAT32_UNITS = 4  # units of error that a float64 computation may have and still be right to float32's precision
+MOST_NAMES = 3  # names of one number in a hint
 
 
 def hint(evidence: Evidence, name: str) -> str:
-    """What is wrong with one tensor of a culprit, or "" where nothing is certain."""
+    """Return the mistake in one tensor of a culprit, or "" where none is certain."""
     if name not in evidence.tensors:
         return "is missing: it is neither returned nor accumulated"
     if name not in evidence.calibration.truth:
@@ -48,7 +49,7 @@ def hint(evidence: Evidence, name: str) -> str:
         return "" if array.dtype == evidence.dtype else wrong
     exact, error = array.astype(np.float64), deviation(array, truth) if array.shape == truth.shape else float("inf")
     if error < MARGIN * evidence.calibration.tolerance(name, evidence.dtype):
-        return ""  # so little is repaired by much
+        return ""  # so small an error matches many repairs
     sources = [_precision(evidence, name, array, truth), _reshaped(exact, truth)]
     if array.shape == truth.shape:
         sources += [
@@ -61,16 +62,16 @@ def hint(evidence: Evidence, name: str) -> str:
         return text
     if array.shape != truth.shape:
         return ""
-    return _where(evidence, name, array, truth) or _confirmed(evidence, name, truth, _along_axes(evidence, name, exact, truth))
+    return _place(evidence, name, array, truth) or _confirmed(evidence, name, truth, _along_axes(evidence, name, exact, truth))
 
 
 def _confirmed(evidence: Evidence, name: str, truth: Array, repairs: Iterable[Repair]) -> str:
-    """The first hypothesis whose repair makes the array match."""
+    """Return the first hypothesis whose repair makes the array match."""
     return next((text for text, repaired in repairs if matches(evidence, name, repaired, truth)), "")
 
 
 def matches(evidence: Evidence, name: str, array: Array, target: Array, slack: float = 1.0) -> bool:
-    """Whether two arrays are equal by the tolerance of the tensor of this name; larger numbers are allowed a larger error."""
+    """Return whether two arrays are equal by the tolerance of the tensor of this name; larger numbers may have a larger error."""
     if array.shape != target.shape:
         return False
     if name not in evidence.calibration.unit:
@@ -81,7 +82,7 @@ def matches(evidence: Evidence, name: str, array: Array, target: Array, slack: f
 
 
 def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
-    """Numbers that have passed through a dtype of fewer digits."""
+    """Yield repairs of numbers that went through a dtype of fewer digits."""
     if array.shape != truth.shape or not _is_something(evidence, name, truth):
         return
     error = deviation(array.astype(np.float64), truth)
@@ -94,7 +95,7 @@ def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Ite
 
 
 def _right_to_float32(evidence: Evidence, name: str) -> bool:
-    """Whether a tensor is as near to the truth as float32 would be; where others are not, that is no matter of digits."""
+    """Return whether a tensor is as near to the truth as float32 would be."""
     if name not in evidence.tensors or name not in evidence.calibration.unit:
         return False
     array, truth = evidence.tensors[name], evidence.calibration.truth[name]
@@ -102,7 +103,7 @@ def _right_to_float32(evidence: Evidence, name: str) -> bool:
 
 
 def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
-    """The same numbers in another shape or with axes in another order, or numbers not yet summed."""
+    """Yield the same numbers in another shape, with axes in another order, or summed over broadcast axes."""
     if array.ndim == truth.ndim <= 5:
         for axes in itertools.permutations(range(array.ndim)):
             if axes != tuple(range(array.ndim)) and tuple(array.shape[axis] for axis in axes) == truth.shape:
@@ -119,15 +120,15 @@ def _reshaped(array: Array, truth: Array) -> Iterator[Repair]:
 
 
 def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
-    """One factor for all numbers, called by what it equals in this case, or a known array as a factor.
+    """Yield one factor for all numbers, named by its meaning in this case, or a known array as a factor.
 
-    Where the truth is zero, a known array of zeros would put anything right.
+    A truth of zeros proves nothing: a known array of zeros would repair any array.
     """
     if not _is_something(evidence, name, truth):
         return
     scale = float(np.vdot(array, array))
     factor = float(np.vdot(array, truth)) / scale if scale else 0.0
-    if math.isclose(factor, -1, rel_tol=_close(evidence)):
+    if math.isclose(factor, -1, rel_tol=_closeness(evidence)):
         yield "has the wrong sign", -array
     if named := _named(evidence, abs(factor)):
         yield f"needs the factor {'-' if factor < 0 else ''}{named}", array * factor
@@ -138,12 +139,12 @@ def _factors(evidence: Evidence, name: str, array: Array, truth: Array) -> Itera
             yield f"lacks the factor {text}", array * known
             if np.abs(known).min() > BY_NATURE_ZERO * largest(known):
                 yield f"has the factor {text} too many", array / known
-    if _evident(evidence, name, array, truth).sum() >= FEWEST and math.isfinite(factor):
+    if _evident(evidence, name, array, truth).sum() >= FEWEST_WRONG and math.isfinite(factor):
         yield f"needs the factor {factor:.6g}", array * factor
 
 
 def _moved(array: Array, truth: Array) -> Iterator[Repair]:
-    """The same numbers turned round or shifted along axes."""
+    """Yield the same numbers reversed or shifted along axes, or in another order."""
     for axis in range(array.ndim):
         if array.shape[axis] > 2:
             yield f"is reversed along axis {axis}", np.flip(array, axis)
@@ -151,16 +152,16 @@ def _moved(array: Array, truth: Array) -> Iterator[Repair]:
                 yield f"is shifted by {-step} along axis {axis}", np.roll(array, step, axis)
     if array.ndim > 2:
         yield "is reversed along both of the last axes", np.flip(array, (-2, -1))
-    if array.size >= FEWEST:
+    if array.size >= FEWEST_WRONG:
         order = np.argsort(array, axis=None)[np.argsort(np.argsort(truth, axis=None))]
         yield "holds the right numbers in the wrong order", array.reshape(-1)[order].reshape(array.shape)
 
 
 def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
-    """A missing term: a known array, with a factor, or with one for each index of all axes but one."""
+    """Yield the array plus a missing term: a known array times a factor."""
     missing = truth - array
     known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
-    if _evident(evidence, name, array, truth).sum() < FEWEST:
+    if _evident(evidence, name, array, truth).sum() < FEWEST_WRONG:
         return
     for text, term in known.items():
         scale = float(np.vdot(term, term))
@@ -172,50 +173,50 @@ def _terms(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterato
 
 
 def _along_axes(evidence: Evidence, name: str, array: Array, truth: Array) -> Iterator[Repair]:
-    """A missing factor or term of which no more is known than that it is constant along an axis."""
+    """Yield the array with a missing factor or term that is constant along an axis, whatever its numbers are."""
     known = {key: term for key, term in _known(evidence, truth.shape).items() if key != name}
     evident = _evident(evidence, name, array, truth)
     for axis in range(array.ndim):
         counts = evident.sum(axis)
-        if 2 * counts[counts >= FEWEST].sum() <= counts.sum():  # most of it would be fitted by a number for each
+        if 2 * counts[counts >= FEWEST_WRONG].sum() <= counts.sum():  # too few wrong numbers share a fitted number
             continue
         with np.errstate(all="ignore"):
             level = (array * truth).sum(axis, keepdims=True) / (array * array).sum(axis, keepdims=True)
-            of_one_row = _of_one_row(evidence, name, np.moveaxis(truth, axis, -1))
-            if _is_something(evidence, name, truth) and not of_one_row:
+            one_row = _is_multiples_of_one_row(evidence, name, np.moveaxis(truth, axis, -1))
+            if _is_something(evidence, name, truth) and not one_row:
                 yield f"needs a factor that is constant along axis {axis}", array * np.nan_to_num(level)
-            for text, term in ({"": np.ones_like(truth)} | ({} if of_one_row else known)).items():
+            for text, term in ({"": np.ones_like(truth)} | ({} if one_row else known)).items():
                 level = (term * (truth - array)).sum(axis, keepdims=True) / (term * term).sum(axis, keepdims=True)
                 constant = f"something constant along axis {axis}, such as a sum or mean over it"
                 yield f"lacks the term {f'{text} x ' if text else ''}({constant})", array + term * np.nan_to_num(level)
 
 
 def _evident(evidence: Evidence, name: str, array: Array, truth: Array) -> Array:
-    """Which numbers are wrong by so much that a repair of them is no accident."""
+    """Return which numbers are so wrong that a repair of them is no accident."""
     return np.abs(truth - array) > MARGIN * evidence.calibration.tolerance(name, evidence.dtype)
 
 
-def _of_one_row(evidence: Evidence, name: str, truth: Array) -> bool:
-    """Whether its rows along the last axis are multiples of one, so that numbers for each of them make up for anything."""
+def _is_multiples_of_one_row(evidence: Evidence, name: str, truth: Array) -> bool:
+    """Return whether all rows are multiples of one row; then a factor per row could repair any error, which proves nothing."""
     rows = truth.reshape(-1, truth.shape[-1])
     row = rows[np.square(rows).sum(axis=1).argmax()]
     return len(rows) > 1 and not _evident(evidence, name, np.outer(rows @ row / (row @ row), row), rows).any()
 
 
 def _is_something(evidence: Evidence, name: str, truth: Array) -> bool:
-    """Whether the truth is more than rounding errors, which a factor of 0 would make of anything."""
+    """Return whether the truth is more than rounding errors; a factor of 0 would turn any array into those."""
     return bool(_evident(evidence, name, np.zeros_like(truth), truth).any())
 
 
 def _swapped(evidence: Evidence, array: Array, truth: Array) -> Iterator[Repair]:
-    """The right numbers of another tensor."""
+    """Yield the truth where the array holds the right numbers of another tensor."""
     for other, value in evidence.calibration.truth.items():
         if other in evidence.calibration.unit and _is_something(evidence, other, value) and matches(evidence, other, array, value):
             yield f"is what {other} should be", truth
 
 
 def _named(evidence: Evidence, number: float) -> str:
-    """What a number equals in this case: a small number, a size, an option, or what is made of one; "" where nothing."""
+    """Return a name of a number in this case: a small number, a size, an option, or a formula of one; "" where it has none."""
     bases: dict[float, list[str]] = {1.0: [], 2.0: [], 3.0: []}
     arrays = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in nested.leaves(key, value))
     arrays |= dict(evidence.problem.state) | _upstream(evidence)
@@ -244,29 +245,30 @@ def _named(evidence: Evidence, number: float) -> str:
             f"({n} - 1)/{n}": (base - 1) / base if base > 1 else 0.0,
         }
         for text, value in made.items():
-            if value > 0 and math.isclose(number, value, rel_tol=_close(evidence)):
-                return " = ".join([f"{text}, {n}" if names and text != n else text, *names[:NAMES]])
+            if value > 0 and math.isclose(number, value, rel_tol=_closeness(evidence)):
+                return " = ".join([f"{text}, {n}" if names and text != n else text, *names[:MOST_NAMES]])
     return ""
 
 
 def _upstream(evidence: Evidence) -> dict[str, Array]:
-    """The upstream gradients by the names that they have in a backward."""
+    """Return the upstream gradients by their names in a backward."""
     cotangents = evidence.problem.cotangents
     return {"dy" if len(cotangents) == 1 else f"dy[{i}]": dy for i, dy in enumerate(cotangents)}
 
 
-def _close(evidence: Evidence) -> float:
+def _closeness(evidence: Evidence) -> float:
+    """Return the relative difference up to which two numbers are the same number."""
     return 1e-6 if evidence.dtype == "float32" else 1e-11
 
 
 def _options(subject: Any) -> dict[str, float]:
-    """The numbers that a function was given or a layer was made with."""
+    """Return the floating-point options of a function or attributes of a layer."""
     found = dict(subject.keywords) if isinstance(subject, partial) else dict(getattr(subject, "__dict__", {}))
     return {name: float(value) for name, value in found.items() if isinstance(value, float)}
 
 
 def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
-    """Arrays of this case that a tensor could lack, in its shape: inputs, weights, the upstream gradient, outputs."""
+    """Return this case's arrays that a tensor could lack, in its shape: inputs, weights, upstream gradients, outputs."""
     problem = evidence.problem
     found: dict[str, Any] = dict(leaf for key, value in problem.inputs.items() for leaf in nested.leaves(key, value))
     found |= dict(problem.state) | _upstream(evidence) | _outputs(evidence)
@@ -282,16 +284,16 @@ def _known(evidence: Evidence, shape: tuple[int, ...]) -> dict[str, Array]:
 
 def _outputs(evidence: Evidence) -> dict[str, Array]:
     """Return the outputs of the reference by name."""
-    return {key: value for key, value in evidence.calibration.truth.items() if key.split(".")[0] == "y"}
+    return {key: value for key, value in evidence.calibration.truth.items() if TensorName.parse(key).kind is Kind.OUTPUT}
 
 
 def _zero(evidence: Evidence, key: str) -> float:
-    """Return up to what magnitude a known number counts as zero: a number that is computed may be off by a rounding."""
+    """Return the largest magnitude of a known number that counts as zero: a computed number may be off by a rounding."""
     return evidence.calibration.tolerance(key, "float64") if key in evidence.calibration.unit else 0.0
 
 
-def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
-    """Where the differences sit, if that is a place with a name."""
+def _place(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
+    """Return the place of the differences, or "" where it has no name."""
     wrong = np.abs(array.astype(np.float64) - truth) > evidence.calibration.tolerance(name, evidence.dtype)
     count = f"{int(wrong.sum())} of {wrong.size} values"
     if wrong.all() or not wrong.any() or truth.ndim == 0:
@@ -311,7 +313,7 @@ def _where(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
 
 
 def _places(evidence: Evidence, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
-    """Places that the case's inputs and outputs mark in a tensor of this shape."""
+    """Yield the places that the case's inputs and outputs mark in a tensor of this shape."""
     inputs = dict(leaf for key, value in evidence.problem.inputs.items() for leaf in nested.leaves(key, value))
     options = evidence.subject.keywords if isinstance(evidence.subject, partial) else getattr(evidence.subject, "__dict__", {})
     marks: list[tuple[str, Array]] = []

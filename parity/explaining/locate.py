@@ -1,8 +1,8 @@
-"""Which submodule is the culprit.
+"""The search for the submodule that is the culprit.
 
-One wrong layer spoils nearly every tensor of a model, so the end-to-end comparison cannot say where it is. Here each
-scratch submodule is fed the inputs that the reference's own submodule met, and its backward the gradient that met it
-there. Only the culprit fails on its own; the others merely inherit its error.
+One wrong layer spoils nearly every tensor of a model, so the comparison of the whole cannot tell which layer is wrong. Therefore
+each NumPy submodule is judged alone. It gets the inputs that the reference's submodule had, and its backward gets the upstream
+gradient that the reference's had. Only the culprit fails alone; the other submodules inherit its error.
 """
 
 from __future__ import annotations
@@ -20,120 +20,137 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.judging.reference_run import ReferenceRun, taps
+from parity.judging.reference_run import ReferenceRun, submodule_tensors
 from parity.judging.tolerance import Calibration
 from parity.judging.verdict import Finding, compare, describe
 from parity.running import nested
 from parity.running.contract import ContractError
 from parity.running.problem import Build, Problem, Run, Tensors, copied
 from parity.running.run_scratch import run_scratch
+from parity.running.tensor_name import Phase, TensorName
 from parity.running.trace import Call
+from parity.running.training_steps import TrainingSteps
 from scratch.module import Module
 
 
 @dataclass
 class Evidence:
-    """One subject judged on its own: what it was given, what came out, what should have, and what is wrong with it."""
+    """A subject that was judged alone: its problem, its tensors, those of the reference, and the findings.
+
+    path            the path of the subject in the model; "" for the whole
+    subject         the function or module
+    reference_run   the reference run of the same problem
+    calibration     the calibration of the reference run, or of its forward pass alone
+    tensors         the subject's tensors; empty where it did not run
+    """
 
     path: str
     subject: Any
-    standard: ReferenceRun
-    calibration: Calibration  # the standard's, or that of its forward pass alone
-    tensors: Tensors  # empty where it did not run
+    reference_run: ReferenceRun
+    calibration: Calibration
+    tensors: Tensors
     findings: list[Finding]
     dtype: str
 
     @property
     def problem(self) -> Problem:
-        """What it was given."""
-        return self.standard.problem
+        """Return the problem that the subject was given."""
+        return self.reference_run.problem
 
     @property
     def kind(self) -> str:
-        """The name of the function or class."""
+        """Return the name of the function or class."""
         return str(target_of(self.subject).__name__)
 
     @property
     def worst(self) -> Finding:
-        """The worst finding of the forward pass, or of the backward where the forward is right."""
-        return next((finding for finding in self.findings if finding.phase == "forward"), self.findings[0])
+        """Return the worst finding of the forward pass, or of the backward where the forward is right."""
+        return next((finding for finding in self.findings if finding.phase is Phase.FORWARD), self.findings[0])
+
+    @property
+    def phase(self) -> Phase:
+        """Return the pass that is wrong; for an optimiser or a schedule, which have no passes, the step."""
+        return Phase.STEP if isinstance(self.subject, TrainingSteps) else self.worst.phase
 
 
-def locate(build_scratch: Build, standard: ReferenceRun, dtype: str) -> tuple[list[Evidence], int]:
-    """The culprits in the order of the forward pass, and how many other modules only inherit their error.
+def locate(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> tuple[list[Evidence], int]:
+    """Return the culprits in the order of the forward pass, and the number of other modules that inherit their error.
 
-    A module that fails on its own is a culprit unless a module inside it fails too.
+    A module that fails alone is a culprit unless a module inside it fails too.
     """
     paths = {path for path, _ in build_scratch().named_modules()}
     failed: dict[str, Evidence] = {}
-    for call in standard.calls:
+    for call in reference_run.calls:
         if call.path in paths and call.path not in failed:
-            evidence = _judge_alone(call, build_scratch, standard, dtype)
+            evidence = _examine_call(call, build_scratch, reference_run, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
     culprits = [evidence for path, evidence in failed.items() if not any(_inside(other, path) for other in failed)]
-    return culprits, len(_differing(build_scratch, standard, dtype) - failed.keys())
+    return culprits, len(_differing(build_scratch, reference_run, dtype) - failed.keys())
 
 
-def examine(path: str, subject: Any, standard: ReferenceRun, dtype: str) -> Evidence:
-    """Judge one subject on its own; where its backward raises, by its forward pass."""
-    problem, calibration = standard.problem, standard.calibration
+def examine(path: str, subject: Any, reference_run: ReferenceRun, dtype: str) -> Evidence:
+    """Judge one subject alone; if its backward raises, judge its forward pass."""
+    problem, calibration = reference_run.problem, reference_run.calibration
     tensors: Tensors = {}
     try:
         run = run_scratch(lambda: subject, problem, dtype)
         tensors, (findings, _) = run.tensors, compare(run, calibration, dtype)
     except Exception as error:
-        findings = [Finding("", _raised("it", error))]
+        findings = [_finding_of("it", error, Phase.FORWARD)]
         with suppress(Exception):
             run = run_scratch(lambda: subject, problem, dtype, backward=False)
             tensors, (findings, _) = run.tensors, compare(run, calibration.of_forward(), dtype)
-            findings.append(Finding("", _raised("the backward", error)))
-    return Evidence(path, subject, standard, calibration, tensors, findings, dtype)
+            findings.append(_finding_of("the backward", error, Phase.BACKWARD))
+    return Evidence(path, subject, reference_run, calibration, tensors, findings, dtype)
 
 
-def _raised(what: str, error: Exception) -> str:
-    """That something raises, unless it was the harness that did so over what came back."""
-    return describe(error) if isinstance(error, ContractError) else f"{what} raises {describe(error)}"
+def _finding_of(what: str, error: Exception, phase: Phase) -> Finding:
+    """Return the finding that something raises an error, or breaks the contract where the harness raised it."""
+    if isinstance(error, ContractError):
+        return Finding("", describe(error), error.phase)
+    return Finding("", f"{what} raises {describe(error)}", phase)
 
 
 def can_be_located(build_scratch: Build, build_reference: Build) -> bool:
-    """Whether both sides are modules, whose submodules can be judged one by one."""
+    """Return whether both sides are modules, whose submodules can be judged alone."""
     return isinstance(build_scratch(), Module) and isinstance(build_reference(), torch.nn.Module)
 
 
 def target_of(subject: Any) -> Any:
-    """The function or class that a subject is made of."""
+    """Return the function or class that a subject is made from."""
     subject = inspect.unwrap(subject.func if isinstance(subject, partial) else subject)
     return subject if inspect.isroutine(subject) or isinstance(subject, type) else type(subject)
 
 
 def source_of(evidence: Evidence) -> str:
-    """Where to look: the ops that a layer is made of, or else the subject itself: `scratch/ops/norm.py, batch_norm`."""
+    """Return the place to look at, such as `scratch/ops/norm.py, batch_norm`: the ops that a layer calls, or else the subject."""
     subject = evidence.subject
     ops = _ops_called(subject, evidence.problem) if isinstance(subject, Module) else []
     return "; ".join(_place(target) for target in ops or [target_of(subject)])
 
 
 def _place(target: Any) -> str:
+    """Return the file, relative to its package, and the name of a function or class."""
     target = inspect.unwrap(target)
     try:
         file = Path(inspect.getsourcefile(target) or "")
     except TypeError:
         return str(getattr(target, "__qualname__", repr(target)))
     package = target.__module__.split(".")[0]
-    parts = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
-    return f"{'/'.join(parts)}, {target.__qualname__}"
+    names = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
+    return f"{'/'.join(names)}, {target.__qualname__}"
 
 
 def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
-    """The functions of the ops package that a layer calls itself, found by watching it run."""
+    """Return the functions of the ops package that a layer calls directly; a profiler observes its forward pass."""
     if any(True for _ in subject.named_children()):
         return []
     package = f"{type(subject).__module__.split('.')[0]}.ops."
     found: dict[str, Any] = {}
-    running: list[FrameType] = []  # the op that is running; what it calls, directly or not, is its own affair
+    running: list[FrameType] = []  # the op that is running; the functions that it calls are not of interest
 
-    def watch(frame: FrameType, event: str, argument: Any) -> None:
+    def observe(frame: FrameType, event: str, argument: Any) -> None:
         name = frame.f_globals.get("__name__", "")
         if event == "return" and running == [frame]:
             running.clear()
@@ -144,7 +161,7 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
                 found.setdefault(function.__qualname__, function)
 
     profile = sys.getprofile()
-    sys.setprofile(watch)
+    sys.setprofile(observe)
     try:
         subject(*nested.map_leaves(copied, dict(problem.inputs)).values())
     except Exception:
@@ -154,32 +171,34 @@ def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
     return list(found.values())
 
 
-def _judge_alone(call: Call, build_scratch: Build, standard: ReferenceRun, dtype: str) -> Evidence:
-    """Run one submodule on what the reference's met there."""
-    # of a new model: in a copy, functions that hold on to their module would still hold on to the first
-    part = dict(build_scratch().named_modules())[call.path]
-    return examine(call.name, part, standard.part(call, _argument_names(part, call)), dtype)
+def _examine_call(call: Call, build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> Evidence:
+    """Judge one submodule alone, on the inputs of one call of the reference's submodule."""
+    # each time from a new model: in a copy of a model, closures would still refer to the original
+    submodule = dict(build_scratch().named_modules())[call.path]
+    return examine(call.name, submodule, reference_run.of_submodule(call, _argument_names(submodule, call)), dtype)
 
 
-def _argument_names(part: Any, call: Call) -> tuple[str, ...]:
-    """What the part itself calls the inputs that it met, where it has a name of its own for each."""
-    parameters = inspect.signature(part.forward).parameters.values()
+def _argument_names(submodule: Any, call: Call) -> tuple[str, ...]:
+    """Return the submodule's own names for its inputs; the names in the call where it has not one for each."""
+    parameters = inspect.signature(submodule.forward).parameters.values()
     names = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[: len(call.inputs)]
-    taken = part.state_dict()
+    taken = submodule.state_dict()
     fit = len(names) == len(call.inputs) and not any(name in taken for name in names)
     return names if fit else tuple(call.inputs)
 
 
-def _differing(build_scratch: Build, standard: ReferenceRun, dtype: str) -> set[str]:
-    """The paths whose outputs or upstream gradients differ when the whole model runs."""
+def _differing(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> set[str]:
+    """Return the paths whose outputs or upstream gradients differ when the whole model runs."""
     try:
-        run = run_scratch(build_scratch, standard.problem, dtype)
-    except Exception:  # the verdict has told it; what lies behind the place that raised has nothing to compare
+        run = run_scratch(build_scratch, reference_run.problem, dtype)
+    except Exception:  # the verdict reports it; after the place that raised there is nothing to compare
         return set()
-    met = {name: np.asarray(array) for name, array in taps(run).items() if name in standard.between.truth}
-    findings, _ = compare(Run(met, run.trace), standard.between, dtype)
-    return {finding.tensor.split(" ")[1].split("#")[0] for finding in findings}
+    truth = reference_run.between.truth
+    tensors = {name: np.asarray(array) for name, array in submodule_tensors(run).items() if name in truth}
+    findings, _ = compare(Run(tensors, run.trace), reference_run.between, dtype)
+    return {TensorName.parse(finding.tensor).path for finding in findings}
 
 
 def _inside(path: str, other: str) -> bool:
+    """Return whether one path lies inside another."""
     return path != other and (not other or path.startswith(f"{other}."))

@@ -1,3 +1,3 @@
-"""From the runs of the reference to a verdict."""
+"""The steps from the runs of the reference to a verdict."""
 
 import parity.siblings  # noqa: F401  before any module of this room imports scratch or reference

@@ -1,8 +1,8 @@
-"""Ties that rounding decides: right code may take the other side of a ReLU's zero, or another of two nearly equal maxima.
+"""Ties that rounding decides: right code may take the other side of a ReLU's zero, or the other of two nearly equal maxima.
 
-The value is the same there but for rounding; the gradient jumps. Where a comparison of gradients fails, the reference runs
-again in float64 with its numbers that are within a rounding of a tie moved across, one after the other. Code that then agrees
-in every tensor computes the same function. Exact ties and exact zeros are not moved: what happens there is a rule, and judged.
+At such a tie the value stays the same but for rounding, and the gradient jumps. If a comparison of gradients fails, the reference
+runs again in float64; each number within a rounding of a tie is moved across it, one after the other. Code that then agrees in
+every tensor computes the same function. Exact ties and exact zeros are not moved: a rule of the function decides them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from parity.judging.verdict import Finding, compare
 from parity.judging.windows import windows
 from parity.running.problem import Run, Tensors
 from parity.running.run_reference import run_reference
+from parity.running.tensor_name import Phase
 from parity.running.trace import Trace
 
-NEAR_ROUNDINGS = 4  # of the largest number of a tensor, from a tie to the numbers that may be moved across it
-MOST_TRIED = 32  # numbers that are moved, the nearest first: each costs a run of the reference
+NEAR_ROUNDINGS = 4  # the largest distance from a tie of a number that may be moved, in roundings of its tensor's largest number
+MOST_TRIED = 32  # numbers that are moved, the nearest first; each costs a run of the reference
 
 
 @dataclass(frozen=True)
 class Kink:
-    """One number that is within a rounding of a tie: an element of an operand of an op."""
+    """A number within a rounding of a tie: one element of an operand of an op."""
 
     call: int
     op: str
@@ -45,24 +46,24 @@ class Kink:
         return f"{self.op}{f' in {self.path}' if self.path else ''} ({abs(self.distance):.1e} apart)"
 
 
-def explained_by_kinks(run: Run, standard: ReferenceRun, dtype: str, findings: Sequence[Finding]) -> tuple[str, float] | None:
-    """Return a note and the largest error / tolerance, where ties that rounding decides explain every finding."""
-    if any(finding.phase == "forward" or not np.isfinite(finding.ratio) for finding in findings):
+def explained_by_kinks(run: Run, reference_run: ReferenceRun, dtype: str, findings: Sequence[Finding]) -> tuple[str, float] | None:
+    """Return a note and the largest error / tolerance if ties that rounding decides explain every finding, else None."""
+    if any(finding.phase is Phase.FORWARD or not np.isfinite(finding.ratio) for finding in findings):
         return None
-    with suppress(Exception):  # of code that does not run under a dispatch mode
-        return _explained(run, standard, dtype)
+    with suppress(Exception):  # some code does not run under a dispatch mode
+        return _explained(run, reference_run, dtype)
     return None
 
 
-def _explained(run: Run, standard: ReferenceRun, dtype: str) -> tuple[str, float] | None:
-    """Move one number after the other across its tie, and keep those moves that bring the reference nearer to the run."""
+def _explained(run: Run, reference_run: ReferenceRun, dtype: str) -> tuple[str, float] | None:
+    """Move one number after the other across its tie; keep each move that brings the reference nearer to the run."""
     moved: list[Kink] = []
-    least = _error(run, standard.calibration, dtype)
-    for kink in near_ties(standard, dtype)[:MOST_TRIED]:
-        tensors = _run([*moved, kink], standard, dtype)[0]
-        calibration = replace(standard.calibration, truth=tensors)
+    least = _error(run, reference_run.calibration, dtype)
+    for kink in near_ties(reference_run, dtype)[:MOST_TRIED]:
+        tensors = _run([*moved, kink], reference_run, dtype)[0]
+        calibration = replace(reference_run.calibration, truth=tensors)
         error = _error(run, calibration, dtype)
-        if error < least - 1:  # by more than one tolerance: others have no effect
+        if error < least - 1:  # a smaller gain is no effect of the move
             moved, least = [*moved, kink], error
             findings, worst_ratio = compare(run, calibration, dtype)
             if not findings:
@@ -72,18 +73,18 @@ def _explained(run: Run, standard: ReferenceRun, dtype: str) -> tuple[str, float
     return None
 
 
-@lru_cache(maxsize=1)  # for whoever makes the next mistake in the same case
-def near_ties(standard: ReferenceRun, dtype: str) -> list[Kink]:
+@lru_cache(maxsize=1)  # the next verdict on the same case needs them again
+def near_ties(reference_run: ReferenceRun, dtype: str) -> list[Kink]:
     """Return the numbers of the reference's forward pass that are within a rounding of a tie, the nearest first."""
-    return sorted(_run([], standard, dtype)[1], key=lambda kink: kink.roundings)
+    return sorted(_run([], reference_run, dtype)[1], key=lambda kink: kink.roundings)
 
 
-def _run(moved: Sequence[Kink], standard: ReferenceRun, dtype: str) -> tuple[Tensors, list[Kink]]:
+def _run(moved: Sequence[Kink], reference_run: ReferenceRun, dtype: str) -> tuple[Tensors, list[Kink]]:
     """Run the reference in float64 with numbers moved across their ties; return its tensors and all near ties."""
-    trace = standard.problem.new_trace()
-    problem = replace(standard.problem, new_trace=lambda: trace)
+    trace = reference_run.problem.new_trace()
+    problem = replace(reference_run.problem, new_trace=lambda: trace)
     with _Ties(moved, trace, float(np.finfo(dtype).eps)) as ties:
-        return run_reference(standard.build, problem, "float64", taps=False).tensors, ties.found
+        return run_reference(reference_run.build, problem, "float64", taps=False).tensors, ties.found
 
 
 def _error(run: Run, calibration: Calibration, dtype: str) -> float:
@@ -97,7 +98,7 @@ def _error(run: Run, calibration: Calibration, dtype: str) -> float:
 
 
 class _Ties(TorchDispatchMode):
-    """A watch on the ops of a forward pass that have ties; it moves some of the numbers across before the op meets them."""
+    """A mode that observes the ops with ties in a forward pass, and moves given numbers across a tie before the op runs."""
 
     def __init__(self, moved: Sequence[Kink], trace: Trace, eps: float):
         super().__init__()
@@ -111,14 +112,14 @@ class _Ties(TorchDispatchMode):
         if op in DISTANCES and torch.is_grad_enabled() and args[0].is_floating_point():
             for distance in DISTANCES[op](*args, **kwargs or {}):
                 if distance.shape == args[0].shape:
-                    self._meet(op, args[0], distance)
+                    self._handle(op, args[0], distance)
                 elif distance.shape == args[1].shape:
-                    self._meet(op, args[1], -distance)
+                    self._handle(op, args[1], -distance)
                 self.calls += 1
         return function(*args, **kwargs or {})
 
-    def _meet(self, op: str, x: Tensor, distance: Tensor) -> None:
-        """Note the near ties of an operand, and move those of its numbers that are to be moved."""
+    def _handle(self, op: str, x: Tensor, distance: Tensor) -> None:
+        """Note the near ties of an operand, and move the given numbers across theirs."""
         size = max(float(each.abs().nan_to_num(0, 0, 0).max()) if each.numel() else 0.0 for each in (x, x - distance))
         far = (distance == 0) | ~(distance.abs() < self.near * size)
         nearest = distance.abs().masked_fill(far, torch.inf).flatten().topk(min(MOST_TRIED, distance.numel()), largest=False)
@@ -135,12 +136,12 @@ class _Ties(TorchDispatchMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         with torch.no_grad():
-            for x, place, number in self.before:  # a constant of the reference goes on to its next run
+            for x, place, number in self.before:  # the next run of the reference may use the same tensor
                 x[place] = number
 
 
 def _from(x: Tensor, tie: Any = 0.0, *rest: Any, **options: Any) -> list[Tensor]:
-    """Return how far each number is beyond a number, or beyond that of another tensor."""
+    """Return each number's distance from one number, or from the same element of another tensor."""
     return [x - tie]
 
 
@@ -153,7 +154,7 @@ def _from_slope(x: Tensor, *slope: Any, **options: Any) -> list[Tensor]:
 
 
 def _from_largest(x: Tensor, dim: Any = None, *rest: Any, **options: Any) -> list[Tensor]:
-    """Return, for the second largest number of each row, how far it is from the largest; 0 for the others."""
+    """Return the distance of each row's second largest number from its largest; 0 for all other numbers."""
     axes = tuple(range(x.ndim)) if dim is None or dim == [] else dim
     below = x - x.amax(axes, keepdim=True)
     second = below.masked_fill(below == 0, -torch.inf).amax(axes, keepdim=True)
@@ -167,7 +168,7 @@ def _from_smallest(x: Tensor, dim: Any = None, *rest: Any, **options: Any) -> li
 def _from_largest_of_window(
     x: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, *rest: Any
 ) -> list[Tensor]:
-    """Return, for the second largest number of each window, how far it is from the largest; 0 for the others."""
+    """Return the distance of each window's second largest number from its largest; 0 for all other numbers."""
     geometry = kernel_size, stride, padding, dilation
     seen = windows(x, *geometry, -torch.inf)
     below = seen - seen.amax(-1, keepdim=True)

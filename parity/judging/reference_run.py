@@ -1,4 +1,4 @@
-"""What a side is held to: the reference's run of a problem, measured once for everyone who is judged by it."""
+"""The reference's run of a problem with its tolerances, measured once for all dtypes and devices."""
 
 from __future__ import annotations
 
@@ -7,69 +7,74 @@ from functools import cached_property, partial
 
 import torch
 
-from parity.judging.tolerance import Calibration, calibrate
+from parity.judging.tolerance import Calibration, measure
 from parity.running.problem import Build, Problem, Run, Tensors
 from parity.running.run_reference import run_reference
+from parity.running.tensor_name import Kind, TensorName
 from parity.running.trace import Call, Trace
 
-LARGEST_KEPT = 2**26  # numbers; to keep the parts of a larger model takes several times its memory
-SMALL = 2**17
+MOST_NUMBERS_TO_KEEP = 2**26  # of weights and results; the submodules of a larger model take several times its memory
+MOST_NUMBERS_OF_SMALL = 2**17  # of weights and results of a run that is small
 
 
 class ReferenceRun:
-    """A problem, the reference that answers it, and how far from its answers one may be.
+    """A problem, the reference that solves it, and the tolerance of every tensor.
 
-    Who looks for a culprit also asks for what flows between the submodules, and for each submodule as a standard of its own.
+    The search for a culprit needs more, which is computed on first use: the tensors between the submodules, and the
+    reference run of each submodule alone.
     """
 
     def __init__(self, build: Build, problem: Problem):
         self.build = build
         self.problem = problem
-        self.calibration = calibrate(lambda posed, dtype: run_reference(build, posed, dtype, taps=False).tensors, problem)
-        self._parts: dict[tuple[str, ...], ReferenceRun] = {}
+        self.calibration = measure(lambda other, dtype: run_reference(build, other, dtype, taps=False).tensors, problem)
+        self._of_submodules: dict[tuple[str, ...], ReferenceRun] = {}
 
     @cached_property
     def calls(self) -> list[Call]:
-        """What every submodule met, in the order of the forward pass."""
+        """Return the calls of all submodules, in the order of the forward pass."""
         return run_reference(self.build, self.problem, "float64").trace.calls
 
     @cached_property
     def between(self) -> Calibration:
-        """The outputs of all submodules and the gradients that come back to them, as `taps` names them."""
-        return calibrate(lambda posed, dtype: taps(run_reference(self.build, posed, dtype)), self.problem)
+        """Return the calibration of all tensors between submodules: their outputs and the upstream gradients of these."""
+        return measure(lambda other, dtype: submodule_tensors(run_reference(self.build, other, dtype)), self.problem)
 
-    def part(self, call: Call, names: tuple[str, ...]) -> ReferenceRun:
-        """The submodule of a call, on what it met there; the names are of its inputs. The first call of all is of the whole."""
+    def of_submodule(self, call: Call, input_names: tuple[str, ...]) -> ReferenceRun:
+        """Return the reference run of the submodule of a call, on the inputs that it had there.
+
+        The first call of all is that of the whole model.
+        """
         if not call.path:
             return self
-        key = (call.name, *names)
-        if key in self._parts:
-            return self._parts[key]
+        key = (call.name, *input_names)
+        if key in self._of_submodules:
+            return self._of_submodules[key]
         prefix = f"{call.path}."
         state = {name.removeprefix(prefix): array for name, array in self.problem.state.items() if name.startswith(prefix)}
-        called = dict(zip(call.inputs, names, strict=True))
-        constants = tuple(called[name] for name in call.constants)
+        renamed = dict(zip(call.inputs, input_names, strict=True))
+        constants = tuple(renamed[name] for name in call.constants)
         problem = Problem(
-            inputs={called[name]: value for name, value in call.inputs.items()},
+            inputs={renamed[name]: value for name, value in call.inputs.items()},
             state=state | call.buffers,
             cotangents=tuple(call.cotangents.values()),
             constants=constants,
             ignored_gradients=constants,
             new_trace=partial(Trace, self.problem.new_trace().seed, call.path, call.draws),
         )
-        part = ReferenceRun(partial(deepcopy, self._modules[call.path]), problem)  # a copy is cheaper than a new model
-        if self._numbers <= LARGEST_KEPT:
-            self._parts[key] = part
-        return part
+        run = ReferenceRun(partial(deepcopy, self._modules[call.path]), problem)  # a copy is cheaper than a new model
+        if self._numbers <= MOST_NUMBERS_TO_KEEP:
+            self._of_submodules[key] = run
+        return run
 
     @property
     def is_small(self) -> bool:
-        """Whether hundreds of results have room."""
-        return self._numbers <= SMALL
+        """Return whether there is memory for hundreds of such results."""
+        return self._numbers <= MOST_NUMBERS_OF_SMALL
 
     @cached_property
     def _numbers(self) -> int:
-        """How many numbers its weights and results are."""
+        """Return the count of numbers in the weights and results."""
         return sum(array.size for array in (*self.problem.state.values(), *self.calibration.truth.values()))
 
     @cached_property
@@ -77,8 +82,10 @@ class ReferenceRun:
         return dict(self.build().named_modules())
 
 
-def taps(run: Run) -> Tensors:
-    """What flowed between the submodules of one run: `tap layers.0 y` forward, `grad layers.0 y` backward."""
-    outputs = {f"tap {call.name} {name}": array for call in run.trace.calls for name, array in call.outputs.items()}
-    gradients = {f"grad {call.name} {name}": array for call in run.trace.calls for name, array in call.cotangents.items()}
-    return outputs | gradients
+def submodule_tensors(run: Run) -> Tensors:
+    """Return the outputs of all submodules in one run, and the upstream gradients of these."""
+    found: Tensors = {}
+    for call in run.trace.calls:
+        for kind, arrays in ((Kind.SUBMODULE_OUTPUT, call.outputs), (Kind.SUBMODULE_GRADIENT, call.cotangents)):
+            found |= {str(TensorName(kind, call.path, call.index, name)): array for name, array in arrays.items()}
+    return found

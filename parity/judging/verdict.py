@@ -1,4 +1,4 @@
-"""Compares a run with its calibration."""
+"""The verdict on a comparison, and the comparison of a run with its calibration."""
 
 from __future__ import annotations
 
@@ -10,30 +10,35 @@ from typing import Any, Self
 
 import numpy as np
 
+from parity.judging.status import MARKS, Status
 from parity.judging.tolerance import Calibration, deviation
 from parity.running.contract import ContractError
 from parity.running.problem import Run, Tensors
 from parity.running.safe_text import message_of
+from parity.running.tensor_name import Phase, phase_of
 
 HARNESS = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, and for a number how far it is over its tolerance."""
+    """One difference from the reference, or one breach of the contract.
+
+    tensor    the printed name of the tensor that differs; "" where the finding is about none
+    message   the finding in one line
+    phase     the pass that is wrong
+    ratio     error over tolerance; infinite where the two cannot be compared
+    """
 
     tensor: str
     message: str
+    phase: Phase
     ratio: float = float("inf")
 
-    @property
-    def phase(self) -> str:
-        """Whether the forward or the backward pass is wrong."""
-        return (
-            "backward"
-            if self.tensor.startswith("grad ") or self.message.startswith(("the backward", "its backward"))
-            else "forward"
-        )
+    @classmethod
+    def of_tensor(cls, name: str, message: str, ratio: float = float("inf")) -> Self:
+        """Return the finding that a tensor differs; the tensor's name tells the pass."""
+        return cls(name, f"{name} {message}", phase_of(name), ratio)
 
 
 @dataclass(frozen=True)
@@ -42,46 +47,59 @@ class Culprit:
 
     path: str
     kind: str
-    phase: str
+    phase: Phase
     ratio: float
     source: str
-    cause: str = ""  # why, where a repair that makes the tensors match has been found
+    cause: str = ""  # the mistake, where a repair has been found that makes the tensors match
 
 
 @dataclass
 class Verdict:
-    """How a case came out: "ok", "mismatch", "invalid" (the case cannot tell) or "error" (a side did not run)."""
+    """The result of one comparison."""
 
     name: str
     family: str
     dtype: str
     device: str
     seed: int
-    verdict: str = "ok"
+    status: Status = Status.OK
     tensors: int = 0
     worst_ratio: float = 0.0  # the largest error / tolerance
     findings: list[Finding] = field(default_factory=list)
     culprits: list[Culprit] = field(default_factory=list)
     inherited: int = 0  # modules that differ only because of a culprit
     message: str = ""
-    note: str = ""  # on what an "ok" rests, where that is more than the tolerances
+    note: str = ""  # the reason for an "ok" that the tolerances alone do not give
 
     @property
     def ok(self) -> bool:
-        return self.verdict == "ok"
+        """Return whether every tensor agrees."""
+        return self.status is Status.OK
+
+    @property
+    def missing(self) -> bool:
+        """Return whether a side is incomplete and nothing of it is wrong."""
+        return self.status is Status.MISSING
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the comparison has found a mistake; a missing side is none."""
+        return MARKS[self.status].fails
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Return the verdict that `as_json` made plain data of; TypeError where a field is missing or unknown."""
-        parts = {"findings": Finding, "culprits": Culprit}
-        lists = {name: [kind(**_with_infinity(part)) for part in plain[name]] for name, kind in parts.items()}
-        return cls(**_with_infinity(plain) | lists)
+        """Return the verdict from the plain data of `as_json`; TypeError, KeyError or ValueError where a field is amiss."""
+        lists = {
+            "findings": [Finding(**_with_phase(_with_infinity(item))) for item in plain["findings"]],
+            "culprits": [Culprit(**_with_phase(_with_infinity(item))) for item in plain["culprits"]],
+        }
+        return cls(**_with_infinity(plain) | lists | {"status": Status(plain["status"])})
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; an infinite ratio is null, as JSON has no number for it."""
+        """Return the verdict as plain data; an infinite ratio is null, because JSON has no number for it."""
         plain = asdict(self)
-        for part in (plain, *plain["findings"], *plain["culprits"]):
-            part.update({key: None for key, value in part.items() if isinstance(value, float) and not np.isfinite(value)})
+        for item in (plain, *plain["findings"], *plain["culprits"]):
+            item.update({key: None for key, value in item.items() if isinstance(value, float) and not np.isfinite(value)})
         return plain
 
 
@@ -89,9 +107,13 @@ def _with_infinity(plain: dict[str, Any]) -> dict[str, Any]:
     return {key: float("inf") if value is None else value for key, value in plain.items()}
 
 
+def _with_phase(plain: dict[str, Any]) -> dict[str, Any]:
+    return plain | {"phase": Phase(plain["phase"])}
+
+
 def compare(run: Run, calibration: Calibration, dtype: str) -> tuple[list[Finding], float]:
-    """Everything in which the run differs from the truth, worst first, and the largest error / tolerance."""
-    findings = [Finding("", message) for message in run.broken]
+    """Return all differences from the truth, the worst first, and the largest error / tolerance."""
+    findings = [Finding("", breach.message, breach.phase) for breach in run.breaches]
     findings += _different_names(run.tensors, calibration.truth)
     worst_ratio = 0.0
     for name in calibration.truth.keys() & run.tensors.keys():
@@ -108,41 +130,41 @@ def _to_two_digits(ratio: float) -> float:
 
 
 def _different_names(tensors: Tensors, truth: Tensors) -> list[Finding]:
+    """Return a finding for each tensor that only one side has."""
     missing = [
-        Finding(name, f"{name} is missing: the reference has one of shape {truth[name].shape}")
+        Finding.of_tensor(name, f"is missing: the reference has one of shape {truth[name].shape}")
         for name in truth.keys() - tensors.keys()
     ]
     extra = [
-        Finding(name, f"{name} of shape {tensors[name].shape} is not expected: the reference has none")
+        Finding.of_tensor(name, f"of shape {tensors[name].shape} is not expected: the reference has none")
         for name in tensors.keys() - truth.keys()
     ]
     return missing + extra
 
 
 def _compare_tensor(name: str, tensors: Tensors, calibration: Calibration, dtype: str) -> tuple[Finding | None, float]:
+    """Return the finding on one tensor, None where it agrees, and its error / tolerance."""
     array, truth = tensors[name], calibration.truth[name]
     expected_dtype = np.dtype(dtype) if name in calibration.unit else truth.dtype
     if array.shape != truth.shape:
-        return Finding(name, f"{name} has shape {array.shape}, expected {truth.shape}"), 0.0
+        return Finding.of_tensor(name, f"has shape {array.shape}, expected {truth.shape}"), 0.0
     if array.dtype != expected_dtype:
-        return Finding(name, f"{name} is {array.dtype}, expected {expected_dtype}"), 0.0
+        return Finding.of_tensor(name, f"is {array.dtype}, expected {expected_dtype}"), 0.0
     if name not in calibration.unit:
         wrong = int(np.sum(array != truth))
-        return (Finding(name, f"{name} differs in {wrong} of {truth.size} values") if wrong else None), 0.0
+        return (Finding.of_tensor(name, f"differs in {wrong} of {truth.size} values") if wrong else None), 0.0
     error, tolerance = deviation(array, truth), calibration.tolerance(name, dtype)
     ratio = error / tolerance if tolerance else (0.0 if error == 0 else float("inf"))
     if ratio <= 1:
         return None, ratio
     if not np.array_equal(np.isfinite(array), np.isfinite(truth)):
-        count = int(np.sum(~np.isfinite(array)))
-        return Finding(
-            name, f"{name} has {count} values that are NaN or infinite, expected {int(np.sum(~np.isfinite(truth)))}"
-        ), ratio
-    return Finding(name, f"{name} is off by {error:.2g}, {ratio:.2g} x its tolerance of {tolerance:.2g}", ratio), ratio
+        count, expected = (int(np.sum(~np.isfinite(numbers))) for numbers in (array, truth))
+        return Finding.of_tensor(name, f"has {count} values that are NaN or infinite, expected {expected}"), ratio
+    return Finding.of_tensor(name, f"is off by {error:.2g}, {ratio:.2g} x its tolerance of {tolerance:.2g}", ratio), ratio
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception in one line, with the place that raised it: the last that is neither in a library nor in the harness."""
+    """Return an exception in one line, with its place: the last line that is neither in a library nor in the harness."""
     if isinstance(error, ContractError):
         return message_of(error)
     elsewhere = f"{HARNESS}{os.sep}", "site-packages"

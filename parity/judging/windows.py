@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 def windows(input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, value: float) -> Tensor:
-    """Return the numbers that each output of a pooling is computed from: (..., OH, OW, KH * KW)."""
+    """Return the input numbers of each output of a pooling: (..., OH, OW, KH * KW)."""
     stride = stride or kernel_size
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (
         v if isinstance(v, tuple | list) else (v, v) for v in (kernel_size, stride, padding, dilation)

@@ -1,4 +1,4 @@
-"""Messages between two processes, of which one runs code that may write anything anywhere."""
+"""Messages between two processes, one of which runs code that may write anything anywhere."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SIZE = struct.Struct("!I")
 
 
 class Channel:
-    """A socket for messages in JSON, each behind a token and its length.
+    """A socket for messages in JSON; each has a token and its length in front.
 
-    Only the two ends know the token. Whatever else reaches the socket is skipped.
+    Only the two ends know the token. All other bytes that reach the socket are skipped.
     """
 
     def __init__(self, end: socket.socket, token: bytes):
@@ -25,7 +25,7 @@ class Channel:
         self._sending = threading.Lock()
 
     def send(self, message: Any) -> None:
-        """Send a message; OSError where nobody is there to take it."""
+        """Send a message; OSError where the other end is closed."""
         payload = json.dumps(message).encode()
         with self._sending:
             self._socket.settimeout(None)
@@ -34,7 +34,7 @@ class Channel:
     def receive(self, timeout: float | None = None) -> Any:
         """Return the next message.
 
-        Raise TimeoutError where none comes in time, EOFError where the other end is closed, ValueError where it is no JSON.
+        Raise TimeoutError if none comes in time, EOFError if the other end is closed, ValueError if the message is no JSON.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (payload := self._payload()) is None:
@@ -59,10 +59,10 @@ class Channel:
         self._socket.close()
 
     def _payload(self) -> bytes | None:
-        """Return the first message that has arrived in full, and forget it and what came before it."""
+        """Return the first message that has arrived in full, and remove it and all bytes before it."""
         while True:
             start = self._received.find(self._token)
-            if start < 0:  # of what is not a message, keep what may be the beginning of a token
+            if start < 0:  # keep only bytes that may be the beginning of a token
                 del self._received[: max(0, len(self._received) - len(self._token) + 1)]
                 return None
             del self._received[:start]

@@ -1,4 +1,4 @@
-"""`parity check --scratch DIR`: judges someone's own implementation, and with --watch again after every save."""
+"""The command `parity check --scratch DIR`: judge someone's own package, and with --watch again after every save."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parity.case import ParityCase
 from parity.own_package.progress import Progress, curriculum
-from parity.own_package.watch import files_behind, saves
+from parity.own_package.saves import files_behind, saves
 from parity.own_package.worker import TIME_LIMIT, Outcome, Worker
 from parity.running.safe_text import printable
 
@@ -23,11 +23,11 @@ def check_own(
     bar: Bar = iter,
     time_limit: float = TIME_LIMIT,
 ) -> Progress:
-    """Judge the cases on the package in a directory, what others are made of first."""
+    """Judge the cases on the package in a directory, in learning order."""
     position = {path: i for i, path in enumerate(curriculum())}
     in_order = sorted(cases, key=lambda case: position[case.scratch])
     with Worker(directory, time_limit) as worker:
-        return Progress(directory, list(bar(worker.judge_all(in_order, dtypes, seeds))))
+        return Progress(directory, list(bar(worker.outcomes(in_order, dtypes, seeds))))
 
 
 def keep_checking(
@@ -38,7 +38,7 @@ def keep_checking(
     changes: Iterable[set[Path]] | None = None,
     time_limit: float = TIME_LIMIT,
 ) -> Iterator[tuple[Progress, str]]:
-    """After every save, what has become of the progress, and in a line what was done for it."""
+    """Judge again after every save the targets that it touches; yield the new progress and a line about the save."""
     directory = progress.directory.resolve()
     targets = list(dict.fromkeys(case.scratch for case in cases))
     before = files_behind(directory, targets)

@@ -1,4 +1,4 @@
-"""What a process that runs foreign code may do: descriptors, signals, memory and time of its own."""
+"""The confinement of a process that runs foreign code: its own descriptors and signals, and limits of memory and time."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from pathlib import Path
 if sys.platform == "linux":
     import resource
 
-WAITING = 5  # times the limit of CPU time is the limit on the clock, for what sleeps or waits
-MEMORY = 4 * 2**30  # bytes beyond those that the process begins with; the cases need a small part of them
-CUT_OFF = 113  # exit status of a process that cannot answer, since its connection has been closed
-TIMERS = {"SIGPROF": "of CPU time", "SIGALRM": "on the clock"}  # signals that end the process, and the time that is over
+WAITING = 5  # the limit on the clock is this many times the limit of CPU time, since code may sleep or wait
+MEMORY = 4 * 2**30  # bytes that the process may take in addition to those at its start; the cases need far less
+CUT_OFF = 113  # exit status of a process that cannot answer because its connection is closed
+TIMERS = {"SIGPROF": "of CPU time", "SIGALRM": "on the clock"}  # signals that end the process, and the kind of time limit
 
 
 def confine(printed: Path, last_words: Path, connection: int) -> int | None:
-    """Cut the process off from its parent's terminal, descriptors and signals; what it prints goes to a file.
+    """Cut the process off from its parent's terminal, descriptors and signals, and print into a file.
 
-    A second file gets the traceback where the process is ended by a limit or crashes. Return what `limit_memory` takes.
+    If a limit ends the process or it crashes, a second file gets the traceback. Return the argument for `limit_memory`.
     """
-    gc.freeze()  # what a fork has inherited stays; to look through it copies its memory
+    gc.freeze()  # a collection would look through the inherited objects, and so copy their memory
     with suppress(AttributeError, OSError):  # no sessions on Windows
         os.setsid()
     words = os.open(last_words, os.O_WRONLY | os.O_APPEND)
     _redirect(os.open(printed, os.O_WRONLY | os.O_APPEND), {words, connection})
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable(words)
     for name in TIMERS:
@@ -44,16 +44,16 @@ def confine(printed: Path, last_words: Path, connection: int) -> int | None:
 
 
 def limit_memory(allowed: int | None) -> None:
-    """Let what asks for more memory get a MemoryError, rather than the machine to its knees; None lifts the limit."""
+    """Limit the memory of the process, so that code which asks for more gets a MemoryError; None lifts the limit."""
     if sys.platform == "linux":
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        with suppress(ValueError):  # of a package that has set it lower for good
+        with suppress(ValueError):  # a package may have set a lower limit, which cannot be raised again
             resource.setrlimit(resource.RLIMIT_DATA, (hard if allowed is None else allowed, hard))
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """End the process where the block takes so many seconds of CPU time, or WAITING times as many on the clock."""
+    """End the process if the block takes more than so many seconds of CPU time, or WAITING times as many on the clock."""
     if not hasattr(signal, "setitimer"):
         faulthandler.dump_traceback_later(WAITING * seconds, exit=True)
         yield
@@ -67,16 +67,16 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def end_group() -> None:
-    """End the process and those that it has started."""
+    """End the process and all processes that it has started."""
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
 def _redirect(output: int, keep: set[int]) -> None:
-    """Let standard output and errors go to a descriptor, and every descriptor but those to keep go nowhere.
+    """Send standard output and errors to one descriptor, and the other descriptors, except those to keep, nowhere.
 
-    They are not closed: a closed number would be given to the next file, and its former owner would close that.
+    They are not closed: the next file would get a closed number, and the number's former owner might close that file.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     inherited = {int(name) for name in os.listdir("/proc/self/fd")} if sys.platform == "linux" else set()
@@ -84,16 +84,16 @@ def _redirect(output: int, keep: set[int]) -> None:
         os.dup2(nowhere, number, inheritable=False)
     for number, target in enumerate((nowhere, output, output)):
         os.dup2(target, number)
-    sys.stdin = open(os.devnull)  # noqa: SIM115  for as long as the process lives
+    sys.stdin = open(os.devnull)  # noqa: SIM115  the process needs it until its end
     stream = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
     sys.stdout = sys.stderr = stream
     vars(sys).update(__stdin__=sys.stdin, __stdout__=stream, __stderr__=stream)
 
 
 def _memory_allowed() -> int | None:
-    """Return how many bytes of data the process may have; None where there is no such limit, or another already.
+    """Return the bytes of data that the process may have; None where limits do not exist or another is already set.
 
-    A crash writes no image of the memory from now on.
+    From now on, a crash writes no image of the memory.
     """
     if sys.platform != "linux":
         return None

@@ -1,7 +1,7 @@
-"""`parity new DIR`: a package with the API of `scratch`, whose bodies say that they are not implemented yet.
+"""The command `parity new DIR`: write a package with the API of `scratch`, whose bodies are not implemented yet.
 
-It is made from the files of `scratch`. Of these it keeps what tells what to write (signatures, docstrings, constructors,
-exports) and what that needs, and drops every body that computes something.
+The package is made from the files of `scratch`. It keeps the signatures, docstrings, constructors and exports, which tell what to
+write, with everything that these need. It drops every body that computes something.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from parity.cases import tables
 from parity.running.definitions import Definitions, bound_names
 from parity.running.safe_text import printable
 
-WELCOME = '''"""Your own implementation, to be judged against PyTorch: `parity check --scratch {directory}`.
+WELCOME = '''"""Your own implementation, judged against PyTorch by `parity check --scratch {directory}`.
 
-Write the body of one function of ops/ after the other, in the order that the check suggests. Each returns its value and
-its backward, and `return y, None` does until the backward is written:
+Write the functions of ops/ one after the other, in the order that the check suggests. Each returns its value and its backward;
+`return y, None` will do until the backward is written:
 
     y, backward = linear(x, weight, bias)
     dx, dweight, dbias = backward(dy)  # a gradient for each array input, None for integers
 
-Then come the layers, which are Parameters over ops, and the models, which are layers over layers. Anything may be missing,
-and anything may be written in another way as long as names, arguments and results stay as they are.
+Then write the layers, which call ops on Parameters, and the models, which call layers. Anything may be missing. You may write
+everything in your own way; only the names, the arguments and the results must stay.
 """
 '''
 
-MODULE = '''"""Parameters and modules: those of the project itself, so that the harness can watch every layer at work."""
+MODULE = '''"""Parameters and modules: those of the project itself, so that the harness can observe every layer."""
 
 import inspect
 from typing import Any
@@ -43,9 +43,9 @@ __all__ = ["Array", "Backward", "Buffer", "Module", "Parameter", "apply", "const
 
 
 def apply(op: Any, *operands: Any, **options: Any) -> tuple[Any, Backward]:
-    """Call an op of arrays, Parameters and None: its backward accumulates the Parameters' gradients and returns the arrays'.
+    """Call an op on arrays, Parameters and None; the backward adds the Parameters' gradients and returns those of the arrays.
 
-    The op's own backward takes the gradients of its values, and `needs` only if you like: a bool for each operand.
+    The op's own backward takes the upstream gradients. It may also take `needs`, a bool for each operand.
     """
 
     def call(*arrays: Any, **options: Any) -> tuple[Any, Backward]:
@@ -55,7 +55,7 @@ def apply(op: Any, *operands: Any, **options: Any) -> tuple[Any, Backward]:
     return scratch.module.apply(call, *operands, **options)
 '''
 
-RANDOM = '''"""The generator behind initial weights and dropout masks: the project's own, so that both twins draw the same masks."""
+RANDOM = '''"""The random generator for initial weights and dropout masks: the project's own, so that both twins draw alike."""
 
 from scratch.random import generator, manual_seed, use_generator
 
@@ -63,10 +63,12 @@ __all__ = ["generator", "manual_seed", "use_generator"]
 '''
 
 ROOT = Path(scratch.__file__).parent
+GIVEN = ("check", "state_names")  # methods of optimisers that their stubs keep: the range of each option, the names of the state
+NOT_COPIED = {ROOT / name for name in ("module.py", "random.py", "contract.py")}  # these are the project's own for every package
 
 
 def write_package(directory: Path) -> int:
-    """Write the package and return the number of its files; ValueError where there is something already."""
+    """Write the package and return the number of its files; ValueError where the directory is not empty."""
     shown = printable(str(directory))
     try:
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -85,15 +87,16 @@ def write_package(directory: Path) -> int:
 
 
 def stubs() -> dict[Path, str]:
-    """The files of every folder that cases judge, by their paths inside the package."""
+    """Return the text of the stub files, by their paths inside the package."""
     definitions = Definitions(ROOT)
-    judged = {definitions.find(case.scratch) for case in tables().cases}
-    exports = [ROOT / folder / "__init__.py" for folder in dict.fromkeys(case.scratch.split(".")[0] for case in tables().cases)]
+    judged = {definitions.place_of(case.scratch) for case in tables().cases}
+    folders = dict.fromkeys(ROOT.joinpath(*case.scratch.split(".")[:-1]) for case in tables().cases)
+    exports = [folder / "__init__.py" for folder in folders]
     kept: dict[tuple[Path, str], str] = {}
     pending = [place for file in exports for place in _needs(file, _names(_tree(file)))]
     while pending:
         file, name = place = pending.pop()
-        if place not in kept and file.parent != ROOT:
+        if place not in kept and file not in NOT_COPIED:
             kept[place] = "\n".join(_kept(file, s, place in judged) for s in _tree(file).body if name in bound_names(s))
             pending += _needs(file, _names(ast.parse(kept[place])))
     texts = {file: _assembled(file, kept) for file, _ in kept}
@@ -102,28 +105,29 @@ def stubs() -> dict[Path, str]:
 
 
 def _kept(file: Path, statement: ast.stmt, judged: bool) -> str:
-    """What a stub keeps of a definition: a function that is judged loses its body, a layer or model its methods'."""
+    """Return a definition as a stub: a judged function without its body, a layer or model without those of its methods."""
     if isinstance(statement, ast.FunctionDef) and judged:
         statement = copy(statement)
-        statement.decorator_list = []  # the contract of an op is for the harness to judge
+        statement.decorator_list = []  # the harness judges whether the op keeps its contract
         return _without_body(file, statement, f'"{statement.name} is not implemented yet"')
-    methods = {part.name: part for part in getattr(statement, "body", []) if isinstance(part, ast.FunctionDef)}
+    methods = {member.name: member for member in getattr(statement, "body", []) if isinstance(member, ast.FunctionDef)}
     if not isinstance(statement, ast.ClassDef) or not (judged or "forward" in methods):
         return _lines(file, statement)
-    built_with = {name for name in methods if name.startswith("__")}  # constructors, and what they call
+    built_with = {name for name in methods if name.startswith("__") or name in GIVEN}  # constructors, and what they call
     for name in sorted(built_with):
         built_with |= {node.attr for node in ast.walk(methods[name]) if isinstance(node, ast.Attribute)} & methods.keys()
-    parts = [_lines(file, statement, end=statement.body[0].lineno - 1)]
-    for part in statement.body:
-        if not isinstance(part, ast.FunctionDef) or (part.name in built_with and part.name != "forward"):
-            parts.append(_lines(file, part))
-        elif not part.name.startswith("_"):
-            what = statement.name + ("" if part.name == "forward" else f".{part.name}")
-            parts.append(_without_body(file, part, f'"{what} is not implemented yet"'))
-    return "\n".join(parts[:2]) + "".join(f"\n\n{part}" for part in parts[2:])
+    texts = [_lines(file, statement, end=statement.body[0].lineno - 1)]
+    for member in statement.body:
+        if not isinstance(member, ast.FunctionDef) or (member.name in built_with and member.name != "forward"):
+            texts.append(_lines(file, member))
+        elif not member.name.startswith("_"):
+            what = statement.name + ("" if member.name == "forward" else f".{member.name}")
+            texts.append(_without_body(file, member, f'"{what} is not implemented yet"'))
+    return "\n".join(texts[:2]) + "".join(f"\n\n{text}" for text in texts[2:])
 
 
 def _without_body(file: Path, function: ast.FunctionDef, message: str) -> str:
+    """Return a function whose body is only its docstring and a NotImplementedError."""
     first = function.body[0]
     documented = ast.get_docstring(function) is not None
     header = _lines(file, function, end=first.end_lineno if documented else first.lineno - 1)
@@ -131,7 +135,7 @@ def _without_body(file: Path, function: ast.FunctionDef, message: str) -> str:
 
 
 def _needs(file: Path, names: set[str]) -> Iterator[tuple[Path, str]]:
-    """Where in `scratch` the names that a file mentions are defined."""
+    """Yield the places in `scratch` that define the names in a file."""
     for statement in _tree(file).body:
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("scratch."):
             source = ROOT.joinpath(*str(statement.module).split(".")[1:])
@@ -142,7 +146,7 @@ def _needs(file: Path, names: set[str]) -> Iterator[tuple[Path, str]]:
 
 
 def _assembled(file: Path, kept: dict[tuple[Path, str], str]) -> str:
-    """A file of stubs: its docstring, what its definitions import, and the definitions in their order."""
+    """Return the text of a file of stubs: its docstring, the imports of its definitions, and the definitions in their order."""
     body, after_plain = "", False
     for statement in _tree(file).body:
         text = next((kept[file, name] for name in bound_names(statement) if (file, name) in kept), "")
@@ -172,7 +176,7 @@ def _with_names(statement: ast.Import | ast.ImportFrom, names: list[ast.alias]) 
 
 
 def _relative(file: Path, text: str) -> str:
-    """The text with the imports from `scratch` made relative to the file, those from further away first."""
+    """Return the text with imports from `scratch` made relative to the file; those from higher folders come first."""
     package = file.relative_to(ROOT).parts[:-1]
 
     def relative(match: re.Match[str]) -> str:
@@ -193,12 +197,12 @@ def _tree(file: Path) -> ast.Module:
 
 
 def _names(tree: ast.AST) -> set[str]:
-    """The names that a text mentions, those that it only imports among them."""
+    """Return all names in a tree, also those that it only imports."""
     nodes = list(ast.walk(tree))
     return {n.id for n in nodes if isinstance(n, ast.Name)} | {n.asname or n.name for n in nodes if isinstance(n, ast.alias)}
 
 
 def _lines(file: Path, node: ast.stmt, end: int | None = None) -> str:
-    """The lines of a definition as they are written, its decorators among them."""
+    """Return the source lines of a definition, with its decorators."""
     start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
     return "\n".join(file.read_text(encoding="utf-8").split("\n")[start - 1 : end or node.end_lineno])

@@ -1,6 +1,6 @@
-"""Settings of the whole process that code may change for everyone, and that are set back after it.
+"""Settings of the whole process that a package may change, and that are restored after it.
 
-Of paths, import hooks and the environment, additions stay: a package may need its own. What it takes away comes back.
+A package may need its own paths, import hooks and environment variables, so additions to these stay, and removals are undone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-Setting = tuple[Callable[[], Any], Callable[[Any], Any]]  # how to ask for it, and how to set it
+Setting = tuple[Callable[[], Any], Callable[[Any], Any]]  # a function that returns it, and one that sets it
 
 
 def _complete_environment(variables: dict[str, str]) -> None:
@@ -42,12 +42,12 @@ def _complete(name: str, entries: list[Any]) -> None:
 
 
 def _set_deterministic(on: bool, get: Callable[[], bool], set_to: Callable[[bool], Any]) -> None:
-    if get() != on:  # to set it imports a compiler, which takes seconds
+    if get() != on:  # setting it imports a compiler, which takes seconds
         set_to(on)
 
 
 def _settings() -> tuple[Setting, ...]:
-    """Return the settings with the functions as they are now, before anyone replaces one of these modules' functions."""
+    """Return the settings; their functions are looked up now, before a package can replace them in their modules."""
     set_errors, set_locale, set_limits = np.seterr, locale.setlocale, gc.set_threshold
     deterministic = torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
     switch = (gc.disable, gc.enable)
@@ -84,16 +84,16 @@ SETTINGS = _settings()
 
 
 class Surroundings:
-    """The settings of the process as they are now: NumPy's and PyTorch's modes, seeds, the directory, streams."""
+    """A record of the settings of the process: modes of NumPy and PyTorch, seeds, the directory, the streams."""
 
     def __init__(self) -> None:
         self._settings: list[tuple[Callable[[Any], Any], Any]] = []
         for ask, set_to in SETTINGS:
-            with suppress(OSError):  # of a directory that is gone
+            with suppress(OSError):  # the directory may be gone
                 self._settings.append((set_to, ask()))
 
     def restore(self) -> None:
-        """Set everything back to what it was."""
+        """Restore all settings."""
         for set_to, value in self._settings:
-            with suppress(Exception):  # what has been replaced for good cannot be set back
+            with suppress(Exception):  # some replacements cannot be undone
                 set_to(value)

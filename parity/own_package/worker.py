@@ -1,15 +1,16 @@
-"""Judges the package under test in other processes, which may print, exit, crash or never return without harm to the rest."""
+"""The worker that judges a package in other processes; a package may print, exit, crash or never return without harm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from parity.case import ParityCase
 from parity.cases import tables
+from parity.judging.status import Status
 from parity.judging.verdict import Verdict
 from parity.own_package.process import EndedError, JudgingProcess
 from parity.running.definitions import Definitions, Place
@@ -19,29 +20,36 @@ TIME_LIMIT = 10.0  # seconds of CPU time for a comparison, which takes a small p
 
 @dataclass
 class Outcome:
-    """How a comparison of someone's own implementation came out, and what it printed."""
+    """The outcome of one comparison of someone's own package: the target of the case, the verdict, and the printed text."""
 
-    target: str  # what the case judges: "ops.conv2d"
+    target: str  # the path of the function, layer or model: "ops.conv2d"
     verdict: Verdict
     printed: str = ""
 
-    @property
-    def missing(self) -> bool:
-        """Whether nothing is wrong with it, but that it is not all there."""
-        return self.verdict.verdict == "missing"
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """Return the outcome from the plain data of `as_json`."""
+        return cls(plain["target"], Verdict.from_json(plain["verdict"]), plain["printed"])
 
-    @property
-    def missing_phase(self) -> str:
-        """The first phase that is not there, "forward" or "backward"; "" where none is missing."""
-        return self.verdict.findings[0].phase if self.missing else ""
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome as plain data."""
+        return {"target": self.target, "verdict": self.verdict.as_json(), "printed": self.printed}
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """The reason why a target is not tried again: it crashed before, or it uses a function that did not end."""
+
+    status: Status
+    message: str
 
 
 class Worker:
-    """Judges cases on the package in a directory, in a process that is started anew after each crash.
+    """A judge of the package in a directory, which runs in another process; after a crash it starts a new process.
 
-    A process starts with its own copy of the package, so that a new Worker sees what has been saved since. What has cost
-    its whole time once does not cost it again: a file whose import ended a process is refused by the next, and a target
-    that uses a function that did not end is not tried.
+    Each process imports the package anew, so a new Worker sees the latest saved files. Nothing takes its whole time limit twice.
+    If the import of a file ended a process, the next process refuses the file. A target that uses a function that did not end
+    is not tried.
     """
 
     def __init__(self, directory: Path, time_limit: float = TIME_LIMIT):
@@ -57,25 +65,25 @@ class Worker:
         except OSError as error:
             raise ValueError(f"{directory} cannot be read: {error.strerror}") from None
         self.directory, self.time_limit = directory, time_limit
-        self.crashed: dict[str, str] = {}  # targets that have ended a process or would take all its time, and the message
+        self.given_up: dict[str, _Reason] = {}  # targets that have ended a process, or that would not end
         self.refused: dict[str, str] = {}  # files whose import has ended a process, and the message
-        self._endless: dict[Place, str] = {}  # definitions that did not end, and why another that uses them is not tried
+        self._endless: dict[Place, str] = {}  # definitions that did not end, and the message for targets that use them
         self._definitions = Definitions(directory.resolve())
         self._process: JudgingProcess | None = None
-        self._busy_since = ""  # the target since which a thread goes on computing
+        self._busy_since = ""  # the target that started a thread which still computes
 
-    def judge(self, case: ParityCase, dtype: str, seed: int, why: bool = True) -> Outcome:
-        """Judge one case of the tables; of a target that has crashed once, say so again without another try."""
+    def outcome(self, case: ParityCase, dtype: str, seed: int, diagnose: bool = True) -> Outcome:
+        """Judge one case of the tables; a target that has crashed is not tried again."""
         target, printed = case.scratch, ""
         if self._busy_since not in ("", target):
             self.close()
-        if target not in self.crashed and (reason := self._not_to_be_tried(target)):
-            self.crashed[target] = reason
-        while target not in self.crashed:
+        if target not in self.given_up and (message := self._endless_function_used_by(target)):
+            self.given_up[target] = _Reason(Status.NOT_TRIED, message)
+        while target not in self.given_up:
             if self._process is None:
                 self._process = JudgingProcess(self.directory, self.time_limit, self.refused)
             try:
-                answer = self._process.ask(case.name, dtype, seed, why)
+                answer = self._process.ask(case.name, dtype, seed, diagnose)
             except EndedError as ended:
                 self.close()
                 self._note(target, ended)
@@ -83,18 +91,21 @@ class Worker:
             else:
                 self._busy_since = target if answer.busy else ""
                 return Outcome(target, answer.verdict, answer.printed)
-        verdict = Verdict(case.name, case.family, dtype, "cpu", seed, verdict="error", message=self.crashed[target])
+        verdict = Verdict(case.name, case.family, dtype, "cpu", seed, **asdict(self.given_up[target]))
         return Outcome(target, verdict, printed)
 
-    def judge_all(self, cases: Iterable[ParityCase], dtypes: Sequence[str], seeds: Sequence[int]) -> Iterator[Outcome]:
-        """Judge cases one after the other: look for the cause of a target's first failure, and stop at a crash of its."""
+    def outcomes(self, cases: Iterable[ParityCase], dtypes: Sequence[str], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """Judge cases one after the other.
+
+        Only the first failure of each target is diagnosed. After a crash, the other cases of its target are left out.
+        """
         failed: set[str] = set()
         for case in cases:
             for seed in seeds:
                 for dtype in dtypes:
-                    if case.scratch not in self.crashed:
-                        outcome = self.judge(case, dtype, seed, why=case.scratch not in failed)
-                        if not (outcome.verdict.ok or outcome.missing):
+                    if case.scratch not in self.given_up:
+                        outcome = self.outcome(case, dtype, seed, diagnose=case.scratch not in failed)
+                        if outcome.verdict.fails:
                             failed.add(case.scratch)
                         yield outcome
 
@@ -111,26 +122,26 @@ class Worker:
         self.close()
 
     def _note(self, target: str, ended: EndedError) -> None:
-        """Keep what ended a process from ending the next ones."""
+        """Note the file or the target that ended a process, so that it does not end the next one."""
         if ended.importing and ended.importing not in self.refused:
             self.refused[ended.importing] = f"it {ended.what}"
             return
-        self.crashed[target] = f"it {ended.what}"
+        self.given_up[target] = _Reason(Status.ERROR, f"it {ended.what}")
         if not ended.timed_out:
             return
         name = target.split(".")[-1]
-        if own := self._definitions.find(target):
-            self._endless[own] = f"not tried: it uses {name}, which {ended.what}"
-        if ended.place:  # a function that is a target itself may be right, and called without end
+        if own := self._definitions.place_of(target):
+            self._endless[own] = f"it uses {name}, which {ended.what}"
+        if ended.place:  # a function that is a target itself may be right, and its caller may never stop calling it
             file, line = ended.place
             helper = self._definitions.enclosing(file, line)
             if (file, helper) != own and not self._is_a_target((file, helper)):
-                self._endless[file, helper] = f"not tried: it uses {helper}, in which {name} {ended.what}"
+                self._endless[file, helper] = f"it uses {helper}, in which {name} {ended.what}"
 
-    def _not_to_be_tried(self, target: str) -> str:
-        """Return why a target would not end, as far as that is known; "" where it may be tried."""
+    def _endless_function_used_by(self, target: str) -> str:
+        """Return a message about a function that did not end and that a target uses; "" where none is known."""
         used = self._definitions.used_by(target) if self._endless else set()
-        return next((reason for place, reason in self._endless.items() if place in used), "")
+        return next((message for place, message in self._endless.items() if place in used), "")
 
     def _is_a_target(self, place: Place) -> bool:
-        return any(self._definitions.find(path) == place for path in {case.scratch for case in tables().cases})
+        return any(self._definitions.place_of(path) == place for path in {case.scratch for case in tables().cases})

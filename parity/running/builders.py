@@ -1,4 +1,4 @@
-"""The two sides of a case: functions that each make a fresh module, or the op with its options."""
+"""The two sides of a case: functions that each make a fresh module, the op with its options, or training steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from parity.case import ParityCase, resolve
 from parity.running.importing import find
 from parity.running.problem import Build
+from parity.running.training_steps import steps_of
 
 
 def builders(case: ParityCase, package: str = "scratch") -> tuple[Build, Build]:
@@ -19,8 +20,10 @@ def builders(case: ParityCase, package: str = "scratch") -> tuple[Build, Build]:
 
 def scratch_builder(case: ParityCase, package: str = "scratch") -> Build:
     """Return the builder of the side under judgement; for a layer, any callable that makes one will do."""
-    target = find(case.scratch, package)
-    if isinstance(resolve(case.reference, "reference"), type):
+    target, twin = find(case.scratch, package), resolve(case.reference, "reference")
+    if steps := steps_of(twin):
+        return lambda: steps(target, case.config, lambda path: find(f"optim.{path}", package))
+    if isinstance(twin, type):
         return lambda: target(**case.config).train(case.training)
     return lambda: partial(target, **case.config)
 
@@ -28,6 +31,8 @@ def scratch_builder(case: ParityCase, package: str = "scratch") -> Build:
 def reference_builder(case: ParityCase) -> Build:
     """Return the builder of the PyTorch side."""
     target = resolve(case.reference, "reference")
+    if steps := steps_of(target):
+        return lambda: steps(target, case.config, lambda path: resolve(f"torch.optim.{path}", "torch"))
     options = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in case.config.items()}
     if isinstance(target, type):
         return lambda: target(**options).train(case.training)

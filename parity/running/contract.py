@@ -1,6 +1,6 @@
 """The contract of the NumPy side: it returns `(y, backward)`, changes nothing that it is given, and adds its gradients.
 
-A subject that cannot be called as the contract says raises ContractError. Other breaches are sentences, one for each.
+A subject that cannot be called as the contract says raises ContractError. Each other breach is a Breach with its message.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 
 from parity.running import nested
-from parity.running.problem import Problem
+from parity.running.problem import Breach, Problem
+from parity.running.tensor_name import Phase
 from scratch.module import Array, Module, Parameter, state_mismatch
 
 
 class ContractError(ValueError):
-    """An error of a subject that cannot be called as its contract says; the message says how it differs."""
+    """An error of a subject that cannot be called as its contract says: the message, and the pass that is wrong."""
+
+    def __init__(self, message: str, phase: Phase = Phase.FORWARD):
+        super().__init__(message)
+        self.phase = phase
 
 
 def parameters_amiss(subject: Any, state: Mapping[str, Array]) -> str:
@@ -47,26 +52,27 @@ def gradients_of_inputs(gradients: Any, inputs: Mapping[str, Any]) -> dict[str, 
     if len(inputs) == 1:
         ((name, only),) = inputs.items()
         if isinstance(gradients, tuple | list) and not isinstance(only, tuple | list):
-            raise ContractError(f"its backward returned {_kind(gradients)}, expected the gradient of {name} itself")
+            raise ContractError(f"its backward returned {_kind(gradients)}, expected the gradient of {name} itself", Phase.BACKWARD)
         return {name: gradients}
     while isinstance(gradients, tuple | list) and len(gradients) > len(inputs) and gradients[-1] is None:
         gradients = gradients[:-1]  # None for an optional input that was not given
     if not isinstance(gradients, tuple | list) or len(gradients) != len(inputs):
         raise ContractError(
             f"its backward returned {_kind(gradients)} for {len(inputs)} inputs ({', '.join(inputs)}), "
-            "expected a gradient or None for each, and None for what is not given"
+            "expected a gradient or None for each, and None for what is not given",
+            Phase.BACKWARD,
         )
     return dict(zip(inputs, gradients, strict=True))
 
 
 def changed_in_place(
-    during: str, problem: Problem, inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, Parameter]
-) -> list[str]:
-    """Return a sentence for each input, upstream gradient and parameter that is no longer what the problem says."""
+    phase: Phase, problem: Problem, inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, Parameter]
+) -> list[Breach]:
+    """Return a breach for each input, upstream gradient and parameter that differs from the problem's after a pass."""
     expected = _given(problem.inputs, problem.cotangents, {name: problem.state[name] for name in parameters})
     found = _given(inputs, cotangents, {name: parameter.data for name, parameter in parameters.items()})
     return [
-        f"the {during} changes its {name.replace('.', ' ', 1)} in place"
+        Breach(phase, f"the {phase} changes its {name.replace('.', ' ', 1)} in place")
         for name, array in expected.items()
         if isinstance(array, np.ndarray) and not np.array_equal(array, found[name], equal_nan=array.dtype.kind == "f")
     ]
@@ -79,18 +85,21 @@ def _given(inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, 
     return named | {f"parameter {name}": array for name, array in parameters.items()}
 
 
-def shared_gradients(parameters: Mapping[str, Parameter]) -> list[str]:
-    """Return a sentence for each two parameters whose gradients are one array."""
+def shared_gradients(parameters: Mapping[str, Parameter]) -> list[Breach]:
+    """Return a breach for each two parameters whose gradients are one array."""
     return [
-        f"the backward gives {name} and {other} one array as their gradient, expected one for each: what is done to one "
-        "in place happens to both"
+        Breach(
+            Phase.BACKWARD,
+            f"the backward gives {name} and {other} one array as their gradient, expected one for each: what is done to one "
+            "in place happens to both",
+        )
         for (name, one), (other, two) in combinations(parameters.items(), 2)
         if one.grad is not None and two.grad is not None and np.shares_memory(one.grad, two.grad)
     ]
 
 
-def overwritten_gradients(backward: Any, zeros: Sequence[Array], parameters: Mapping[str, Parameter]) -> list[str]:
-    """Return a sentence for each parameter whose gradient a second backward overwrites.
+def overwritten_gradients(backward: Any, zeros: Sequence[Array], parameters: Mapping[str, Parameter]) -> list[Breach]:
+    """Return a breach for each parameter whose gradient a second backward overwrites.
 
     An upstream gradient of zeros leaves gradients of one as they are, unless they are overwritten.
     """
@@ -98,7 +107,7 @@ def overwritten_gradients(backward: Any, zeros: Sequence[Array], parameters: Map
         parameter.grad = None if parameter.grad is None else np.ones_like(parameter.grad)
     backward(*zeros)
     return [
-        f"the backward overwrites the gradient of {name}, expected it to be added"
+        Breach(Phase.BACKWARD, f"the backward overwrites the gradient of {name}, expected it to be added")
         for name, parameter in parameters.items()
         if parameter.grad is not None and not parameter.grad.any()
     ]

@@ -36,8 +36,8 @@ class Definitions:
         self.root = root
         self._files: dict[Path, _File] = {}
 
-    def find(self, path: str) -> Place | None:
-        """Where the object of a dotted path, such as "ops.conv2d", is written; None where the package has none."""
+    def place_of(self, path: str) -> Place | None:
+        """Return the place that defines the object of a dotted path, such as "ops.conv2d"; None where the package has none."""
         for file, name, names in self._trail(path):
             if not name or name in names.bound or not (names.bound or names.imported):
                 return file, name  # of a file that cannot be parsed, its importer's word has to do
@@ -182,9 +182,10 @@ def bound_names(statement: ast.stmt) -> Iterator[str]:
 
 
 def learning_order(definitions: Definitions, targets: Iterable[str]) -> list[str]:
-    """Targets in the order given, but each after those that its definition uses."""
-    places = {definitions.find(target): target for target in targets}
-    used = {target: {places[place] for place in definitions.used_by(target) if place in places} for target in places.values()}
+    """Return targets in the order given, but each after those that its definition uses; it may have none yet."""
+    targets = list(targets)
+    places = {definitions.place_of(target): target for target in targets}
+    used = {target: {places[place] for place in definitions.used_by(target) if place in places} for target in targets}
     order: dict[str, None] = {}
 
     def add(target: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from scratch.ops.threads import get_num_threads, num_threads
+from scratch.fast.threads import get_num_threads, num_threads
 
 SHARED = 1  # threads among which scratch shares its work
 

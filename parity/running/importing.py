@@ -57,7 +57,7 @@ def find(path: str, package: str) -> Any:
     Raise NotImplementedError where the package has no such name, and SubjectError where it cannot be imported, is nothing
     to call, or comes from `scratch`, which would be verified in its place.
     """
-    module, name = path.split(".")
+    module, name = path.rsplit(".", 1)
     whole = f"{package}.{module}"
     try:
         found = getattr(importlib.import_module(whole), name, None)

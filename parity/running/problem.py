@@ -1,7 +1,7 @@
-"""What both sides of a comparison are given, and what comes out of a run.
+"""The problem that both sides of a comparison are given, and the result of a run.
 
-A run's tensors are NumPy arrays by name: `y` (`y.0`, `y.1` for several outputs), `grad x` for an input, `grad layers.0.weight`
-for a parameter and `buffer layers.1.running_mean`.
+A run's tensors are NumPy arrays by their printed TensorName: `y` (`y.0`, `y.1` for several outputs), `grad x` for an input,
+`grad layers.0.weight` for a parameter and `buffer layers.1.running_mean`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from parity.running import nested
+from parity.running.tensor_name import Phase
 from parity.running.trace import Trace
 from scratch.module import Array
 
@@ -47,13 +48,21 @@ class Problem:
         return replace(self, inputs=inputs, state=state, cotangents=cotangents)
 
 
+@dataclass(frozen=True)
+class Breach:
+    """One breach of the contract, and the pass that commits it."""
+
+    phase: Phase
+    message: str
+
+
 @dataclass
 class Run:
-    """The tensors of one run, the calls of its submodules, and the ways in which it broke the contract."""
+    """The tensors of one run, the calls of its submodules, and its breaches of the contract."""
 
     tensors: Tensors
     trace: Trace
-    broken: list[str] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)
 
 
 def copied(value: Any) -> Any:

@@ -10,7 +10,9 @@ import torch
 
 from parity.running import nested
 from parity.running.problem import Build, Problem, Run
+from parity.running.tensor_name import buffer, gradient
 from parity.running.trace import to_numpy, watch_reference
+from parity.running.training_steps import TrainingSteps
 
 
 def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu", backward: bool = True, taps: bool = True) -> Run:
@@ -22,6 +24,9 @@ def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu
     if isinstance(subject, torch.nn.Module):
         _load(subject, problem, dtype, device)
     inputs = {name: nested.map_leaves(lambda v: _as_tensor(v, dtype, device), value) for name, value in problem.inputs.items()}
+    if isinstance(subject, TrainingSteps):  # no result of theirs has a gradient
+        results = subject(**inputs) if backward else {}
+        return Run({name: to_numpy(value) for name, value in results.items()}, problem.new_trace())
     with_gradient = _require_gradients(inputs, problem.constants)
     trace = problem.new_trace()
     with watch_reference(subject, trace, taps):
@@ -35,8 +40,8 @@ def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu
     buffers = {}
     if isinstance(subject, torch.nn.Module):
         with_gradient |= dict(subject.named_parameters())
-        buffers = {f"buffer {name}": buffer for name, buffer in subject.named_buffers()}
-    gradients = {f"grad {name}": x.grad for name, x in with_gradient.items() if x.grad is not None}
+        buffers = {buffer(name): tensor for name, tensor in subject.named_buffers()}
+    gradients = {gradient(name): x.grad for name, x in with_gradient.items() if x.grad is not None}
     return Run({name: to_numpy(tensor) for name, tensor in (outputs | gradients | buffers).items()}, trace)
 
 

@@ -1,8 +1,8 @@
 """Run the NumPy side of a problem, as inconveniently as its contract allows.
 
 The upstream gradients are not contiguous, and the subject is called once more, on other inputs, before the first call's
-backward runs. `Run.broken` names what breaks the contract: inputs, upstream gradients or parameters that have changed, a
-gradient that two parameters share, and gradients that a second backward overwrites.
+backward runs. `Run.breaches` has each breach of the contract: an input, an upstream gradient or a parameter that has changed, a
+gradient that two parameters share, a gradient that a second backward overwrites.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from parity.running.contract import (
 )
 from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
 from parity.running.state import set_state
+from parity.running.tensor_name import Phase, buffer, gradient
 from parity.running.trace import watch_scratch
+from parity.running.training_steps import TrainingSteps
 from scratch.module import Array, Module
 
 
@@ -33,6 +35,8 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     """
     problem = problem.map(lambda value: _in_dtype(value, dtype))
     subject, parameters, buffers = build(), {}, {}
+    if isinstance(subject, TrainingSteps):
+        return _run_steps(subject, problem)
     if isinstance(subject, Module):
         require_parameters(subject, problem.state)
         set_state(subject.astype(dtype), problem.state)
@@ -44,31 +48,38 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     with watch_scratch(subject, trace):
         y, run_backward = value_and_backward(subject(*inputs.values()))
     outputs = {name: np.array(leaf) for name, leaf in nested.leaves("y", y)}
-    held = {f"buffer {name}": buffer.data.copy() for name, buffer in buffers.items()}
-    broken = changed_in_place("forward", problem, inputs, cotangents, parameters)
+    held = {buffer(name): each.data.copy() for name, each in buffers.items()}
+    breaches = changed_in_place(Phase.FORWARD, problem, inputs, cotangents, parameters)
     later = None
-    if not broken:
+    if not breaches:
         _, later = subject(*nested.map_leaves(other_numbers, dict(problem.inputs)).values())
     if not backward:
-        return Run(outputs | held, trace, broken)
+        return Run(outputs | held, trace, breaches)
     if run_backward is None:
         raise NotImplementedError("the backward is None")
     upstream = _in_dtypes_of(cotangents, outputs)
     nothing = None if len(inputs) == 1 else (None,) * len(inputs)
     gradients = gradients_of_inputs(run_backward(*upstream) if upstream else nothing, inputs)
-    if not broken:
-        broken = changed_in_place("backward", problem, inputs, cotangents, parameters)
+    if not breaches:
+        breaches = changed_in_place(Phase.BACKWARD, problem, inputs, cotangents, parameters)
     tensors: Tensors = outputs | {
-        f"grad {leaf_name}": np.asarray(leaf)
-        for name, gradient in gradients.items()
+        gradient(leaf_name): np.asarray(leaf)
+        for name, nest in gradients.items()
         if name not in problem.ignored_gradients
-        for leaf_name, leaf in nested.leaves(name, gradient)
+        for leaf_name, leaf in nested.leaves(name, nest)
     }
-    tensors |= {f"grad {name}": parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
-    broken += shared_gradients(parameters)
-    if parameters and later and not broken:
-        broken += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
-    return Run(tensors | held, trace, broken)
+    tensors |= {gradient(name): parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
+    breaches += shared_gradients(parameters)
+    if parameters and later and not breaches:
+        breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
+    return Run(tensors | held, trace, breaches)
+
+
+def _run_steps(subject: TrainingSteps, problem: Problem) -> Run:
+    """Run the steps of an optimiser, schedule or clipping function; gradients must stay as they are given."""
+    inputs = nested.map_leaves(copied, dict(problem.inputs))
+    results = {name: np.asarray(value) for name, value in subject(**inputs).items()}
+    return Run(results, problem.new_trace(), changed_in_place(Phase.STEP, problem, inputs, (), {}))
 
 
 def _in_dtype(value: Any, dtype: str) -> Any:

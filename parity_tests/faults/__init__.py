@@ -8,7 +8,7 @@ from parity import cases
 from parity.discovery import families
 from parity_tests.faults.fault import Fault, Judgement, judge
 
-WITHOUT_TABLE = ("__main__", "fault", "page", "replay", "schedules_replay")
+WITHOUT_TABLE = ("__main__", "fault", "page")
 
 
 def _by_family() -> dict[str, list[Fault]]:

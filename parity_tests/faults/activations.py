@@ -120,7 +120,7 @@ FAULTS = [
         "np.copyto(cdf, x)",
         "forward",
         "erf",
-        function="ops.normal_cdf.normal_cdf",
+        function="fast.normal_cdf.normal_cdf",
     ),
     gelu(
         "gelu: term x density missing", "dx *= x", "dx *= 0", "backward", r"leaves the term x density\(x\) out of the backward pass"

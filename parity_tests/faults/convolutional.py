@@ -5,7 +5,9 @@ from functools import partial
 from parity_tests.faults.fault import Fault
 
 CONV = "conv2d|Conv2d"
-by_columns = partial(Fault, function="ops.im2col.conv2d_by_columns", cases=("conv2d-padded", "Conv2d-no-bias", "cnn"), culprit=CONV)
+by_columns = partial(
+    Fault, function="fast.im2col.conv2d_by_columns", cases=("conv2d-padded", "Conv2d-no-bias", "cnn"), culprit=CONV
+)
 in_groups = partial(Fault, function="ops.conv.conv2d_by_taps", cases=("conv2d-groups", "Conv2d"), culprit=CONV)
 options = partial(Fault, function="ops.conv.conv2d", culprit=CONV)
 batch_norm = partial(
@@ -191,7 +193,7 @@ FAULTS = [
         "ph - 1 : H - ph - 1, pw : W - pw",
         "forward",
         "off by one",
-        "ops.window.Window.crop",
+        "fast.window.Window.crop",
         ("conv2d-padded", "Conv2d"),
         CONV,
     ),
@@ -201,7 +203,7 @@ FAULTS = [
         "weight",
         "backward",
         "wrong way round",
-        "ops.im2col._gradients_from_dy",
+        "fast.im2col._gradients_from_dy",
         ("conv2d-narrowing", "Conv2d-narrowing"),
         CONV,
     ),
@@ -211,7 +213,7 @@ FAULTS = [
         ".transpose(2, 3, 0, 1))\n    return",
         "backward",
         "reversed along both of the last axes|gradient of the weight is flipped",
-        "ops.im2col._gradients_from_dy",
+        "fast.im2col._gradients_from_dy",
         ("conv2d-narrowing", "Conv2d-narrowing"),
         CONV,
     ),
@@ -233,6 +235,7 @@ FAULTS = [
         "forward",
         "unbiased variance|running_var has the factor",
         cases=("batch_norm-plain", "BatchNorm2d-untracked"),
+        function="ops.norm._statistics",
     ),
     batch_norm(
         "batch_norm: eps outside the root", "np.sqrt(var + eps)", "(np.sqrt(var) + eps)", "forward", "belongs under the root"
@@ -257,8 +260,8 @@ FAULTS = [
     ),
     batch_norm(
         "batch_norm: momentum of both the other way",
-        "count = x.size",
-        "momentum = 1 - momentum; count = x.size",
+        "count, channels = x.size",
+        "momentum = 1 - momentum; count, channels = x.size",
         "forward",
         "multiplies the old statistics by momentum",
     ),
@@ -334,26 +337,28 @@ FAULTS = [
         "less wrong in float64",
         cases=("batch_norm-train", "BatchNorm2d"),
         dtype="float32",
+        function="ops.norm._statistics",
     ),
     batch_norm(
         "batch_norm: statistics over the batch alone",
-        "np.subtract(rows[part], along_channels(near),",
-        "np.subtract(rows[part], rows[part].mean(axis=0) - along_channels(left),",
+        "np.subtract(rows[part], channels.along(near),",
+        "np.subtract(rows[part], rows[part].mean(axis=0) - channels.along(left),",
         "forward",
         None,
+        function="ops.norm._statistics",
     ),
     batch_norm(
         "batch_norm: batch statistics in eval mode",
-        "if training:\n        first",
-        "if True:\n        first",
+        "if training:\n        mean",
+        "if True:\n        mean",
         "forward",
         "training = True instead of False",
         cases=("batch_norm-eval", "BatchNorm2d-eval", "cnn-deep-eval"),
     ),
     batch_norm(
         "batch_norm: running statistics in training",
-        "if training:\n        first",
-        "if False:\n        first",
+        "if training:\n        mean",
+        "if False:\n        mean",
         "forward",
         "training = |behaves as in eval",
     ),

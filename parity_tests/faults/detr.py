@@ -6,6 +6,13 @@ from parity_tests.faults.fault import Fault
 
 MODELS = ("detr", "detr-one-size", "detr-bottleneck-eval")
 PADDED = ("detr", "detr-bottleneck-eval")
+GRADIENTS = "_, dmemory, dqueries, *_ = run_in_reverse(backwards, np.zeros_like(queries))"
+OF_FIRST_LAYER = (
+    "seen = []; backwards[0] = lambda dx, first=backwards[0]: seen.append(first(dx)) or seen[0]; "
+    + GRADIENTS
+    + "; {} = seen[0][{}]"
+)
+
 encoder_layer = partial(
     Fault,
     function="layers.detr.DETREncoderLayer.forward",
@@ -239,15 +246,15 @@ STACKS = [
     ),
     encoder(
         "DETR: the encoder's layers in their order in the backward",
-        "reversed(backwards)",
-        "backwards",
+        "run_in_reverse(backwards,",
+        "run_in_reverse(backwards[::-1],",
         "backward",
         r"grad layers\.0\.norm2\.bias is what grad layers\.1\.norm2\.bias should be",
     ),
     decoder(
         "DETR: the shared norm trained by the last layer alone",
-        "dx + norm_backward(dvalue)",
-        "dx + (0 if dx.any() else norm_backward(dvalue))",
+        "dx + norm(dvalue)",
+        "dx + (0 if dx.any() else norm(dvalue))",
         "backward",
         "loses the gradient of the output of (call 1 of norm|every call of norm but the last)",
     ),
@@ -296,38 +303,38 @@ STACKS = [
     ),
     decoder(
         "DETR: layers get no gradient from those behind them",
-        "layer_backward(dx + norm_backward(dvalue))",
-        "layer_backward(norm_backward(dvalue))",
+        "layer(dx + norm(dvalue))",
+        "layer(norm(dvalue))",
         "backward",
         "loses the gradient of the argument tgt of",
     ),
     decoder(
         "DETR: the cotangents of the layers in the reverse order",
-        "zip(dvalues[::-1],",
-        "zip(dvalues,",
+        "norms, dvalues)",
+        "norms, dvalues[::-1])",
         "backward",
         None,
     ),
     decoder(
         "DETR: the queries' gradient of the first layer alone",
-        "dqueries += dqueries_here",
-        "dqueries = dqueries_here",
+        GRADIENTS,
+        OF_FIRST_LAYER.format("dqueries", 2),
         "backward",
         r"loses the gradient of the argument tgt_positions of layers\.1",
         cases=("detr-one-size", "detr-one-size-eval"),
     ),
     decoder(
         "DETR: the memory's gradient of the first layer alone",
-        "dmemory += dmemory_here",
-        "dmemory = dmemory_here",
+        GRADIENTS,
+        OF_FIRST_LAYER.format("dmemory", 1),
         "backward",
         r"loses the gradient of the argument memory of layers\.1",
         cases=("detr-one-size", "detr-one-size-eval"),
     ),
     decoder(
         "DETR: the queries for what begins as zeros",
-        "np.zeros_like(queries), [], []",
-        "queries, [], []",
+        "np.zeros_like(queries), [], [], []",
+        "queries, [], [], []",
         "forward",
         r"passes tgt_positions to layers\.0 in place of tgt",
     ),

@@ -6,7 +6,6 @@ import importlib
 import re
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from parity.cases import CASES
 from parity.check import check
 from parity.report import explain
 from parity.running.builders import builders
-from parity_tests.faults import replay, schedules_replay
 from parity_tests.planting import planted
 from scratch.module import Module
 
@@ -32,7 +30,7 @@ class Fault:
     phase       the pass that is wrong: "forward" or "backward", or the "step" of an optimiser or schedule
     cause       a regular expression for the cause that the harness must name; None where no cause can be certain
     function    dotted path inside scratch
-    cases       cases, or settings of an optimiser or schedule, each of which shows the mistake on every seed
+    cases       cases, each of which shows the mistake on every seed
     culprit     the op and the classes of layers that use it, separated by bars: all of them in a case are culprits;
                 or the paths of the culprits, where other layers of their class are right
     dtype       "float32" where the mistake is one of accuracy
@@ -81,23 +79,11 @@ BY_NAME = {case.name: case for case in CASES}
 def judge(fault: Fault, case: str, seed: int = 0) -> Judgement:
     """Plant the fault, run the harness, and compare its answer with the expected one."""
     with planted(function_at(fault.function), fault.old, fault.new), np.errstate(all="ignore"):
-        for replayed in (replay, schedules_replay):
-            if case in replayed.SETTINGS:
-                return _judge_replay(replayed, fault, case, seed)
         verdict = check(BY_NAME[case], fault.dtype, seed=seed)
     found = {(culprit.path, culprit.phase) for culprit in verdict.culprits}
     expected = {(path, fault.phase) for path in culprits_of(BY_NAME[case], fault.culprit)}
     causes = tuple(culprit.cause for culprit in verdict.culprits)
-    return Judgement(fault, case, seed, verdict.verdict in ("mismatch", "error"), found == expected, causes, explain(verdict))
-
-
-def _judge_replay(replayed: ModuleType, fault: Fault, case: str, seed: int) -> Judgement:
-    """Judge a fault in an optimiser or schedule: it must be caught in its setting, and only where the function is used."""
-    ratios = {setting: replayed.largest_ratio(setting, seed) for setting in replayed.SETTINGS}
-    wrong = {replayed.SETTINGS[setting][0] for setting, ratio in ratios.items() if ratio > 1}
-    exact = bool(wrong) and wrong <= set(fault.culprit.split("|"))
-    said = replayed.cause(case, seed)
-    return Judgement(fault, case, seed, ratios[case] > 1, exact, (said,), f"{case}: {ratios[case]:.2g} x tolerance; cause: {said}")
+    return Judgement(fault, case, seed, verdict.status in ("mismatch", "error"), found == expected, causes, explain(verdict))
 
 
 @cache

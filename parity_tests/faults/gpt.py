@@ -194,12 +194,12 @@ PAST_THE_PARTS = [
     ),
     read(
         "GPT: the blocks' backwards in the order of the forward pass",
-        "reversed(backwards)",
-        "backwards",
+        "run_in_reverse(backwards,",
+        "run_in_reverse(backwards[::-1],",
         "backward",
         "is what grad blocks",
     ),
-    read("GPT: the last block backwards alone", "reversed(backwards)", "backwards[-1:]", "backward", "is missing"),
+    read("GPT: the last block backwards alone", "(backwards,", "(backwards[-1:],", "backward", "is missing"),
 ]
 
 CACHE = [

@@ -27,7 +27,7 @@ cross_entropy = partial(
 )
 rows_of_labels = partial(cross_entropy, function="ops.cross_entropy._with_labels")
 soft_cross_entropy = partial(cross_entropy, cases=("cross_entropy-soft-mean", "cross_entropy-soft-pixels-mean"))
-nll = partial(Fault, function="ops.cross_entropy.nll_loss", cases=("nll_loss-mean", "NLLLoss"), culprit="nll_loss|NLLLoss")
+nll = partial(Fault, function="ops.nll_loss.nll_loss", cases=("nll_loss-mean", "NLLLoss"), culprit="nll_loss|NLLLoss")
 
 FAULTS = [
     mse("mse: the 2 of the gradient missing", "2 * difference,", "difference,", "backward", "factor 2"),
@@ -225,14 +225,14 @@ FAULTS = [
     ),
     cross_entropy(
         "cross_entropy: 1/N missing in the backward",
-        "_inverse(divisor, counted) if reduction",
+        "inverse(divisor, counted) if reduction",
         "1.0 if reduction",
         "backward",
         "does not divide the gradient",
     ),
     cross_entropy(
         "cross_entropy: gradient divided by all labels",
-        "_inverse(divisor, counted) if reduction",
+        "inverse(divisor, counted) if reduction",
         "1 / M if reduction",
         "backward",
         "gradient by the number of all labels",
@@ -246,8 +246,8 @@ FAULTS = [
     ),
     cross_entropy(
         "cross_entropy: label smoothing ignored",
-        "rows = _rows(",
-        "label_smoothing = 0.0; rows = _rows(",
+        "rows = class_rows(",
+        "label_smoothing = 0.0; rows = class_rows(",
         "forward",
         "label_smoothing = 0.1",
     ),
@@ -314,8 +314,8 @@ FAULTS = [
     rows_of_labels("cross_entropy: normaliser missing", "mass[part] * np.log(total) - on_target", "-on_target", "forward", None),
     soft_cross_entropy(
         "cross_entropy: probabilities averaged over classes too",
-        "_reduce(loss, reduction, input.dtype.type(M), input), backward_of",
-        "_reduce(loss, reduction, input.dtype.type(input.size), input), backward_of",
+        "reduced(loss, reduction, input.dtype.type(M), input), backward_of",
+        "reduced(loss, reduction, input.dtype.type(input.size), input), backward_of",
         "forward",
         "classes included|factor 7",
     ),
@@ -352,7 +352,7 @@ FAULTS = [
     nll("nll: class weights ignored", "if weight is None else weight[labels] * counted", "", "forward", "leaves weight out"),
     nll(
         "nll: 1/N missing in the backward",
-        'dy * _inverse(divisor, counted) if reduction == "mean" else dy',
+        'dy * inverse(divisor, counted) if reduction == "mean" else dy',
         "dy",
         "backward",
         "does not divide the gradient",

@@ -6,13 +6,27 @@ from parity_tests.faults.fault import Fault
 
 EVERY = "rnn|lstm|gru|RNN|LSTM|GRU|RNNCell|LSTMCell|GRUCell"
 rnn = partial(Fault, function="ops.rnn.rnn", cases=("rnn-ragged", "RNN-both-ways"), culprit="rnn|RNN|RNNCell")
+rnn_back = partial(rnn, function="ops.rnn._back_through_time")
+rnn_steps = partial(rnn, function="ops.rnn._through_time")
 relu = partial(Fault, function="ops.rnn.rnn", cases=("rnn-relu", "RNN-relu"), culprit="rnn|RNN|RNNCell")
+relu_back = partial(relu, function="ops.rnn._back_through_time")
 rnn_cell = partial(rnn, cases=("rnn", "RNNCell"))
+rnn_cell_back = partial(rnn_cell, function="ops.rnn._back_through_time")
+rnn_cell_steps = partial(rnn_cell, function="ops.rnn._through_time")
 lstm = partial(Fault, function="ops.lstm.lstm", cases=("lstm-ragged",), culprit="lstm|LSTM|LSTMCell")
+lstm_back = partial(lstm, function="ops.lstm._back_through_time")
+lstm_steps = partial(lstm, function="ops.lstm._through_time")
 lstm_cell = partial(lstm, cases=("lstm", "LSTMCell"))
+lstm_cell_back = partial(lstm_cell, function="ops.lstm._back_through_time")
+lstm_cell_steps = partial(lstm_cell, function="ops.lstm._through_time")
 projected = partial(lstm, cases=("lstm-projected",))
+projected_back = partial(projected, function="ops.lstm._back_through_time")
 gru = partial(Fault, function="ops.gru.gru", cases=("gru-ragged",), culprit="gru|GRU|GRUCell")
+gru_back = partial(gru, function="ops.gru._back_through_time")
+gru_steps = partial(gru, function="ops.gru._through_time")
 gru_cell = partial(gru, cases=("gru", "GRUCell"))
+gru_cell_back = partial(gru_cell, function="ops.gru._back_through_time")
+gru_cell_steps = partial(gru_cell, function="ops.gru._through_time")
 embedding = partial(
     Fault, function="ops.embedding.embedding", cases=("embedding", "Embedding-padding"), culprit="embedding|Embedding"
 )
@@ -29,66 +43,66 @@ RNN = [
     rnn_cell("rnn: bias_ih left out", "added(bias_ih, bias_hh)", "bias_hh", "forward", "leaves bias_ih out"),
     rnn_cell("rnn: bias_hh left out", "added(bias_ih, bias_hh)", "bias_ih", "forward", "leaves bias_hh out"),
     rnn("rnn: bias_ih added twice", "added(bias_ih, bias_hh)", "2 * bias_ih", "forward", "adds bias_ih in place of bias_hh"),
-    rnn_cell("rnn: weight_hh not transposed", "weight_hh.T, out", "weight_hh, out", "forward", "multiplies h by weight_hh"),
-    rnn_cell(
+    rnn_cell_steps("rnn: weight_hh not transposed", "weight_hh.T, out", "weight_hh, out", "forward", "multiplies h by weight_hh"),
+    rnn_cell_back(
         "rnn: weight_hh transposed in the backward",
         "weight_hh, out=dh",
         "weight_hh.T, out=dh",
         "backward",
         "multiplies by the transpose of weight_hh in dh",
     ),
-    rnn_cell("rnn: no activation", "np.tanh(z, out=z)", "pass", "forward", "has no activation"),
-    rnn("rnn: sigmoid", "np.tanh(z, out=z)", "z[...] = 1 / (1 + np.exp(-z))", "forward", "uses sigmoid instead of tanh"),
-    rnn("rnn: nonlinearity ignored", 'if nonlinearity == "tanh":', "if False:", "forward", "uses relu instead of tanh"),
-    rnn_cell(
+    rnn_cell_steps("rnn: no activation", "np.tanh(z, out=z)", "pass", "forward", "has no activation"),
+    rnn_steps("rnn: sigmoid", "np.tanh(z, out=z)", "z[...] = 1 / (1 + np.exp(-z))", "forward", "uses sigmoid instead of tanh"),
+    rnn_steps("rnn: nonlinearity ignored", 'if nonlinearity == "tanh":', "if False:", "forward", "uses relu instead of tanh"),
+    rnn_cell_back(
         "rnn: slope of tanh without the square",
         "1 - value * value",
         "1 - value",
         "backward",
         "multiplies dy by 1 - y in the backward pass; the slope is 1 - y²",
     ),
-    rnn(
+    rnn_back(
         "rnn: slope of tanh with the wrong sign",
         "1 - value * value",
         "1 + value * value",
         "backward",
         r"multiplies dy by 1 \+ y² in the backward pass",
     ),
-    rnn("rnn: slope of sigmoid", "1 - value * value", "value * (1 - value)", "backward", "the slope of sigmoid"),
-    rnn("rnn: slope of tanh left out", "1 - value * value", "1", "backward", "leaves its slope out"),
-    relu("rnn: slope of relu left out", "value <= 0", "value != value", "backward", "does not mask the gradient"),
-    relu(
+    rnn_back("rnn: slope of sigmoid", "1 - value * value", "value * (1 - value)", "backward", "the slope of sigmoid"),
+    rnn_back("rnn: slope of tanh left out", "1 - value * value", "1", "backward", "leaves its slope out"),
+    relu_back("rnn: slope of relu left out", "value <= 0", "value != value", "backward", "does not mask the gradient"),
+    relu_back(
         "rnn: slope of relu is its value",
         "zero_where(dz[t, :n], dh[:n], value <= 0)",
         "np.multiply(dh[:n], value, out=dz[t, :n])",
         "backward",
         "multiplies the gradient by y",
     ),
-    relu(
+    rnn_steps(
         "rnn: slope of relu at 0",
-        "value <= 0",
-        "(value <= 0) & ((h[t, :n] @ weight_hh.T + from_x[t, :n]) != 0)",
+        "np.maximum(z, 0, out=z)",
+        "z[z == 0] = np.finfo(z.dtype).tiny; np.maximum(z, 0, out=z)",
         "backward",
         "where x is 0",
         cases=("rnn-relu-at-the-kink", "RNNCell-relu-at-the-kink"),
     ),
-    rnn("rnn: h detached", f"{MATMUL}[:n])", "dh[:n] = 0", "backward", "as a constant in the backward pass"),
-    rnn(
+    rnn_back("rnn: h detached", f"{MATMUL}[:n])", "dh[:n] = 0", "backward", "as a constant in the backward pass"),
+    rnn_back(
         "rnn: dh of the step after lost",
         "dh[:n] += dy",
         "dh[:n] = dy",
         "backward",
         "uses only dy in each step of the backward pass",
     ),
-    rnn(
+    rnn_back(
         "rnn: dy of the last step alone",
         "+= dy[t, :n]",
-        "+= dy[t, :n] * (t == T - 1)",
+        "+= dy[t, :n] * (t == len(running) - 1)",
         "backward",
         "last step",
         cases=("rnn", "RNN"),
     ),
-    rnn("rnn: dy ignored", "dh[:n] += dy[t, :n]", "pass", "backward", "ignores dy"),
+    rnn_back("rnn: dy ignored", "dh[:n] += dy[t, :n]", "pass", "backward", "ignores dy"),
     rnn("rnn: dh_n ignored", "dh_n.copy()", "np.zeros_like(dh_n)", "backward", "ignores the gradient of the final h"),
     rnn(
         "rnn: dweight_hh paired with h_t",
@@ -102,8 +116,8 @@ RNN = [
         "rnn: dweight_hh overwritten", "rows.T @ h[:-1].reshape(T * B, H)", "dz[0].T @ h[0]", "backward", "overwrites the gradient"
     ),
     rnn("rnn: dweight_ih overwritten", "rows.T @ steps", "dz[0].T @ x[0]", "backward", "overwrites the gradient of weight_ih"),
-    rnn("rnn: first step skipped in the backward", BACKWARDS, f"{BACKWARDS[:-1]}[1:])", "backward", "skips the first step"),
-    rnn(
+    rnn_back("rnn: first step skipped in the backward", BACKWARDS, f"{BACKWARDS[:-1]}[1:])", "backward", "skips the first step"),
+    rnn_back(
         "rnn: last step skipped in the backward",
         BACKWARDS,
         f"{BACKWARDS[:-1]}[:-1])",
@@ -111,7 +125,7 @@ RNN = [
         "skips the last step",
         cases=("rnn", "RNN-batch-first"),
     ),
-    rnn(
+    rnn_steps(
         "rnn: first step skipped",
         "h[t + 1, n:] = h[t, n:]",
         "n *= t > 0; h[t + 1, n:] = h[t, n:]",
@@ -132,7 +146,7 @@ RNN = [
         "ignores where (counts|lengths) ends",
         cases=("rnn-ragged", "RNN-ragged"),
     ),
-    rnn(
+    rnn_steps(
         "rnn: final state of an ended sequence lost",
         "= h[t, n:]",
         "= 0",
@@ -167,10 +181,12 @@ LSTM = [
         "forward",
         "adds 1 to the forget gate",
     ),
-    lstm("lstm: forget gate coupled", "np.multiply(f, c[t", "np.multiply(1 - i, c[t", "forward", "uses 1 - i as the forget gate"),
-    lstm("lstm: no forget gate", "np.multiply(f, c[t", "np.multiply(1, c[t", "forward", "has no forget gate"),
-    lstm("lstm: old c let out", "np.tanh(c[t + 1, :n]", "np.tanh(c[t, :n]", "forward", "computes h from the previous c"),
-    lstm_cell(
+    lstm_steps(
+        "lstm: forget gate coupled", "np.multiply(f, c[t", "np.multiply(1 - i, c[t", "forward", "uses 1 - i as the forget gate"
+    ),
+    lstm_steps("lstm: no forget gate", "np.multiply(f, c[t", "np.multiply(1, c[t", "forward", "has no forget gate"),
+    lstm_steps("lstm: old c let out", "np.tanh(c[t + 1, :n]", "np.tanh(c[t, :n]", "forward", "computes h from the previous c"),
+    lstm_cell_steps(
         "lstm: tanh of c left out",
         "np.tanh(c[t + 1, :n], out=tanh_c[t, :n])",
         "tanh_c[t, :n] = c[t + 1, :n]",
@@ -180,7 +196,7 @@ LSTM = [
     lstm_cell(
         "lstm: sigmoid for g", "half[2 * H : 3 * H] = 1", "pass", "forward", "uses sigmoid instead of the tanh of the candidate"
     ),
-    lstm(
+    lstm_steps(
         "lstm: g without its tanh",
         "np.tanh(z, out=z)",
         "kept = z[:, 2 * H : 3 * H].copy(); np.tanh(z, out=z); z[:, 2 * H : 3 * H] = kept",
@@ -200,7 +216,7 @@ LSTM = [
         "ignores where (counts|lengths) ends",
         cases=("lstm-ragged", "LSTM-ragged"),
     ),
-    lstm(
+    lstm_steps(
         "lstm: final states of an ended sequence lost",
         "= h[t, n:], c[t, n:]",
         "= 0, 0",
@@ -208,119 +224,119 @@ LSTM = [
         "ended to 0|zero everywhere",
         cases=("lstm-ragged", "LSTM-ragged"),
     ),
-    lstm(
+    lstm_back(
         "lstm: h detached", f"{MATMUL}_t)", "dh_t[...] = 0", "backward", "treats the previous h as a constant in the backward pass"
     ),
-    lstm_cell(
+    lstm_cell_back(
         "lstm: c detached",
         "dz[t, n:] = 0",
         "dz[t, n:], dc_t[...] = 0, 0",
         "backward",
         "treats the previous c as a constant in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: h and c detached",
         f"{MATMUL}_t)",
         "dh_t[...], dc_t[...] = 0, 0",
         "backward",
         "treats the previous h and c as constants in the backward pass",
     ),
-    lstm("lstm: dc carried without f", "dz[t, n:] = 0", "dz[t, n:] = 0; dc_t /= f", "backward", "without the factor f"),
-    lstm_cell(
+    lstm_back("lstm: dc carried without f", "dz[t, n:] = 0", "dz[t, n:] = 0; dc_t /= f", "backward", "without the factor f"),
+    lstm_cell_back(
         "lstm: forget gate's gradient by the new c",
         "df *= c[t, :n]",
         "df *= c[t + 1, :n]",
         "backward",
         "multiplies the gradient of the forget gate by the new c",
     ),
-    lstm_cell(
+    lstm_cell_back(
         "lstm: no way from h to c in the backward",
-        "dc_t += through\n                dc_t -= np.multiply(product, tanh_t, out=product)",
+        "dc_t += through\n        dc_t -= np.multiply(product, tanh_t, out=product)",
         "pass",
         "backward",
         "leaves the gradient from h to c out of the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: slope of the tanh of c left out",
         "dc_t -= np.multiply(product, tanh_t, out=product)",
         "pass",
         "backward",
         "tanh of c leaves its slope out",
     ),
-    lstm_cell(
+    lstm_cell_back(
         "lstm: slope of the tanh of c without the square",
         "dc_t -= np.multiply(product, tanh_t, out=product)",
         "dc_t -= product",
         "backward",
         "the tanh of c multiplies dy by 1 - y in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: slope of the tanh of c taken from c",
         "dc_t -= np.multiply(product, tanh_t, out=product)",
         "dc_t -= through * c[t + 1, :n] ** 2",
         "backward",
         "the tanh of c multiplies dy by 1 - x² in the backward pass",
     ),
-    lstm_cell(
+    lstm_cell_back(
         "lstm: slope of g left out",
         "np.subtract(through, np.multiply(product, g, out=product), out=dg)",
         "dg[...] = through",
         "backward",
         "candidate g leaves its slope out",
     ),
-    lstm(
+    lstm_back(
         "lstm: slope of g without the square",
         "np.subtract(through, np.multiply(product, g, out=product), out=dg)",
         "np.subtract(through, product, out=dg)",
         "backward",
         "the tanh of the candidate g multiplies dy by 1 - y in the backward pass",
     ),
-    lstm_cell(
+    lstm_cell_back(
         "lstm: slope of i is i",
         "np.subtract(1, i, out=di)",
         "di[...] = 1",
         "backward",
         "the sigmoid of the input gate multiplies dy by y in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: slope of f is f",
         "np.subtract(1, f, out=df)",
         "df[...] = 1",
         "backward",
         "the sigmoid of the forget gate multiplies dy by y in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: slope of o is o",
         "np.subtract(1, o, out=do)",
         "do[...] = 1",
         "backward",
         "the sigmoid of the output gate multiplies dy by y in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: gradient of o missing",
         "do *= product",
         "do *= 0",
         "backward",
         "treats the output gate as a constant in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: gradient of f missing",
         "df *= c[t, :n]",
         "df *= 0",
         "backward",
         "treats the forget gate as a constant in the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: dh of the step after lost",
         "dh_t += dy[t, :n]",
         "dh_t[...] = dy[t, :n]",
         "backward",
         "uses only dy in each step of the backward pass",
     ),
-    lstm(
+    lstm_back(
         "lstm: dy of the last step alone",
         "+= dy[t, :n]",
-        "+= dy[t, :n] * (t == T - 1)",
+        "+= dy[t, :n] * (t == len(running) - 1)",
         "backward",
         "last step",
         cases=("lstm", "LSTM"),
@@ -358,7 +374,7 @@ LSTM = [
         cases=("lstm-projected", "LSTM-projected"),
     ),
     projected("lstm: projection's gradient without o", "gates[..., 3 * H :] * tanh_c", "tanh_c", "backward", None),
-    projected(
+    projected_back(
         "lstm: projection's gradient overwritten",
         "dprojected[t, :n] = dh_t",
         "dprojected[...] = 0; dprojected[t, :n] = dh_t",
@@ -373,46 +389,50 @@ LSTM = [
 
 RESET = "np.multiply(r, b_n[t, :n], out=product[:n])"
 DU = "np.subtract(h[t, :n], candidate, out=du)"
-MIXED = "d -= dc  # d u"
+MIXED = "d -= dc  # d is now dh u"
 PRODUCT = "d += np.matmul(db[t, :n], weight_hh, out=dc)"
 OVER = "da[t, n:], db[t, n:] = 0, 0"
 GRU = [
-    gru_cell("gru: gates in the order u r n", "r, u = ru[:, :H]", "u, r = ru[:, :H]", "forward", "order u r n"),
+    gru_cell_steps("gru: gates in the order u r n", "r, u = ru[:, :H]", "u, r = ru[:, :H]", "forward", "order u r n"),
     gru_cell("gru: bias_ih left out", "gates += bias_ih * half", "pass", "forward", "leaves bias_ih out"),
     gru_cell("gru: bias_hh left out", "bias_hh * half", "0", "forward", "leaves bias_hh out"),
     gru("gru: bias_ih added twice", "bias_hh * half", "bias_ih * half", "forward", "adds bias_ih in place of bias_hh"),
-    gru_cell(
+    gru_cell_steps(
         "gru: reset before the product",
         RESET,
-        "(r * previous) @ weight_hh[2 * H :].T + (0 if bias_hh is None else bias_hh[2 * H :])",
+        "(r * previous) @ recurrent[:, 2 * H :] + np.broadcast_to(bias, 3 * H)[2 * H :]",
         "forward",
         "resets h before its product",
     ),
-    gru_cell(
+    gru_cell_steps(
         "gru: bias_hh not reset",
         RESET,
         "r * (b_n[t, :n] - bias[2 * H :]) + bias[2 * H :]",
         "forward",
         "adds bias_hh after the reset",
     ),
-    gru("gru: no reset gate", RESET, "b_n[t, :n]", "forward", "has no reset gate"),
-    gru(
+    gru_steps("gru: no reset gate", RESET, "b_n[t, :n]", "forward", "has no reset gate"),
+    gru_steps(
         "gru: reset of both sums",
         f"candidate += {RESET}",
         "candidate[...] = r * (candidate + b_n[t, :n])",
         "forward",
         "resets the contribution of x too",
     ),
-    gru_cell("gru: update gate turned round", "value *= u", "value *= 1 - u", "forward", "uses 1 - u as the share of the old h"),
-    gru("gru: whole candidate added", "value += candidate", "value += (1 + u) * candidate", "forward", "adds the whole candidate"),
-    gru(
+    gru_cell_steps(
+        "gru: update gate turned round", "value *= u", "value *= 1 - u", "forward", "uses 1 - u as the share of the old h"
+    ),
+    gru_steps(
+        "gru: whole candidate added", "value += candidate", "value += (1 + u) * candidate", "forward", "adds the whole candidate"
+    ),
+    gru_steps(
         "gru: sigmoid for the candidate",
         "np.tanh(candidate, out=candidate)",
         "candidate[...] = 1 / (1 + np.exp(-candidate))",
         "forward",
         "uses sigmoid instead of the tanh of the candidate",
     ),
-    gru(
+    gru_steps(
         "gru: candidate without its tanh",
         "np.tanh(candidate, out=candidate)",
         "pass",
@@ -429,38 +449,38 @@ GRU = [
         "ignores where (counts|lengths) ends",
         cases=("gru-ragged", "GRU-ragged"),
     ),
-    gru_cell(
+    gru_cell_back(
         "gru: h detached",
-        f"{MIXED}\n                {PRODUCT}",
+        f"{MIXED}\n        {PRODUCT}",
         "d[...] = 0",
         "backward",
         "treats the previous h as a constant in the backward pass",
     ),
-    gru_cell(
+    gru_cell_back(
         "gru: no gradient through u h", MIXED, "d[...] = 0", "backward", "leaves the gradient through u h out of the backward pass"
     ),
-    gru(
+    gru_back(
         "gru: no gradient through weight_hh",
         PRODUCT,
         "pass",
         "backward",
         "leaves the gradient through weight_hh out of the backward pass",
     ),
-    gru_cell(
+    gru_cell_back(
         "gru: update gate's gradient by h alone",
         DU,
         "du[...] = h[t, :n]",
         "backward",
         "leaves - n out of the gradient of the update gate, dh",
     ),
-    gru(
+    gru_back(
         "gru: update gate's gradient by n alone",
         DU,
         "np.negative(candidate, out=du)",
         "backward",
         "leaves h out of the gradient of the update gate, dh",
     ),
-    gru_cell(
+    gru_cell_back(
         "gru: r left out of the backward",
         OVER,
         f"db_n[...] = dn; {OVER}",
@@ -469,39 +489,41 @@ GRU = [
     ),
     gru("gru: r left out of dbias_hh", "column_sums(rows_b)", "column_sums(rows_a)", "backward", "out of the gradient of bias_hh"),
     gru("gru: r left out of dweight_hh", "rows_b.T @ h", "rows_a.T @ h", "backward", "out of the gradient of weight_hh"),
-    gru_cell(
+    gru_cell_back(
         "gru: slope of r is r",
         "np.subtract(1, r, out=dr)",
         "dr[...] = 1",
         "backward",
         "the sigmoid of the reset gate multiplies dy by y in the backward pass",
     ),
-    gru(
+    gru_back(
         "gru: slope of u is 1 - u",
         "du *= u",
         "pass",
         "backward",
         "the sigmoid of the update gate multiplies dy by 1 - y in the backward pass",
     ),
-    gru(
+    gru_back(
         "gru: slope of the candidate without the square",
         "np.multiply(candidate, candidate, out=dn)",
         "dn[...] = candidate",
         "backward",
         "its tanh multiplies dy by 1 - y in the backward pass",
     ),
-    gru("gru: slope of the candidate left out", "np.subtract(1, dn, out=dn)", "dn[...] = 1", "backward", "leaves its slope out"),
-    gru(
+    gru_back(
+        "gru: slope of the candidate left out", "np.subtract(1, dn, out=dn)", "dn[...] = 1", "backward", "leaves its slope out"
+    ),
+    gru_back(
         "gru: gradient of r missing",
         "dr *= db_n",
         "dr *= 0",
         "backward",
         "treats the reset gate as a constant in the backward pass",
     ),
-    gru(
+    gru_back(
         "gru: gradient of u missing", "du *= dc", "du *= 0", "backward", "treats the update gate as a constant in the backward pass"
     ),
-    gru(
+    gru_back(
         "gru: dh of the step after lost",
         "d += dy[t, :n]",
         "d[...] = dy[t, :n]",

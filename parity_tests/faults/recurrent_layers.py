@@ -12,22 +12,24 @@ dropout = partial(
     Fault, function="layers.recurrent._Recurrent._between_layers", culprit="RNN|LSTM|GRU", cases=("RNN-dropout", "GRU-dropout")
 )
 
+LONGEST_FIRST = "layers.recurrent._Recurrent._longest_first"
 TURNED = "turn(values) if direction else values"
 TURNED_BACK = "turn(y) if direction else y"
 DY_TURNED = "turn(dpiece) if direction else dpiece"
 DX_TURNED = "turn(dinput) if direction else dinput"
 STARTS = "[s[row] for s in starts]"
-LENGTHS = "turn, counts = _Turn(falling), (falling > np.arange(T)[:, None])"
+LENGTHS = "_Turn(falling), (falling > np.arange(T)[:, None])"
 
 RUN = "apply(lstm, x, *states, *self._weights(suffix), projection, counts=counts)"
 
 DIRECTIONS = [
     both_ways(
         "layers: reverse direction not reversed",
-        "turn, counts = _Turn(None), None",
-        "turn, counts = lambda x: x, None",
+        "_Turn(None), None,",
+        "(lambda x: x), None,",
         "forward",
         "runs the reverse direction forward",
+        function=LONGEST_FIRST,
     ),
     both_ways(
         "layers: reverse direction's x not turned", TURNED, "values", "forward", "does not reverse the x of the reverse direction"
@@ -176,10 +178,11 @@ STACKED = [
 RAGGED = [
     ragged(
         "layers: lengths ignored",
-        "lengths is None:\n            turn",
-        "True:\n            turn",
+        "if lengths is None:",
+        "if True:",
         "forward",
         "ignores lengths",
+        function=LONGEST_FIRST,
     ),
     ragged("layers: y in the order of lengths", "y = _unordered(values, order)", "y = values", "forward", "in the wrong order"),
     ragged(
@@ -210,6 +213,7 @@ RAGGED = [
         "forward",
         r"uses lengths \+ 1",
         cases=("RNN-ragged", "GRU-ragged"),
+        function=LONGEST_FIRST,
     ),
     ragged(
         "layers: one step too few",
@@ -218,6 +222,7 @@ RAGGED = [
         "forward",
         "uses lengths - 1",
         cases=("RNN-ragged", "GRU-ragged"),
+        function=LONGEST_FIRST,
     ),
     layer(
         "layers: reverse direction begins in the padding",
@@ -226,6 +231,7 @@ RAGGED = [
         "forward",
         None,
         cases=("RNN-ragged-both-ways", "GRU-ragged-no-states"),
+        function=LONGEST_FIRST,
     ),
 ]
 DROPOUT = [

@@ -32,10 +32,10 @@ cosine = of("CosineAnnealingLR", "cosine", "cosine-lr", method="get_lr")
 restarts = of("CosineAnnealingWarmRestarts", "cosine", "restarts-lr", method="step")
 restarts_rate = of("CosineAnnealingWarmRestarts", "cosine", "restarts-lr", method="get_lr")
 cyclic = of("CyclicLR", "cycle", "cyclic-lr", method="_height")
-cyclic_range = of("CyclicLR", "cycle", "cyclic-range-lr", method="_height")
-cyclic_momentum = of("CyclicLR", "cycle", "cyclic-lr", "cyclic-range-lr", method="get_momentum")
-one_cycle = of("OneCycleLR", "one_cycle", "one-cycle-lr", "one-cycle-linear-lr", method="__init__")
-one_cycle_momentum = of("OneCycleLR", "one_cycle", "one-cycle-lr", "one-cycle-linear-lr", method="get_momentum")
+cyclic_range = of("CyclicLR", "cycle", "cyclic-lr-range", method="_height")
+cyclic_momentum = of("CyclicLR", "cycle", "cyclic-lr", "cyclic-lr-range", method="get_momentum")
+one_cycle = of("OneCycleLR", "one_cycle", "one-cycle-lr", "one-cycle-lr-linear", method="__init__")
+one_cycle_momentum = of("OneCycleLR", "one_cycle", "one-cycle-lr", "one-cycle-lr-linear", method="get_momentum")
 sequential = of("SequentialLR", "sequential", "sequential-lr", method="step")
 linear_warm_up = of_function("linear_warm_up", "linear-warm-up")
 warm_up_cosine = of_function("warm_up_cosine", "warm-up-cosine")
@@ -175,7 +175,7 @@ FAULTS = [
         "if three_phase:",
         "if False:",
         cause="ignores three_phase",
-        cases=("one-cycle-linear-lr",),
+        cases=("one-cycle-lr-linear",),
     ),
     one_cycle(
         "OneCycleLR: last rate from max_lr",

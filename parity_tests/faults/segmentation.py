@@ -11,7 +11,7 @@ transposed = partial(
     culprit="conv_transpose2d|ConvTranspose2d",
 )
 transposed_groups = partial(transposed, cases=("conv_transpose2d-groups", "ConvTranspose2d"))
-spread = partial(transposed_groups, function="ops.im2col.input_gradient")
+spread = partial(transposed_groups, function="fast.im2col.input_gradient")
 transposed_layer = partial(
     Fault, function="layers.conv.ConvTranspose2d.forward", cases=("ConvTranspose2d",), culprit="ConvTranspose2d"
 )

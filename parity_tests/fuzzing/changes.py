@@ -1,7 +1,7 @@
-"""Changes to a call that works, as data: which case, and what was done to its inputs and options.
+"""Changes to a call that works, as data: a case, and a list of changes to its inputs and options.
 
-A change is (kind, where, value). `where` names an array among the inputs and options, as in `nested.leaves`, or an option.
-Data can be printed by a failing test and kept as the seed of another.
+A change is (kind, where, value). `where` names an option, or an array among the inputs and options as `nested.leaves` does. A
+failing test can print its changes, and another test can repeat them.
 """
 
 import inspect
@@ -33,7 +33,7 @@ OPTIONS: dict[type, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Call:
-    """A case whose inputs and options have been changed, and the changes that made it so."""
+    """A case with changed inputs and options, and the list of these changes."""
 
     case: ParityCase
     inputs: dict[str, Any]
@@ -42,12 +42,12 @@ class Call:
 
     @property
     def dtype(self) -> str:
-        """The floating-point dtype that a module is cast to."""
+        """Return the floating-point dtype of the modules."""
         return next((value for kind, _, value in reversed(self.changes) if kind == "every dtype"), "float64")
 
     @property
-    def holds_more_than_numbers(self) -> bool:
-        """Whether a change put NaN or infinity somewhere."""
+    def holds_nonfinite(self) -> bool:
+        """Return whether a change put NaN or infinity somewhere."""
         given = [leaf for _, _, value in self.changes for _, leaf in nested.leaves("", value)]
         return any(isinstance(number, float) and not np.isfinite(number) for number in given)
 
@@ -55,21 +55,21 @@ class Call:
         return f"{self.case.name}: {list(self.changes)}"
 
 
-def plain(case: ParityCase) -> Call:
-    """The case as it is."""
+def unchanged(case: ParityCase) -> Call:
+    """Return the call of a case without changes."""
     return Call(case, case.inputs(Draw(0, 0)), dict(case.config))
 
 
 def changed(case: ParityCase, changes: tuple[Change, ...] | list[Change]) -> Call:
-    """The case after some changes."""
-    call = plain(case)
+    """Return the call of a case after these changes."""
+    call = unchanged(case)
     for change in changes:
         call = apply(call, change)
     return call
 
 
 def apply(call: Call, change: Change) -> Call:
-    """The call after one more change; that casts overflow is what they are for."""
+    """Return the call after one more change, without warnings of casts that overflow."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _applied(call, change)
@@ -85,29 +85,29 @@ def _applied(call: Call, change: Change) -> Call:
         one, two = call.inputs[where], call.inputs[value]
         return replace(call, changes=changes, inputs=call.inputs | {where: two, value: one})
     if kind == "every size":
-        return _everywhere(call, changes, lambda a: _resized(a, *value))
+        return _map_arrays(call, changes, lambda a: _resized(a, *value))
     if kind == "every dtype":
-        return _everywhere(call, changes, lambda a: a.astype(value) if a.dtype.kind == "f" else a)
-    return _everywhere(call, changes, lambda a: CHANGES[kind](a, value), where)
+        return _map_arrays(call, changes, lambda a: a.astype(value) if a.dtype.kind == "f" else a)
+    return _map_arrays(call, changes, lambda a: CHANGES[kind](a, value), where)
 
 
 def propose(random: Random, call: Call) -> Call:
-    """The call after one to three changes, drawn at random."""
+    """Return the call after one to three random changes."""
     for _ in range(random.choice((1, 1, 1, 2, 2, 3))):
-        change = _one(random, call)
+        change = _random_change(random, call)
         if change is not None:
             call = apply(call, change)
     return call
 
 
 def arrays_of(call: Call) -> dict[str, np.ndarray]:
-    """Every array among inputs and options, by name."""
+    """Return every array among inputs and options, by name."""
     found = {**dict(_leaves(call.inputs)), **dict(_leaves(call.config))}
     return {name: leaf for name, leaf in found.items() if isinstance(leaf, np.ndarray)}
 
 
 def options_of(case: ParityCase) -> dict[str, Any]:
-    """The options that both twins take, with the values that they have in the case."""
+    """Return the options that both twins take, with their values in the case."""
     mine, theirs = (_parameters(path, package) for path, package in ((case.scratch, "scratch"), (case.reference, "reference")))
     shared = {name: default for name, default in mine.items() if name in theirs and default is not inspect.Parameter.empty}
     return shared | dict(case.config)
@@ -116,12 +116,12 @@ def options_of(case: ParityCase) -> dict[str, Any]:
 def _parameters(path: str, package: str) -> dict[str, Any]:
     try:
         return {name: p.default for name, p in inspect.signature(resolve(path, package)).parameters.items()}
-    except ValueError:  # one of torch's own, written in C++
+    except ValueError:  # some of torch's functions are written in C++ and have no signature
         return {}
 
 
-def _one(random: Random, call: Call) -> Change | None:
-    """One change that can be made to the call."""
+def _random_change(random: Random, call: Call) -> Change | None:
+    """Draw one change that fits the call, or return None if there is none."""
     arrays = arrays_of(call)
     options = {**options_of(call.case), **{name: v for name, v in call.inputs.items() if v is None or isinstance(v, bool | int)}}
     options = {name: v for name, v in options.items() if not isinstance(v, np.ndarray)}
@@ -135,16 +135,16 @@ def _one(random: Random, call: Call) -> Change | None:
     kind = random.choice(kinds)
     if kind == "option":
         name = random.choice(sorted(options))
-        return "option", name, _another(random, options[name])
+        return "option", name, _other_value(random, options[name])
     if kind == "exchange":
         one, two = random.sample(sorted(call.inputs), 2)
         return "exchange", one, two
     name = random.choice(sorted(arrays))
-    return _of_array(random, name, arrays, optional="." not in name)
+    return _random_array_change(random, name, arrays, optional="." not in name)
 
 
-def _of_array(random: Random, name: str, arrays: Mapping[str, np.ndarray], optional: bool) -> Change:
-    """A change of one array, or of all that share a size or are of floating point."""
+def _random_array_change(random: Random, name: str, arrays: Mapping[str, np.ndarray], optional: bool) -> Change:
+    """Draw a change of one array, of all arrays with an axis of its size, or of all floating-point arrays."""
     array = arrays[name]
     kind = random.choice(
         ("size", "every size", "every size", "drop", "add", "swap", "dtype", "every dtype", "put", "put", "layout", "none")
@@ -172,19 +172,19 @@ def _of_array(random: Random, name: str, arrays: Mapping[str, np.ndarray], optio
     return "put", name, (random.randrange(max(array.size, 1)), random.choice(numbers))
 
 
-def _another(random: Random, value: Any) -> Any:
-    """Another value of an option."""
+def _other_value(random: Random, value: Any) -> Any:
+    """Draw another value for an option."""
     if isinstance(value, tuple | list) and value and random.random() < 0.7:
         i = random.randrange(len(value))
-        return type(value)([*value[:i], _another(random, value[i]), *value[i + 1 :]])
+        return type(value)([*value[:i], _other_value(random, value[i]), *value[i + 1 :]])
     if isinstance(value, tuple | list):
         return random.choice((type(value)([]), type(value)([*value, 1]), type(value)(value[:-1]), 1, None))
     kind = next((kind for kind in OPTIONS if type(value) is kind), int)
     return random.choice(OPTIONS[kind])
 
 
-def _everywhere(call: Call, changes: tuple[Change, ...], function: Callable[[np.ndarray], np.ndarray], where: str = "") -> Call:
-    """The call with a function applied to an array, or to all of them."""
+def _map_arrays(call: Call, changes: tuple[Change, ...], function: Callable[[np.ndarray], np.ndarray], where: str = "") -> Call:
+    """Apply a function to the array named `where`, or to all arrays."""
 
     def walk(name: str, value: Any) -> Any:
         if isinstance(value, dict):
@@ -203,7 +203,7 @@ def _leaves(values: Mapping[str, Any]) -> Any:
 
 
 def _resized(array: np.ndarray, length: int, other: int) -> np.ndarray:
-    """Every axis of one length at another."""
+    """Give every axis of length `length` the length `other`."""
     for axis, n in enumerate(array.shape):
         if n == length:
             array = _sized(array, (axis, other))
@@ -225,8 +225,8 @@ def _put(array: np.ndarray, value: tuple[int, float]) -> np.ndarray:
     return array
 
 
-def _laid_out(array: np.ndarray, layout: str) -> np.ndarray:
-    """The same numbers, otherwise in memory."""
+def _with_layout(array: np.ndarray, layout: str) -> np.ndarray:
+    """Return the same numbers in another memory layout."""
     if layout == "read-only":
         array = array.copy()
         array.flags.writeable = False
@@ -246,5 +246,5 @@ CHANGES: dict[str, Callable[[np.ndarray, Any], np.ndarray]] = {
     "swap": lambda array, axes: array.swapaxes(*axes),
     "dtype": np.ndarray.astype,
     "put": _put,
-    "layout": _laid_out,
+    "layout": _with_layout,
 }

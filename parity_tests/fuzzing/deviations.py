@@ -1,4 +1,4 @@
-"""Calls on which scratch does something else than torch on purpose, each with its reason and with a call that shows it."""
+"""Calls on which scratch differs from torch on purpose, each with its reason and an example."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from parity_tests.fuzzing.judge import Finding
 
 @dataclass(frozen=True)
 class Deviation:
-    """A kind of finding that is meant: its kind, the targets and the words of its detail, as regular expressions, and why."""
+    """An intended kind of finding: its kind, regular expressions for targets and detail, the reason, and an example."""
 
     kind: str
     targets: str
@@ -18,13 +18,13 @@ class Deviation:
     example: tuple[str, tuple[Change, ...]]
 
     def explains(self, finding: Finding) -> bool:
-        """Whether a finding is of this kind."""
+        """Return whether a finding is of this kind."""
         kind, target = finding.kind == self.kind, re.search(self.targets, finding.call.case.scratch)
         return bool(kind and target and re.search(self.detail, finding.detail))
 
 
-def explained(finding: Finding) -> bool:
-    """Whether a finding is meant."""
+def is_intended(finding: Finding) -> bool:
+    """Return whether a finding is intended."""
     return any(deviation.explains(finding) for deviation in DEVIATIONS)
 
 
@@ -35,26 +35,26 @@ BOXES = "box|iou|detections|detr_loss|set_loss|matching_cost|nms|yolo"
 CONVOLUTIONS = r"onv|models\.(CNN|VGG|AlexNet|ResNet|CifarResNet|UNet|YOLO|DETR)"
 
 DEVIATIONS = [
-    # refused although torch accepts
+    # scratch refuses, torch accepts
     Deviation(
         "refused",
         "",
         "expected one floating-point dtype",
-        "no dtype is promoted in silence: torch computes with integers and complex numbers, or mixes float32 with float64",
+        "scratch promotes no dtype: torch computes with integers and complex numbers, and mixes float32 with float64",
         ("mse_loss-mean", (("dtype", "target", "float32"),)),
     ),
     Deviation(
         "refused",
         "",
         r" is .*, expected (True or False|a whole number|a number|a word|a sequence)|to be a NumPy array",
-        "an option is of the kind that its signature says: torch takes any truth value for a bool, and NaN for a number",
+        "an option has the type of its annotation: torch takes any value as a bool, and NaN as a number",
         ("Linear", (("option", "bias", 2),)),
     ),
     Deviation(
         "refused",
         "",
         r"expected .*of shape .*, got|expected value \(\.\.\., S, V\)|all axes before( the last two)? the same",
-        "shapes are equal: torch repeats what is smaller, and warns at best",
+        "shapes must be equal: torch broadcasts the smaller array, at best with a warning",
         ("mse_loss-mean", (("drop", "target", 0),)),
     ),
     Deviation(
@@ -62,105 +62,105 @@ DEVIATIONS = [
         "",
         r"expected (an? )?(x|input|images|query|key|logits|boxes|boxes1|boxes2|tokens|source|target|src|tgt|memory|labels|cost|"
         r"positions|predictions|numbers|lengths|weight) ?\(?.*, got",
-        "every array has the axes that the documentation says: torch also takes one sample for a batch, or more axes",
+        "every array has the documented axes: torch also takes a sample without a batch axis, or more axes",
         ("LSTM", (("drop", "x", 1), ("option", "hx", None))),
     ),
     Deviation(
         "refused",
         r"Upsample|interpolate",
         "expected size or scale_factor, one of them",
-        "one option says the new size: torch takes a scale_factor of 0 for none",
+        "exactly one option gives the new size: torch reads a scale_factor of 0 as None",
         ("Upsample-corners", (("option", "scale_factor", 0),)),
     ),
     Deviation(
         "refused",
         "",
         "expected lengths|lengths, . whole numbers",
-        "lengths are whole numbers from 1 to T, as torch's packing has them; the twin compares anything",
+        "lengths are whole numbers from 1 to T, as in torch's packing; the reference accepts any number",
         ("masked_mean", (("put", "lengths", (0, 120)),)),
     ),
     Deviation(
         "refused",
         "",
         "more than one value a channel when training",
-        "an empty batch has no statistics: torch leaves NaN in the running ones",
+        "an empty batch has no statistics: torch writes NaN into the running statistics",
         ("BatchNorm1d", (("every size", "", (13, 0)),)),
     ),
     Deviation(
         "refused",
         "batch_norm",
         "came without running_",
-        "one of the two running statistics without the other is a mistake",
+        "running_mean and running_var come together; one without the other is a mistake",
         ("batch_norm-rows", (("option", "running_var", None), ("size", "x", (0, 0)))),
     ),
     Deviation(
         "refused",
         "norm|Norm|Transformer|BERT",
         "eps is .*, expected 0 or more",
-        "under the root of a negative number lies NaN",
+        "a negative eps can make the number under the root negative, which gives NaN",
         ("layer_norm", (("option", "eps", -1.0),)),
     ),
     Deviation(
         "refused",
         BOXES,
         "a box of negative size",
-        "a box whose corners are exchanged has been taken for one of another format",
+        "a box with exchanged corners is probably in another format",
         ("box_area", (("put", "boxes", (0, 1e4)),)),
     ),
     Deviation(
         "refused",
         "loss|matching|Loss|nms|cross_entropy|yolo_detections",
         r"expected (a finite number of )?0 or more|, expected 0 to 1|expected a probability|expected more than 0|expected alpha",
-        "weights, smoothing, thresholds and probabilities have their range; torch computes with any number",
+        "weights, smoothing, thresholds and probabilities must lie in their range; torch takes any number",
         ("set_loss", (("option", "no_object", -1.0),)),
     ),
     Deviation(
         "refused",
         "loss|Loss|box_convert|boxes",
         "expected one of ",
-        "a reduction or format that does not exist is refused: the twins written here take any other word for the last one",
+        "an unknown reduction or format is refused: the references of this project treat it as the last one",
         ("sigmoid_focal_loss-mean", (("option", "reduction", "nonsense"),)),
     ),
     Deviation(
         "refused",
         "dropout|Dropout|ttention|Sinusoidal|sinusoidal|DETR|RNN|LSTM|GRU|models",
         r"expected bool|(p|dropout) is .*, expected a probability|expected a boolean `keep`",
-        "masks are boolean and probabilities from 0 to 1: the twin multiplies by any number",
+        "masks are boolean and probabilities lie in 0 to 1: the reference multiplies by any number",
         ("dropout", (("option", "p", 1.5),)),
     ),
     Deviation(
         "refused",
         ATTENTION,
         r"expected (attn_|src_|tgt_|memory_)?mask .*|causal_offset is|expected bool \(true|scale is|does not divide",
-        "masks broadcast to the scores and not the other way, and heads share a width evenly",
+        "masks broadcast to the scores, never scores to a mask, and the number of heads divides the width",
         ("attention", (("option", "causal_offset", -1),)),
     ),
     Deviation(
         "refused",
         "",
         r"expected positive|expected a positive|at least one|expected at least|is at least 1|are at least 1",
-        "a layer or an array of no width has nothing to compute; of the axes the batch alone may be empty",
+        "a layer or array of width 0 computes nothing; only the batch axis may be empty",
         ("Linear", (("option", "out_features", 0),)),
     ),
     Deviation(
         "refused",
         "anchor_matching|yolo|YOLO",
         "grids are|boxes hold|labels hold",
-        "an object lies in the image and a grid has cells: the twin computes with anything",
+        "objects lie inside the image and a grid has cells: the reference takes any numbers",
         ("anchor_matching", (("put", "boxes", (0, 2.0)),)),
     ),
     Deviation(
         "refused",
         "matching|set_loss|detr_loss",
         "labels hold|objects for .* queries|cost holds",
-        "labels are classes or -1, and there is a query for every object",
+        "labels are classes or -1, and there are at least as many queries as objects",
         ("bipartite_matching", (("every size", "", (11, 1)),)),
     ),
     Deviation(
         "refused",
         "relative_position_bucket|RelativePosition",
         "expected whole numbers|expected positions",
-        "buckets of fewer distances than there are, or of an odd number of both directions, are a mistake",
+        "more buckets than distances, or an odd number of buckets for two directions, is a mistake",
         ("relative_position_bucket-few", (("option", "max_distance", 2),)),
     ),
     Deviation(
@@ -175,93 +175,93 @@ DEVIATIONS = [
         "",
         r"an int or a pair of ints, each at least|output_padding|padding .* more than half|too small for|does not fit|tokens long|"
         "as many targets|a segment for each|expected one batch|one of them",
-        "a geometry that leaves no pixel, or pads more than it looks at, is refused by name",
+        "a geometry without output pixels, or with more padding than kernel, is refused with a clear message",
         ("avg_pool2d-2x2", (("option", "stride", (2,)),)),
     ),
-    # accepted although torch refuses
+    # scratch accepts, torch refuses
     Deviation(
         "accepted",
         "",
         r"scalar type|target dtype to be Long|expected scalar type Long|Long, Int|int32/int64 for index",
-        "labels and tokens may be whole numbers of any width",
+        "labels and tokens may have any integer dtype",
         ("nll_loss-mean", (("dtype", "target", "int32"),)),
     ),
     Deviation(
         "accepted",
         "",
         "Cannot pack empty tensors",
-        "an empty batch with lengths is an empty batch",
+        "an empty batch may come with lengths: the result is an empty batch",
         ("LSTM-ragged", (("every size", "", (5, 0)),)),
     ),
     Deviation(
         "accepted",
         "YOLO",
         "cannot reshape tensor of 0 elements",
-        "an empty batch of images has predictions for none",
+        "an empty batch of images has an empty result",
         ("yolo-plain-eval", (("every size", "", (3, 0)),)),
     ),
     Deviation(
         "accepted",
         ATTENTION,
         "Dimension out of range",
-        "a mask of one axis, over the keys alone, broadcasts as any other",
+        "a mask with one axis, over the keys, broadcasts like any other mask",
         ("attention_weights-masked", (("drop", "attn_mask", 0),)),
     ),
     Deviation(
         "accepted",
         "matching_cost|set_loss|detr_loss",
         "not implemented for 'Half'",
-        "torch has no distance between float16 boxes on the CPU",
+        "torch cannot compute distances between float16 boxes on the CPU",
         ("matching_cost", (("every dtype", "", "float16"),)),
     ),
-    # other NaN and infinities than torch's
+    # NaN and infinities differ from torch's
     Deviation(
         "not finite",
         "cross_entropy|CrossEntropyLoss|set_loss|detr_loss",
         "grad (input|logits)",
-        "an ignored row has the gradient 0 whatever it holds: torch's is NaN where the row's softmax is",
+        "an ignored row has the gradient 0, whatever it holds: torch's gradient is NaN if the row's softmax is",
         ("CrossEntropyLoss", (("put", "input", (0, NAN)),)),
     ),
     Deviation(
         "not finite",
         ATTENTION,
         "",
-        "a key that is masked has no effect: torch adds minus infinity to its score, so that NaN stays NaN",
+        "a masked key has no effect: torch adds minus infinity to its score, and NaN stays NaN",
         ("attention_weights-causal", (("put", "key", (166, NAN)),)),
     ),
     Deviation(
         "not finite",
         CONVOLUTIONS,
         "",
-        "infinity in a pixel or a weight may come as NaN to the whole tile that Winograd's convolution computes it with",
+        "an infinite pixel or weight may give NaN in its whole tile of Winograd's convolution",
         ("conv2d-narrowing", (("put", "weight", (171, INF)),)),
     ),
     Deviation(
         "not finite",
         "interpolate_positions",
         "",
-        "a pixel of weight 0 has no effect, and weights of one pixel are added before they multiply it; torch takes all sixteen",
+        "a pixel of weight 0 has no effect, and a pixel's weights are summed before the product; torch multiplies all sixteen",
         ("interpolate_positions-smaller", (("put", "positions", (110, INF)),)),
     ),
     Deviation(
         "not finite",
         BOXES,
         "",
-        "a box with an infinite corner has an infinite side: how NaN spreads from there depends on the order of the products",
+        "a box with an infinite corner has an infinite side: the order of the products decides where NaN appears",
         ("box_convert-cxcywh-xywh", (("put", "boxes", (73, -INF)),)),
     ),
     Deviation(
         "not finite",
         "norm|Norm",
         "",
-        "infinity times its mean or weight is NaN or infinity by the order of the products",
+        "the order of the products decides whether infinity times a mean or weight is NaN or infinity",
         ("layer_norm", (("put", "weight", (5, -INF)),)),
     ),
     Deviation(
         "not finite",
         "sigmoid_focal_loss|binary_cross_entropy|BCE|cross_entropy|CrossEntropy",
         "",
-        "infinite targets and weights: 0 times infinity comes at another place; of infinite logits the losses agree",
+        "with infinite targets or weights, 0 times infinity appears at another place; with infinite logits the losses agree",
         ("binary_cross_entropy_with_logits-weighted-mean", (("put", "target", (25, INF)),)),
     ),
 ]

@@ -1,4 +1,4 @@
-"""Both twins on one call: what each returns or refuses, and in what they differ."""
+"""Run both twins on one call and compare their results and refusals."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,22 @@ from parity.weights import set_state
 from parity_tests.fuzzing.changes import Call
 from scratch.module import Module
 
-ALLOWED = {"float64": 1e-4, "float32": 1e-3, "float16": 3e-2}  # error, as a share of a tensor's largest number
+RELATIVE_TOLERANCE = {"float64": 1e-4, "float32": 1e-3, "float16": 3e-2}  # error allowed, as a share of a tensor's largest number
 FLOOR = {
     "float64": 1e-3,
     "float32": 1e-3,
     "float16": 1e-1,
-}  # of the largest number of all tensors, where a tensor is zero but for rounding
-JITTER = {"float64": 1e-9, "float32": 1e-6, "float16": 1e-3}  # of each number: too little to matter where torch is stable
+}  # share of the largest number of all tensors: the error allowed in a tensor that is 0 except for rounding
+JITTER = {
+    "float64": 1e-9,
+    "float32": 1e-6,
+    "float16": 1e-3,
+}  # relative change of each number, too small to matter if torch is stable
 
 
 @dataclass
 class Outcome:
-    """What one twin returned, by the names of its tensors, or how it refused."""
+    """The tensors that one twin returned, by name, or the error that it raised."""
 
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
     error: BaseException | None = None
@@ -42,8 +46,8 @@ class Outcome:
 class Finding:
     """A difference between the twins on one call.
 
-    kind    "accepted" (torch refuses it), "refused" (torch accepts it), "cryptic" (refused in no plain line), "differs", or
-            "not finite": differs where NaN or infinity was given
+    kind    "accepted" (torch refuses it), "refused" (torch accepts it), "cryptic" (refused without a clear line), "differs", or
+            "not finite" (differs after NaN or infinity was given)
     """
 
     kind: str
@@ -55,7 +59,7 @@ class Finding:
 
 
 def judge(call: Call) -> Finding | None:
-    """The first thing that is wrong with a call; None where both twins do the same, or refuse it."""
+    """Return the first thing that is wrong with a call, or None if both twins agree or both refuse it."""
     with _quiet():
         theirs = _run_reference(call)
         mine = _run_scratch(call, theirs)
@@ -69,32 +73,32 @@ def judge(call: Call) -> Finding | None:
         detail = _difference(mine.tensors, theirs.tensors)
         if detail and _ill_conditioned(call, theirs.tensors):
             return None
-        return Finding("not finite" if call.holds_more_than_numbers else "differs", call, detail) if detail else None
+        return Finding("not finite" if call.holds_nonfinite else "differs", call, detail) if detail else None
 
 
 def cryptic(error: BaseException, target: str) -> str:
-    """Why a refusal helps nobody: it is no ValueError, is longer than a line or names neither op nor layer; "" if it does."""
+    """Say why an error message is unclear; return "" if it is one line of a ValueError that names an op or a layer."""
     text = str(error)
     if type(error) is not ValueError:
         return f"{type(error).__name__}: {_one_line(error)}"
     if "\n" in text or ":" not in text:
-        return f"expected one line that begins with who speaks: {text}"
+        return f"expected one line that begins with the name of an op or a layer: {text}"
     speaker = text.split(":")[0].split()[0] if text.split(":")[0] else ""
     known = hasattr(resolve("ops", "scratch"), speaker) or hasattr(resolve("layers", "scratch"), speaker)
     known = known or hasattr(resolve("models", "scratch"), speaker) or speaker == target.split(".")[-1]
-    return "" if known else f"expected a line that begins with an op or a layer: {text}"
+    return "" if known else f"expected a line that begins with the name of an op or a layer: {text}"
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Numbers that are not finite are what this is about: no warnings of them."""
+    """Turn off warnings of numbers that are not finite: these calls produce them on purpose."""
     with reproducible(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _run_reference(call: Call, jittered: bool = False) -> Outcome:
-    """PyTorch's outputs and gradients, and the weights and upstream gradients that scratch is to be given as well."""
+    """Run PyTorch: outputs, gradients, and the weights and upstream gradients that scratch will get too."""
     noise, outcome = np.random.default_rng(1), Outcome()
 
     def leaf(value: Any) -> Any:
@@ -105,10 +109,10 @@ def _run_reference(call: Call, jittered: bool = False) -> Outcome:
         return torch.from_numpy(np.array(value, order="C"))
 
     try:
-        subject = _built_reference(call)
+        subject = _build_reference(call)
         parameters: dict[str, Any] = {}
         if isinstance(subject, torch.nn.Module):
-            outcome.state = _drawn_state(subject)
+            outcome.state = _draw_state(subject)
             set_state(subject, outcome.state)
             parameters = dict(subject.named_parameters())
         inputs = {name: nested.map_leaves(leaf, value) for name, value in call.inputs.items()}
@@ -117,7 +121,7 @@ def _run_reference(call: Call, jittered: bool = False) -> Outcome:
         with watch_reference(subject, Trace(0), taps=False):
             outputs = dict(nested.leaves("y", subject(*inputs.values())))
         differentiable = {name: y for name, y in outputs.items() if isinstance(y, torch.Tensor) and y.requires_grad}
-        outcome.upstream = {name: _upstream(i, to_numpy(y)) for i, (name, y) in enumerate(differentiable.items())}
+        outcome.upstream = {name: _draw_upstream(i, to_numpy(y)) for i, (name, y) in enumerate(differentiable.items())}
         if differentiable:
             torch.autograd.backward(list(differentiable.values()), [torch.from_numpy(dy) for dy in outcome.upstream.values()])
         gradients = {f"grad {name}": t.grad for name, t in (wanted | parameters).items() if t.grad is not None}
@@ -130,7 +134,7 @@ def _run_reference(call: Call, jittered: bool = False) -> Outcome:
 
 
 def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
-    """The NumPy twin's outputs and gradients."""
+    """Run the NumPy twin: outputs and gradients."""
     outcome = Outcome()
     try:
         target = resolve(call.case.scratch, "scratch")
@@ -159,8 +163,8 @@ def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
     return outcome
 
 
-def _built_reference(call: Call) -> Any:
-    """The PyTorch side: a module, or a function with its options."""
+def _build_reference(call: Call) -> Any:
+    """Build the PyTorch side: a module, or a function with its options."""
     target = resolve(call.case.reference, "reference")
     options = {name: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for name, v in call.config.items()}
     if isinstance(target, type):
@@ -168,8 +172,8 @@ def _built_reference(call: Call) -> Any:
     return partial(target, **options)
 
 
-def _drawn_state(subject: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Weights and buffers in which no bias is zero, tied ones alike."""
+def _draw_state(subject: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Draw weights and buffers in which no bias is zero; tied ones are equal."""
     tensors, first = subject.state_dict(keep_vars=True), dict[int, str]()
     names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}
     buffers = {name: to_numpy(buffer) for name, buffer in subject.named_buffers()}
@@ -178,13 +182,13 @@ def _drawn_state(subject: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: drawn[original].astype(dtypes[name]) for name, original in names.items()}
 
 
-def _upstream(number: int, y: np.ndarray) -> np.ndarray:
-    """An upstream gradient for an output."""
+def _draw_upstream(number: int, y: np.ndarray) -> np.ndarray:
+    """Draw an upstream gradient for an output."""
     return np.asarray(Draw(2, number).normal(*y.shape), dtype=y.dtype)
 
 
 def _difference(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> str:
-    """In what the tensors differ, in words; "" where they agree. A gradient that is not there is one of zeros."""
+    """Say in words how the tensors differ; return "" if they agree. A missing gradient counts as zeros."""
     largest = max((np.abs(t[np.isfinite(t)]).max(initial=0) for t in theirs.values() if t.dtype.kind == "f"), default=0.0)
     for name, truth in theirs.items():
         found = mine.get(name)
@@ -201,17 +205,20 @@ def _difference(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]
                 return f"{name} is {found.ravel()[:5]}, torch {truth.ravel()[:5]}"
             continue
         if truth.dtype == np.float16 and (not name.startswith("y") or not np.isfinite(truth).all()):
-            continue  # of which torch rounds other steps
+            continue  # torch rounds other intermediate steps of float16
         if detail := _numbers_differ(
-            found.astype(np.float64), truth.astype(np.float64), ALLOWED[truth.dtype.name], FLOOR[truth.dtype.name] * largest
+            found.astype(np.float64),
+            truth.astype(np.float64),
+            RELATIVE_TOLERANCE[truth.dtype.name],
+            FLOOR[truth.dtype.name] * largest,
         ):
             return f"{name} {detail}"
     extra = [name for name, found in mine.items() if name not in theirs and not name.startswith("grad")]
-    return f"{extra[0]} is none of torch's" if extra else ""
+    return f"{extra[0]} is missing in torch" if extra else ""
 
 
 def _numbers_differ(found: np.ndarray, truth: np.ndarray, allowed: float, floor: float) -> str:
-    """How far apart numbers are, or where one is not finite and the other is, or otherwise."""
+    """Say how far apart the numbers are, or where only one side is finite; return "" if they agree."""
     finite = np.isfinite(truth)
     same = np.where(finite, np.isfinite(found), (np.isnan(found) & np.isnan(truth)) | (found == truth))
     if not same.all():
@@ -225,7 +232,7 @@ def _numbers_differ(found: np.ndarray, truth: np.ndarray, allowed: float, floor:
 
 
 def _ill_conditioned(call: Call, truth: Mapping[str, np.ndarray]) -> bool:
-    """Whether a rounding of the inputs changes what torch returns as well: agreement would mean nothing."""
+    """Return whether rounding the inputs changes torch's result too; then a comparison means nothing."""
     return bool(_difference(_run_reference(call, jittered=True).tensors, truth))
 
 

@@ -1,1 +1,1 @@
-"""Mutation testing of scratch: plants small faults one by one and counts those that no parity case and no test notices."""
+"""Mutation testing of scratch: plant small faults one by one, and count those that no parity case and no test detects."""

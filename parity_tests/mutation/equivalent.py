@@ -1,25 +1,25 @@
-"""Mutants that compute the same as the original, reviewed one by one, each with the reason why nothing can tell them apart.
+"""Mutants that compute the same as the original, each reviewed, with the reason why no test can detect it.
 
-By file and function: the line as it stands, the line with the fault, the reason. Lines are given with their white space
-collapsed, so that an entry holds however far the function moves. ANY stands for every fault of a line that survives, where
-no value depends on what the line decides. An entry whose mutant no longer exists, or is noticed after all, is reported.
+For each file and function, an entry has the original line, the changed line and the reason. White space in lines is collapsed, so
+an entry stays valid when the function moves. ANY stands for every fault of a line if no value depends on that line. The report
+names entries whose mutant no longer exists or is detected.
 """
 
 ANY = "any fault"
-NEEDS_OF_X = "only whether x needs a gradient is looked at: those of the weights are always wanted"
-AT_A_TIME = "how much is done at a time changes no value"
-LAST_OF_TWO = "of two axes, the last is the second"
-NEAR = "the statistics are the same from wherever near the mean the distances are measured"
-SAME_VALUE = "both ways compute the same value; the line chooses the quicker one"
+NEEDS_OF_X = "only the flag of x is used: the gradients of the weights are always computed"
+AT_A_TIME = "the size of a block of work changes no value"
+LAST_OF_TWO = "an array with two axes: the last axis is axis 1"
+NEAR = "the statistics are the same for every centre near the mean"
+SAME_VALUE = "both branches compute the same value; the line chooses the faster one"
 EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
     ("scratch/models/detr.py", "DETR._seen"): [
-        ("there = shrunk[:, 0] > 0", "there = shrunk[:, -1] > 0", "of one channel, the first is the last"),
+        ("there = shrunk[:, 0] > 0", "there = shrunk[:, -1] > 0", "there is one channel: the first is the last"),
     ],
     ("scratch/models/gpt.py", "GPT._length"): [
         (
             "attention, length = self.blocks[0].attention, state[0].shape[3:4]",
             "attention, length = self.blocks[-1].attention, state[0].shape[3:4]",
-            "all blocks have attention of one size",
+            "the attention of all blocks has the same size",
         ),
     ],
     ("scratch/generation.py", "next_token"): [
@@ -38,8 +38,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("ranked = np.take_along_axis(p, falling, axis=-1)[:, :top_k]", ANY, LAST_OF_TWO),
         ("before = np.cumsum(ranked, axis=-1) - ranked", "before = np.cumsum(ranked, axis=1) - ranked", LAST_OF_TWO),
         (
-            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # those before it suffice",
-            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # those before it suffice",
+            "ranked[before >= top_p * ranked.sum(axis=-1, keepdims=True)] = 0 # the tokens before sum to top_p",
+            "ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0 # the tokens before sum to top_p",
             LAST_OF_TWO,
         ),
         (
@@ -50,8 +50,8 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ("reached = np.cumsum(p, axis=-1)", "reached = np.cumsum(p, axis=1)", LAST_OF_TWO),
         *(
             (
-                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last possible",  # noqa: E501
-                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last possible",  # noqa: E501
+                "return np.minimum(passed.sum(axis=-1), p.shape[-1] - 1 - np.argmax(p[:, ::-1] > 0, axis=-1)) # at most the last kept token",  # noqa: E501
+                f"return np.minimum(passed.sum(axis={first}), p.shape[{size}] - 1 - np.argmax(p[:, ::-1] > 0, axis={last})) # at most the last kept token",  # noqa: E501
                 LAST_OF_TWO,
             )
             for first, size, last in ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))
@@ -61,7 +61,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "scores, texts = np.zeros(1), np.zeros((1, 0), np.int64)",
             ANY,
-            "a text of no tokens holds no number, and the first is the only one that is gone on with",
+            "an empty text holds no number, and the search starts from one text only",
         ),
         (
             "best: tuple[Array, float] = texts[0], -np.inf",
@@ -128,7 +128,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "keep = np.zeros(values.shape, bool)",
             "keep = np.ones(values.shape, bool)",
-            "where a row has ended, its value and the gradient of it are 0",
+            "after the end of a row, its value and its gradient are 0",
         ),
         (
             "keep[running] = generator().random((int(running.sum()), width)) >= self.dropout",
@@ -140,7 +140,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "if mean is None or var is None or count is None:",
             ANY,
-            "all three are there or none is; this is for the type checker",
+            "either all three exist or none; the line is for the type checker",
         ),
     ],
     ("scratch/module.py", "apply"): [
@@ -157,40 +157,40 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             SAME_VALUE,
         ),
     ],
-    ("scratch/ops/checks.py", "one_float_dtype"): [
+    ("scratch/checks.py", "one_float_dtype"): [
         (
             "if any(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
             "if all(not np.issubdtype(dtype, np.floating) for dtype in dtypes.values()) or len(set(dtypes.values())) > 1:",
-            "where some are no floats and some are, the second half of the line says so",
+            "if only some are floats, the dtypes differ, and the second half of the line refuses them",
         ),
     ],
-    ("scratch/ops/blas.py", "IDLE_CYCLES"): [
+    ("scratch/fast/blas.py", "IDLE_CYCLES"): [
         (
             "IDLE_CYCLES = 16 # as a power of two: 65,536 cycles, some 25 microseconds",
             ANY,
-            "how long threads wait changes no value",
+            "the time that threads wait changes no value",
         ),
     ],
-    ("scratch/ops/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
+    ("scratch/fast/channels.py", "Channels._line"): [("return self.shape[-1] if len(self.shape) > 2 else 1", ANY, AT_A_TIME)],
     ("scratch/ops/conv.py", "convolve"): [
         ("if groups > 1:", "if groups >= 1:", SAME_VALUE),
         ("if groups > 1:", "if groups > 0:", SAME_VALUE),
     ],
     ("scratch/ops/conv.py", "conv2d_by_taps"): [
-        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("if needs[1]:", ANY, "what is summed in vain is not returned"),
+        ("if needs[0]:", ANY, "an unneeded gradient is computed but not returned"),
+        ("if needs[1]:", ANY, "an unneeded gradient is computed but not returned"),
     ],
-    ("scratch/ops/blockwise_attention.py", "SCORES"): [
+    ("scratch/fast/blockwise_attention.py", "SCORES"): [
         (
-            "SCORES = 1 << 17 # at a time: of short sequences a block has several heads, for every call of NumPy has its price",
+            "SCORES = 1 << 17 # scores at a time: blocks of short sequences have several heads, as each call of NumPy costs time",
             ANY,
             AT_A_TIME,
         ),
     ],
     ("scratch/ops/cross_entropy.py", "cross_entropy"): [
         (
-            "return _unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
-            "return _unrows(drows * dy.reshape(-1, 1), input), None, None",
+            "return unrows(drows if whole else drows * dy.reshape(-1, 1), input), None, None",
+            "return unrows(drows * dy.reshape(-1, 1), input), None, None",
             SAME_VALUE,
         ),
     ],
@@ -201,34 +201,34 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/im2col.py", "_shares"): [
+    ("scratch/fast/im2col.py", "_shares"): [
         ("return shares(len(x), len(x) * x.shape[1] * prod(win.out) * prod(win.kernel))", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/im2col.py", "conv2d_by_columns"): [
+    ("scratch/fast/im2col.py", "conv2d_by_columns"): [
         (
-            "narrow = O <= C or win.kernel == (1, 1) # the columns of a wider dy would take longer than dx tap by tap",
+            "narrow = O <= C or win.kernel == (1, 1) # for a wider dy, dx tap by tap is quicker",
             ANY,
             SAME_VALUE,
         ),
         ("if needs[0] and narrow and win.stride == (1, 1) and min(full) >= 0:", ANY, SAME_VALUE),
     ],
-    ("scratch/ops/im2col.py", "_gradients_from_dy"): [("if need_weight:", ANY, "what is summed in vain is not returned")],
-    ("scratch/ops/im2col.py", "columns"): [
+    ("scratch/fast/im2col.py", "_gradients_from_dy"): [("if need_weight:", ANY, "what is summed in vain is not returned")],
+    ("scratch/fast/im2col.py", "columns"): [
         ("if win.kernel == (1, 1) and win.padding == (0, 0) and win.out == (H, W):", ANY, SAME_VALUE),
         ("pixels = BLOCK // (KH * KW * C)", ANY, AT_A_TIME),
         ("step = max(min(pixels // OW, OH), 1) # rows of the output", ANY, AT_A_TIME),
         ("if C < FEW:", ANY, "the two layouts hold the same numbers"),
     ],
-    ("scratch/ops/im2col.py", "BLOCK"): [
+    ("scratch/fast/im2col.py", "BLOCK"): [
         (
-            "BLOCK = 1 << 18 # elements gathered at a time: more falls out of the cache, fewer starve the matrix product",
+            "BLOCK = 1 << 18 # elements gathered at a time: more do not fit in the cache, fewer make the matrix product slow",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/im2col.py", "FEW"): [
+    ("scratch/fast/im2col.py", "FEW"): [
         (
-            "FEW = 8 # channels; below that, windows are copied along the rows of the images rather than along the channels",
+            "FEW = 8 # channels; with fewer, windows are copied along the rows of the images, not along the channels",
             ANY,
             "the two layouts hold the same numbers",
         ),
@@ -249,69 +249,71 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "tanh_c, through, product = np.zeros((T, B, H), x.dtype), np.empty((B, 4 * H), x.dtype), np.empty((B, H), x.dtype)",
             ANY,
-            "where a row has ended, the gradient that it is multiplied by is 0",
+            "after the end of a row, it is multiplied by a gradient of 0",
         ),
         (
             "dprojected, spare = np.zeros((T, B, P), x.dtype), np.empty((2, B, H), x.dtype)",
             ANY,
-            "where a row has ended, the tanh of c that it is multiplied by is 0",
+            "after the end of a row, it is multiplied by tanh(c) = 0",
         ),
     ],
-    ("scratch/ops/memory.py", "LARGEST"): [
+    ("scratch/fast/memory.py", "LARGEST"): [
         (
             "LARGEST = 32 << 20 # bytes",
             ANY,
-            "which memory the C library keeps changes no value",
+            "the memory that the C library keeps changes no value",
         ),
     ],
     ("scratch/ops/norm.py", "batch_norm"): [
         (
-            "count = x.size // x.shape[1] or 1",
-            "count = x.size // x.shape[1] or 2",
+            "count, channels = x.size // x.shape[1] or 1, Channels(x)",
+            "count, channels = x.size // x.shape[1] or 2, Channels(x)",
             "of no rows every sum is 0, whatever it is divided by",
         ),
         (
             "if running_mean is not None and running_var is not None:",
             "if running_mean is not None:",
-            "one without the other is refused before",
-        ),
-        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
-        (
-            "near = channels.sums(first) / (first.size // x.shape[1]) # within four standard deviations of the mean",
-            ANY,
-            NEAR,
+            "one without the other was refused earlier",
         ),
         (
             "def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:",
             ANY,
-            "every gradient is computed whatever is needed",
+            "every gradient is computed, needed or not",
+        ),
+    ],
+    ("scratch/ops/norm.py", "_statistics"): [
+        ("first = rows[: -(-len(rows) // 16)]", ANY, NEAR),
+        (
+            "near = channels.sums(first) / (first.size // channels.shape[1]) # within four standard deviations of the mean",
+            ANY,
+            NEAR,
         ),
     ],
     ("scratch/ops/pool.py", "avg_pool2d"): [
         (
             "count = sum(tap for _, _, tap in win.taps(win.pad(np.ones(x.shape[-2:], x.dtype))))",
             ANY,
-            "the same counts for every image, broadcast or not",
+            "the counts are the same for every image, broadcast or not",
         ),
     ],
     ("scratch/ops/pool.py", "_in_layout_of"): [("if dy.strides == aligned.strides:", ANY, SAME_VALUE)],
-    ("scratch/ops/recurrence.py", "WORTH"): [
+    ("scratch/fast/row_shares.py", "WORTH"): [
         (
-            "WORTH = 1 << 23 # multiplications in all steps: of fewer, one thread is done before a second has begun",
+            "WORTH = 1 << 23 # multiplications in all steps: with fewer, one thread is done before a second has begun",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/recurrence.py", "in_row_shares"): [
+    ("scratch/fast/row_shares.py", "in_row_shares"): [
         (
             "in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/reduce.py", "ROWS"): [
+    ("scratch/fast/reduce.py", "ROWS"): [
         (
-            "ROWS = 256 # summed in one go; their sums are summed likewise, so that rounding errors do not pile up in a long column",  # noqa: E501
+            "ROWS = 256 # summed at once; their sums are summed in the same way, so that rounding errors stay small in a long column",  # noqa: E501
             ANY,
             AT_A_TIME,
         ),
@@ -324,36 +326,38 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             NEEDS_OF_X,
         ),
     ],
-    ("scratch/ops/threads.py", "shares"): [("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)],
-    ("scratch/ops/threads.py", "in_blocks"): [
+    ("scratch/fast/threads.py", "shares"): [
+        ("return evenly(count, get_num_threads() if size >= 2 * BLOCK else 1)", ANY, AT_A_TIME)
+    ],
+    ("scratch/fast/threads.py", "in_blocks"): [
         ("if like.size < 2 * BLOCK:", ANY, AT_A_TIME),
         ("length = max(1, BLOCK * len(like) // like.size)", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
-    ("scratch/ops/window.py", "Window.overlaps"): [
+    ("scratch/fast/threads.py", "BLOCK"): [("BLOCK = 1 << 17 # elements: half a megabyte in float32", ANY, AT_A_TIME)],
+    ("scratch/fast/window.py", "Window.overlaps"): [
         (
             "return any(s <= (k - 1) * d for s, k, d in zip(self.stride, self.kernel, self.dilation, strict=True))",
             ANY,
-            "adding to zeros is right where windows do not overlap, too",
+            "adding to zeros is also correct if windows do not overlap",
         ),
     ],
-    ("scratch/ops/window.py", "Window.pad"): [
+    ("scratch/fast/window.py", "Window.pad"): [
         ("if self.padding == (0, 0):", ANY, "no padding is negative, and a copy without padding is as good as the array itself"),
     ],
-    ("scratch/ops/window.py", "Window.view"): [
+    ("scratch/fast/window.py", "Window.view"): [
         (
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(-2, -1))",
             "windows = sliding_window_view(padded, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, -1))",
-            "of four axes, the third is the last but one",
+            "an array with four axes: axis 2 is axis -2",
         ),
     ],
-    ("scratch/ops/winograd.py", "conv2d_by_winograd"): [
+    ("scratch/fast/winograd.py", "conv2d_by_winograd"): [
         ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # of tiles", ANY, "tiles beyond the image are cropped"),
+        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # numbers of tiles", ANY, "tiles beyond the image are cropped"),
         (
             "to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
             ANY,
-            "in float64 it is slower, and the result is cast",
+            "float64 is slower, and the result is cast",
         ),
         ("lots = _lots(max(C * O, N * rows * cols * max(C, O)))", ANY, AT_A_TIME),
         (
@@ -364,42 +368,44 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)",
             ANY,
-            "zeros beyond the last tile are not looked at",
+            "zeros beyond the last tile are never read",
         ),
         (
             "dpadded = np.zeros((len(dpixels), SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)",
             ANY,
-            "zeros beyond the last tile are not looked at",
+            "zeros beyond the last tile are never read",
         ),
     ],
-    ("scratch/ops/winograd.py", "_lots"): [
+    ("scratch/fast/winograd.py", "_lots"): [
         ("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/winograd.py", "_groups"): [
+    ("scratch/fast/winograd.py", "_groups"): [
         ("return evenly(N, -(-N * size // (BLOCK * get_num_threads())) * get_num_threads())", ANY, AT_A_TIME),
     ],
-    ("scratch/ops/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "BLOCK"): [("BLOCK = 1 << 20 # elements of V at a time: four megabytes", ANY, AT_A_TIME)],
-    ("scratch/ops/winograd.py", "KEPT"): [
+    ("scratch/fast/winograd.py", "_strips"): [("step = max(BLOCK // size, 1)", ANY, AT_A_TIME)],
+    ("scratch/fast/winograd.py", "BLOCK"): [
+        ("BLOCK = 1 << 20 # elements of V at a time: four megabytes in float32", ANY, AT_A_TIME)
+    ],
+    ("scratch/fast/winograd.py", "KEPT"): [
         (
-            "KEPT = 1 << 22 # elements of an array at most: of larger ones the allocator does not keep the memory (see memory.py)",
+            "KEPT = 1 << 22 # elements of an array at most: the allocator does not keep the memory of larger ones (see memory.py)",
             ANY,
             AT_A_TIME,
         ),
     ],
-    ("scratch/ops/winograd.py", "WORTH"): [
+    ("scratch/fast/winograd.py", "WORTH"): [
         (
-            "WORTH = 32 # channels: with fewer, the transforms take longer than the products that they save",
+            "WORTH = 32 # channels: with fewer, the transforms take longer than the saved products",
             ANY,
             SAME_VALUE,
         ),
     ],
-    ("scratch/ops/workers.py", "Team._help"): [
+    ("scratch/fast/workers.py", "Team._help"): [
         ("ticket.release()", ANY, "it runs in other threads, of which it is not measured which test reaches them"),
     ],
-    ("scratch/ops/workers.py", "BUFFER"): [
+    ("scratch/fast/workers.py", "BUFFER"): [
         (
-            "BUFFER = 512 # elements: NumPy broadcasts over rows that are longer at twice the speed, the others it copies into a buffer",  # noqa: E501
+            "BUFFER = 512 # elements: NumPy copies shorter rows into a buffer; over longer rows it broadcasts at twice the speed",
             ANY,
             AT_A_TIME,
         ),
@@ -408,7 +414,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "over_pieces(move, data, grad, *(state[name] for name in moments), temporaries=2)",
             ANY,
-            "room that is not used",
+            "the buffer is larger than needed",
         ),
         (
             'if weight_decay and group["decoupled_weight_decay"]:',
@@ -421,12 +427,16 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         (
             "total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0",
             "total = float(np.linalg.norm(norms, norm_type))",
-            "NumPy 2.4 takes the norm of nothing for 0; old ones raise for the largest",
+            "the norm of an empty array is 0 in NumPy 2.4; older versions raise for the maximum norm",
         ),
-        ("if not scale >= 1: # smaller, or not a number", "if not scale > 1: # smaller, or not a number", "1 times a gradient"),
+        (
+            "if not scale >= 1: # smaller, or not a number",
+            "if not scale > 1: # smaller, or not a number",
+            "a scale of 1 changes nothing",
+        ),
     ],
     ("scratch/optim/optimizer.py", "over_pieces"): [
-        ("if all(array.flags.c_contiguous for array in arrays): # which several threads can share", ANY, SAME_VALUE),
+        ("if all(array.flags.c_contiguous for array in arrays): # several threads can share these", ANY, SAME_VALUE),
         ("work(*pieces, *np.empty((temporaries, pieces[0].size), data.dtype))", ANY, "all pieces have one size"),
         (
             'with np.nditer(arrays, ["external_loop", "buffered", "zerosize_ok"], access, buffersize=BLOCK) as walk:',
@@ -435,7 +445,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/optim/sgd.py", "SGD.update"): [
-        ("over_pieces(move, data, grad, *buffers, temporaries=2)", ANY, "room that is not used"),
+        ("over_pieces(move, data, grad, *buffers, temporaries=2)", ANY, "the buffer is larger than needed"),
         ("b[0][...] = g", "b[-1][...] = g", "the first of one is the last"),
         ("b[0] *= momentum", "b[-1] *= momentum", "the first of one is the last"),
         (
@@ -453,22 +463,22 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
 
 
 class Reasons:
-    """The reviewed list, by file, function, line and line with the fault."""
+    """The reviewed list, by file, function, original line and changed line."""
 
     def __init__(self, listed: dict[tuple[str, str], list[tuple[str, str, str]]]):
         self.by_key = {(*place, before, after): reason for place, rows in listed.items() for before, after, reason in rows}
 
     def of(self, key: tuple[str, ...]) -> str:
-        """Why a mutant is equivalent; "" where it is not listed."""
+        """Return why a mutant is equivalent, or "" if it is not listed."""
         file, function, before, after, *_ = key
         return self.by_key.get((file, function, before, after)) or self.by_key.get((file, function, before, ANY), "")
 
     def names(self, key: tuple[str, ...]) -> bool:
-        """Whether the list names this very fault, not just its line."""
+        """Return whether the list names exactly this fault, not only its line."""
         return key[:4] in self.by_key
 
     def stale(self, keys: list[tuple[str, ...]]) -> list[tuple[str, str, str, str]]:
-        """The entries that none of these mutants bears out."""
+        """Return the entries that match none of these mutants."""
         faults = {key[:4] for key in keys}
         lines = {(*key[:3], ANY) for key in keys}
         return [key for key in self.by_key if key not in faults | lines]

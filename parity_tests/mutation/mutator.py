@@ -1,7 +1,7 @@
-"""The faults that are planted: small edits of source text, found through its syntax tree.
+"""The faults: small edits of source text, found through its syntax tree.
 
-An edit changes as little text as it can, so that a survivor reads as a slip of the hand. What only says things is left
-as it is: strings, annotations, decorators, whatever is raised and the branch that leads up to it.
+An edit changes as little text as possible, so that a survivor looks like a typing mistake. Code that computes nothing stays
+unchanged: strings, annotations, decorators, raised errors and the branches that raise them.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ RENAMED_PAIRS = (
     "floor ceil",
 )
 RENAMED = {a: b for names in RENAMED_PAIRS for pair in [names.split()] for a, b in (pair, pair[::-1])}
-UNWRAPPED = {"exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "tanh", "erf", "reversed", "sorted", "sin", "cos"}
-UNCALLED = {"copy", "astype", "transpose", "swapaxes"}  # methods
-UNARRANGED = {"transpose", "swapaxes", "moveaxis", "flip", "roll"}  # functions of NumPy
-SILENT = {"strict", "out"}  # options that no value depends on
+REPLACED_BY_ARGUMENT = {"exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "tanh", "erf", "reversed", "sorted", "sin", "cos"}
+REMOVED_METHODS = {"copy", "astype", "transpose", "swapaxes"}  # methods
+REMOVED_REORDERINGS = {"transpose", "swapaxes", "moveaxis", "flip", "roll"}  # functions of NumPy
+OPTIONS_WITHOUT_EFFECT = {"strict", "out"}  # options that change no value
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One fault: the bytes of the source from start to end become the text."""
+    """One fault: `text` replaces the bytes of the source from `start` to `end`."""
 
     operator: str
     start: int
@@ -76,7 +76,7 @@ class Edit:
 
 
 class Source:
-    """Source text in which syntax nodes are found; places are counted in bytes, as the syntax tree does."""
+    """Source text that finds syntax nodes; positions are counted in bytes, as in the syntax tree."""
 
     def __init__(self, text: str):
         self.bytes = text.encode()
@@ -95,7 +95,7 @@ class Source:
         return self.bytes[start:end].decode().strip()
 
     def symbol(self, symbol: str, left: ast.expr, right: ast.expr) -> tuple[int, int]:
-        """Where an operator stands between its operands."""
+        """Return the position of an operator between its operands."""
         gap = self.bytes[self.end(left) : self.start(right)]
         pattern = r"\s+".join(re.escape(word) for word in symbol.split())
         found = re.search(pattern.encode(), gap)
@@ -103,11 +103,11 @@ class Source:
         return self.end(left) + found.start(), self.end(left) + found.end()
 
     def edited(self, edit: Edit) -> str:
-        """The whole source after an edit."""
+        """Return the whole source after an edit."""
         return (self.bytes[: edit.start] + edit.text.encode() + self.bytes[edit.end :]).decode()
 
     def lines(self, edit: Edit) -> tuple[int, str, str]:
-        """The number of the first line that an edit touches, and those lines before and after, each joined to one."""
+        """Return the number of the first edited line, and the edited lines before and after, each joined to one line."""
         last = max(edit.start, edit.end - 1)
         first_line = sum(start <= edit.start for start in self.line_starts)
         last_line = sum(start <= last for start in self.line_starts)
@@ -118,7 +118,7 @@ class Source:
 
 
 def edits(source: Source, root: ast.AST) -> Iterator[Edit]:
-    """Every fault in a function or another statement, in the order of the text, none twice."""
+    """Yield every fault in a function or another statement, in the order of the text, each once."""
     found: dict[tuple[int, int, str], Edit] = {}
     for node in mutable_nodes(root):
         for operator in OPERATORS:
@@ -129,7 +129,7 @@ def edits(source: Source, root: ast.AST) -> Iterator[Edit]:
 
 
 def mutable_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """The node and all below it that do something."""
+    """Yield the node and every node below it that computes something."""
     yield node
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_comment"):
@@ -139,11 +139,11 @@ def mutable_nodes(node: ast.AST) -> Iterator[ast.AST]:
         if isinstance(node, ast.Call) and name == "args" and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.keyword) and child.arg in SILENT:
+            if isinstance(child, ast.keyword) and child.arg in OPTIONS_WITHOUT_EFFECT:
                 continue
             if (
                 isinstance(child, ast.UnaryOp) and isinstance(node, ast.Call) and _name(node) == "reshape"
-            ):  # any negative size is the rest
+            ):  # every negative size in reshape means the remaining size
                 continue
             if isinstance(child, ast.AST) and not isinstance(child, ast.Raise | ast.JoinedStr):
                 yield from mutable_nodes(child)
@@ -153,11 +153,11 @@ Replacements = Iterator[tuple[int, int, str]]
 
 
 def arithmetic(source: Source, node: ast.AST) -> Replacements:
-    """+ for -, * for /, and so on; `and` for `or`."""
+    """Replace + by -, * by /, and so on; `and` by `or`."""
     if isinstance(node, ast.BinOp) and type(node.op) in SYMBOLS:
         symbol = SYMBOLS[type(node.op)]
         start, end = source.symbol(symbol, node.left, node.right)
-        if symbol == "**":  # the product would bind less
+        if symbol == "**":  # ** binds more tightly than *, so the product needs brackets
             whole = source.start(node), source.end(node)
             yield *whole, f"({source.between(whole[0], start)} * {source.between(end, whole[1])})"
         else:
@@ -173,7 +173,7 @@ def arithmetic(source: Source, node: ast.AST) -> Replacements:
 
 
 def comparison(source: Source, node: ast.AST) -> Replacements:
-    """< for <=, < for >, == for !=."""
+    """Replace < by <= and >, == by !=, and so on."""
     if isinstance(node, ast.Compare):
         for (left, right), op in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
             symbol = SYMBOLS[type(op)]
@@ -183,7 +183,7 @@ def comparison(source: Source, node: ast.AST) -> Replacements:
 
 
 def condition(source: Source, node: ast.AST) -> Replacements:
-    """A condition that is no comparison, negated; of a conditional expression, one branch always."""
+    """Negate a condition that is not a comparison; replace a conditional expression by one branch."""
     tests: list[ast.expr] = []
     if isinstance(node, ast.If | ast.IfExp | ast.While):
         tests = [node.test]
@@ -200,7 +200,7 @@ def condition(source: Source, node: ast.AST) -> Replacements:
 
 
 def constant(source: Source, node: ast.AST) -> Replacements:
-    """A whole number plus and minus one, another number one per cent larger, True for False."""
+    """Add 1 to a whole number or subtract 1, make another number 1% larger, replace True by False."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         start, end = source.start(node), source.end(node)
         if isinstance(node.value, bool):
@@ -213,18 +213,18 @@ def constant(source: Source, node: ast.AST) -> Replacements:
 
 
 def axis(source: Source, node: ast.AST) -> Replacements:
-    """The axis before the one that a variable holds."""
+    """Subtract 1 from an axis that is held by a variable."""
     if isinstance(node, ast.keyword) and node.arg in ("axis", "dim") and isinstance(node.value, ast.Name | ast.Attribute):
         end = source.end(node)
         yield end, end, " - 1"
 
 
 def transposition(source: Source, node: ast.AST) -> Replacements:
-    """No transpose, or two other axes exchanged."""
+    """Remove a transpose, or exchange two other axes."""
     end = source.end(node) if isinstance(node, ast.expr) else 0
     if isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
         yield end - len(node.attr) - 1, end, ""
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in UNARRANGED:
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in REMOVED_REORDERINGS:
         on_numpy = isinstance(node.func.value, ast.Name) and node.func.value.id == "np"
         if on_numpy:
             yield source.start(node), end, f"({source.between(source.start(node.args[0]), source.end(node.args[0]))})"
@@ -236,16 +236,16 @@ def transposition(source: Source, node: ast.AST) -> Replacements:
 
 
 def reduction(source: Source, node: ast.AST) -> Replacements:
-    """mean for sum, min for max, ones for zeros."""
+    """Replace sum by mean, max by min, zeros by ones."""
     if isinstance(node, ast.Call):
         name = _name(node)
-        if name in RENAMED and not (name == "sum" and isinstance(node.func, ast.Name)):  # there is no builtin mean
+        if name in RENAMED and not (name == "sum" and isinstance(node.func, ast.Name)):  # no builtin is named mean
             end = source.end(node.func)
             yield end - len(name), end, RENAMED[name]
 
 
 def dropped(source: Source, node: ast.AST) -> Replacements:
-    """A term, a factor, a sign, a call, an option or a statement left out."""
+    """Leave out a term, a factor, a sign, a call, an option or a statement."""
     if isinstance(node, ast.BinOp) and SYMBOLS.get(type(node.op)) in ("+", "-", "*", "/", "//", "%", "**", "&", "|"):
         start, end = source.start(node), source.end(node)
         left_end, right_start = source.symbol(SYMBOLS[type(node.op)], node.left, node.right)
@@ -277,10 +277,10 @@ def dropped(source: Source, node: ast.AST) -> Replacements:
 def _dropped_call(source: Source, node: ast.Call) -> Replacements:
     start, end = source.start(node), source.end(node)
     name = _name(node)
-    if name in UNWRAPPED and len(node.args) == 1 and not node.keywords:
+    if name in REPLACED_BY_ARGUMENT and len(node.args) == 1 and not node.keywords:
         yield start, end, f"({source.between(source.start(node.args[0]), source.end(node.args[0]))})"
     elif (
-        name in UNCALLED
+        name in REMOVED_METHODS
         and isinstance(node.func, ast.Attribute)
         and not (isinstance(node.func.value, ast.Name) and node.func.value.id == "np")
     ):
@@ -290,7 +290,7 @@ def _dropped_call(source: Source, node: ast.Call) -> Replacements:
 
 def _dropped_options(source: Source, node: ast.Call) -> Replacements:
     for option in node.keywords:
-        if option.arg and option.arg not in SILENT and not isinstance(option.value, ast.Constant):
+        if option.arg and option.arg not in OPTIONS_WITHOUT_EFFECT and not isinstance(option.value, ast.Constant):
             start, end = source.start(option), source.end(option)
             if len(node.args) + len(node.keywords) > 1:
                 comma = source.bytes.rfind(b",", source.end(node.func), start)
@@ -302,7 +302,7 @@ def _dropped_options(source: Source, node: ast.Call) -> Replacements:
 
 
 def slice_bound(source: Source, node: ast.AST) -> Replacements:
-    """A bound left out, or one further on where it is not a plain number."""
+    """Leave out a bound of a slice, or add 1 to it if it is not a constant."""
     if isinstance(node, ast.Slice):
         for bound in (node.lower, node.upper, node.step):
             if bound is not None:
@@ -313,7 +313,7 @@ def slice_bound(source: Source, node: ast.AST) -> Replacements:
 
 
 def _name(call: ast.Call) -> str:
-    """The last part of the name of what is called."""
+    """Return the last part of the called function's name."""
     return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
 
 

@@ -1,4 +1,4 @@
-"""Which killers reach which function: each killer is run once while the functions that are called are noted."""
+"""Find the killers that reach each function: run each killer once and record the functions that it calls."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 from parity_tests.mutation.killers import Killer
 from parity_tests.mutation.subject import Place, Subject, users_of
 
-SIGNATURES = ("one_signature", "torchs_arguments")  # tests that look at defaults without calling anything
+SIGNATURES = ("one_signature", "torchs_arguments")  # tests that compare signatures without calling anything
 
 
 @dataclass
 class Reach:
-    """The killers that reach each function, how long each of them takes, and those that fail without any fault."""
+    """The killers that reach each function, the time that each takes, and those that fail without a fault."""
 
     killers: dict[Place, list[Killer]] = field(default_factory=dict)
     seconds: dict[Killer, float] = field(default_factory=dict)
-    unfit: list[Killer] = field(default_factory=list)
+    failing_without_fault: list[Killer] = field(default_factory=list)
 
     def of(self, subject: Subject, modules: list[ModuleType]) -> list[Killer]:
-        """What may kill a subject's mutants, by rank and then the quickest first; of a constant, what reaches its users."""
+        """Return the killers of a subject's mutants, by rank and time; those of a constant reach its users."""
         places = users_of(subject, modules) if subject.owner else {subject.place}
         found = {killer for place in places for killer in self.killers.get(place, [])}
         found |= {killer for killer in self.seconds if any(name in killer.name for name in SIGNATURES)}
@@ -34,7 +34,7 @@ class Reach:
 
 
 def measure(killers: Iterable[Killer], package: str) -> Reach:
-    """Run every killer once and note what it reaches in a package."""
+    """Run every killer once and record the functions of a package that it reaches."""
     reach = Reach()
     for killer in killers:
         with calls_into(package) as places, silence():
@@ -42,7 +42,7 @@ def measure(killers: Iterable[Killer], package: str) -> Reach:
             failure = killer.run()
             seconds = time.perf_counter() - start
         if failure:
-            reach.unfit.append(killer)
+            reach.failing_without_fault.append(killer)
             continue
         reach.seconds[killer] = seconds
         for place in places:
@@ -52,7 +52,7 @@ def measure(killers: Iterable[Killer], package: str) -> Reach:
 
 @contextmanager
 def calls_into(package: str) -> Iterator[set[Place]]:
-    """The functions of a package that are called inside the block; a function inside another counts as the outer one."""
+    """Record the functions of a package that are called inside the block; an inner function counts as its outer one."""
     places: set[Place] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
@@ -70,7 +70,7 @@ def calls_into(package: str) -> Iterator[set[Place]]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Nothing is printed inside the block, but what a test captures itself."""
+    """Discard what is printed inside the block, except what a test captures itself."""
     kept = [os.dup(stream) for stream in (1, 2)]
     try:
         with open(os.devnull, "wb") as nowhere:

@@ -1,7 +1,7 @@
-"""Runs mutants in processes of their own, several at a time, and remembers what came of each.
+"""Run mutants in parallel processes and record the outcome of each.
 
-A mutant lives in a fork of this process, where everything is imported and the reference has been run: nothing that it
-does outlasts it, and one that never ends is ended by the clock.
+A mutant lives in a fork of this process, in which everything is imported and the reference has been run. Nothing that a mutant does
+survives its process, and a timer ends a mutant that never stops.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from parity_tests.mutation.killers import CRASH, Killer
 from parity_tests.mutation.subject import Mutant
 
 SURVIVED, TIMED_OUT, UNPLANTED = "survived", "timed out", "unplanted"
-SLOWER = 5  # times as long as without the fault may a killer take, on top of the limit
+SLOWDOWN_ALLOWED = 5  # a killer may take this many times as long as without the fault, plus the limit
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a mutant: NUMERIC, CRASH, TIMED_OUT or SURVIVED, and by which killer."""
+    """The outcome of a mutant (NUMERIC, CRASH, TIMED_OUT or SURVIVED) and the killer that detected it."""
 
     key: tuple[str, str, str, str, int]
     outcome: str
@@ -39,9 +39,9 @@ class Result:
 def run(
     jobs: Iterable[tuple[Mutant, list[Killer]]], seconds: dict[Killer, float], processes: int, limit: float
 ) -> Iterator[tuple[Mutant, Result]]:
-    """Run each mutant until the first of its killers fails, and yield the results as they come."""
+    """Run each mutant until one of its killers fails, and yield the results as they come."""
     context = multiprocessing.get_context("fork")
-    gc.freeze()  # what is here already is not looked through again in every process, and so not copied
+    gc.freeze()  # the garbage collector of a fork skips these objects, so their memory is not copied
     running: dict[Connection, tuple[BaseProcess, Mutant]] = {}
 
     def finished() -> Iterator[tuple[Mutant, Result]]:
@@ -49,7 +49,7 @@ def run(
             process, mutant = running.pop(connection)
             try:
                 outcome, killer = connection.recv()
-            except EOFError:  # it did not live to say
+            except EOFError:  # the process ended without an answer
                 outcome, killer = "", ""
             process.join()
             if not outcome:
@@ -63,10 +63,10 @@ def run(
             if len(running) == processes:
                 yield from finished()
             receiving, sending = context.Pipe(duplex=False)
-            timed = [(killer, limit + SLOWER * seconds[killer]) for killer in killers]
-            child = context.Process(target=_try, args=(mutant, timed, sending))
+            timed = [(killer, limit + SLOWDOWN_ALLOWED * seconds[killer]) for killer in killers]
+            child = context.Process(target=_run_killers, args=(mutant, timed, sending))
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: those of BLAS allow for it
+                warnings.simplefilter("ignore", DeprecationWarning)  # about forking beside threads: BLAS threads allow it
                 child.start()
             sending.close()
             running[receiving] = child, mutant
@@ -77,8 +77,8 @@ def run(
             process.kill()
 
 
-def _try(mutant: Mutant, killers: list[tuple[Killer, float]], sending: Connection) -> None:
-    """Plant a mutant in this process and send what came of it, unless the clock ends the process."""
+def _run_killers(mutant: Mutant, killers: list[tuple[Killer, float]], sending: Connection) -> None:
+    """Plant a mutant in this process and send its outcome, unless a timer ends the process."""
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     for alarm in (signal.SIGPROF, signal.SIGALRM):
@@ -90,19 +90,19 @@ def _try(mutant: Mutant, killers: list[tuple[Killer, float]], sending: Connectio
         sending.send((CRASH, "import") if mutant.subject.owner else (UNPLANTED, repr(error)))
         os._exit(1)
     for killer, limit in killers:
-        signal.setitimer(signal.ITIMER_PROF, limit)  # of computing, which a busy machine does not lengthen
-        signal.setitimer(signal.ITIMER_REAL, 10 * limit)  # of waiting
+        signal.setitimer(signal.ITIMER_PROF, limit)  # CPU time, which other processes do not lengthen
+        signal.setitimer(signal.ITIMER_REAL, 10 * limit)  # time on the clock, for a mutant that waits
         outcome = killer.run()
         if outcome:
             sending.send((outcome, killer.name))
             break
     else:
         sending.send((SURVIVED, ""))
-    os._exit(0)  # what would run at exit belongs to the parent
+    os._exit(0)  # exit handlers belong to the parent
 
 
 class Results:
-    """The results so far, in a file where there is one: a line each, so that an interrupted run loses nothing."""
+    """The results so far; a file, if there is one, has a line for each, so that an interrupted run loses nothing."""
 
     def __init__(self, path: Path | None):
         self.path = path
@@ -114,14 +114,14 @@ class Results:
             try:
                 entry = json.loads(line)
                 result = Result(**{**entry, "key": tuple(entry["key"])})
-            except (ValueError, TypeError, KeyError):  # the line that was being written
+            except (ValueError, TypeError, KeyError):  # a line that was only half written
                 continue
             self.known[result.key] = result
         if text and not text.endswith("\n"):
             path.write_text(text + "\n")
 
     def of(self, mutant: Mutant) -> Result | None:
-        """What is known of a mutant; nothing where its file has changed, or where it survived, since there may be new tests."""
+        """Return the known result of a mutant; None if its file has changed, or if it survived, since there may be new tests."""
         result = self.known.get(mutant.key)
         return result if result and result.outcome != SURVIVED and result.digest == mutant.digest else None
 

@@ -1,4 +1,4 @@
-"""What is mutated: every function of a package, and the constants of its modules and classes."""
+"""Subjects of mutation: every function of a package, and the constants of its modules and classes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Place = tuple[str, str]  # a module's name and a function's qualified name
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A function, or a constant of a module or class, of which mutants are made."""
+    """A function, or a constant of a module or class, to be mutated."""
 
     module: ModuleType
     name: str
     node: ast.stmt
-    owner: Any = None  # of a constant: the module or class
+    owner: Any = None  # the module or class that holds a constant
 
     @property
     def place(self) -> Place:
@@ -42,7 +42,7 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Mutant:
-    """One fault in one subject; `occurrence` tells apart those whose lines read the same."""
+    """One fault in one subject; `occurrence` numbers the mutants whose lines read the same."""
 
     subject: Subject
     source: Source
@@ -51,22 +51,22 @@ class Mutant:
 
     @cached_property
     def lines(self) -> tuple[int, str, str]:
-        """The line's number, the line, and the line with the fault."""
+        """Return the line's number, the line, and the changed line."""
         return self.source.lines(self.edit)
 
     @cached_property
     def key(self) -> tuple[str, str, str, str, int]:
-        """What names the mutant however far its function moves: file, function, line, line with the fault, occurrence."""
+        """Return a name that stays when the function moves: file, function, line, changed line, occurrence."""
         _, before, after = self.lines
         return self.subject.file, self.subject.name, before, after, self.occurrence
 
     @cached_property
     def digest(self) -> str:
-        """Of the file that is mutated."""
+        """Return a digest of the mutated file."""
         return hashlib.sha256(self.source.bytes).hexdigest()[:12]
 
     def planted(self) -> AbstractContextManager[None]:
-        """Inside the block, the fault is there."""
+        """Plant the fault inside the block."""
         changed = self.source.edited(self.edit)
         if isinstance(self.subject.node, ast.FunctionDef):
             return replaced_source(_functions(self.subject.module)[self.subject.name], changed)
@@ -77,13 +77,13 @@ class Mutant:
 
 
 def modules_of(package: ModuleType) -> list[ModuleType]:
-    """The package and every module below it."""
+    """Return the package and every module below it."""
     below = pkgutil.walk_packages(package.__path__, package.__name__ + ".")
     return [package, *(importlib.import_module(info.name) for info in below)]
 
 
 def subjects_of(module: ModuleType) -> Iterator[Subject]:
-    """The functions and constants of a module."""
+    """Yield the functions and constants of a module."""
     for name, function in _functions(module).items():
         yield Subject(module, name, function_tree(function))
 
@@ -98,12 +98,12 @@ def subjects_of(module: ModuleType) -> Iterator[Subject]:
 
 
 def _is_type(name: str, owner: Any) -> bool:
-    """Whether a name is that of a type alias: of a module's constants those are not all capitals."""
+    """Return whether a name is a type alias: a constant of a module that is not all capitals."""
     return isinstance(owner, ModuleType) and not name.isupper()
 
 
 def mutants_of(subject: Subject) -> Iterator[Mutant]:
-    """Every mutant of a subject, in the order of its text."""
+    """Yield every mutant of a subject, in the order of its text."""
     source = Source(inspect.getsource(subject.module))
     seen: dict[tuple[str, str], int] = {}
     for edit in edits(source, subject.node):
@@ -113,13 +113,13 @@ def mutants_of(subject: Subject) -> Iterator[Mutant]:
 
 
 def sample(mutants: list[Mutant], count: int) -> list[Mutant]:
-    """So many of the mutants: the same ones every time, and mostly the same after others have come or gone."""
+    """Choose `count` mutants: always the same ones, and mostly the same after mutants were added or removed."""
     chosen = set(sorted(range(len(mutants)), key=lambda i: (zlib.crc32(repr(mutants[i].key).encode()), i))[:count])
     return [mutant for i, mutant in enumerate(mutants) if i in chosen]
 
 
 def users_of(constant: Subject, modules: list[ModuleType]) -> set[Place]:
-    """The functions whose code speaks of a constant by its name."""
+    """Return the functions whose code uses a constant by its name."""
     name = constant.name.split(".")[-1]
     return {
         (module.__name__, function_name)

@@ -1,4 +1,4 @@
-"""Layers: Parameters over the ops, with torch.nn's names, defaults and initial distributions."""
+"""Layers: ops with their Parameters, under torch.nn's names, with its defaults and initial distributions."""
 
 from scratch.layers.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh, activation_named
 from scratch.layers.alignment import AdditiveAttention, DotAttention

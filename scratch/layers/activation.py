@@ -1,4 +1,4 @@
-"""Activations as layers, and their names."""
+"""Activation layers, and the names that models' options have for them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -41,7 +41,7 @@ class Tanh(Module):
 
 
 class GELU(Module):
-    """x times the normal distribution function at x; approximate="tanh" is GPT-2's form."""
+    """x Φ(x) for the normal distribution function Φ; approximate="tanh" is the form of GPT-2."""
 
     def __init__(self, approximate: str = "none"):
         self.approximate = approximate
@@ -89,7 +89,7 @@ ACTIVATIONS: dict[str, Callable[[], Module]] = {
 
 
 def activation_named(name: str) -> Module:
-    """A new activation layer by the name it has in a model's configuration."""
+    """Return a new activation layer by the name that models' options have for it."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation_named: activation is {name!r}, expected one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]()

@@ -1,7 +1,7 @@
-"""How a decoder attends an encoder's memory: query (B, T, ...), key and value (B, S, ...) to what is attended (B, T, ...).
+"""Attention of a decoder to an encoder's memory: query (B, T, ...), key and value (B, S, ...) to (B, T, ...).
 
-A boolean attn_mask that broadcasts to (B, T, S) is true where a query may attend a key. Over the identity as value, the
-layers give their weights.
+A boolean attn_mask broadcasts to (B, T, S) and is true where a query may attend a key. With the identity matrix as value, the
+layers return their attention weights.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from scratch.ops.attention import scaled_dot_product_attention
 
 
 class DotAttention(Module):
-    """Attention by the dot product of query and key, not scaled (Luong, Pham & Manning 2015, section 3.1)."""
+    """Attention with the dot product of query and key as score, without a scale (Luong, Pham & Manning 2015, section 3.1)."""
 
     def forward(self, query: Array, key: Array, value: Array, attn_mask: Array | None = None) -> tuple[Array, Backward]:
         y, backward = scaled_dot_product_attention(query, key, value, attn_mask, scale=1.0)
@@ -22,7 +22,7 @@ class DotAttention(Module):
 
 
 class AdditiveAttention(Module):
-    """Attention by weight · tanh(query's map + key's map) (Bahdanau, Cho & Bengio 2015, appendix A.1.2)."""
+    """Attention with the scores weight · tanh(W_q query + W_k key) (Bahdanau, Cho & Bengio 2015, appendix A.1.2)."""
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int):
         self.query = Linear(query_size, hidden_size, bias=False)

@@ -4,24 +4,25 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import has_shape, is_probability
 from scratch.layers.linear import Linear
 from scratch.module import Array, Backward, Module, apply
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
-from scratch.ops.checks import has_shape, is_probability
 from scratch.random import generator
 
 Past = tuple[Array, Array]
 
 
 class MultiheadAttention(Module):
-    """num_heads heads of attention side by side (Vaswani et al. 2017, section 3.2.2), torch.nn.MultiheadAttention with batch_first.
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2), as torch.nn.MultiheadAttention with batch_first.
 
-    With fewer num_kv_heads, each head of keys and values serves several of queries (Ainslie et al. 2023). A head is
-    embed_dim / num_heads wide where head_dim is not given. Called with query (B, L, embed_dim), key (B, S, kdim), value
-    (B, S, vdim), a mask that broadcasts to (B, num_heads, L, S), boolean (true: may attend) or to be added, and is_causal.
+    With fewer num_kv_heads than num_heads, each head of keys and values serves a group of query heads (Ainslie et al. 2023).
+    head_dim, the width of a head, is embed_dim / num_heads by default. Inputs are query (B, L, embed_dim), key (B, S, kdim),
+    value (B, S, vdim), a mask that broadcasts to (B, num_heads, L, S), boolean (true: may attend) or added, and is_causal.
 
-    The value is (y (B, L, embed_dim), (keys, values)). The latter, (B, num_kv_heads, S, head_dim) each, are for a later call:
-    as its `past` they come before its own, or take their place where key and value are None. They are constants to it.
+    The value is (y (B, L, embed_dim), (keys, values)), where keys and values (B, num_kv_heads, S, head_dim) are a key-value cache
+    for later calls. A later call takes them as `past`: they come before its own keys and values, or replace them where key and
+    value are None. They are constants there.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class MultiheadAttention(Module):
         is_causal: bool = False,
         past: Past | None = None,
     ) -> Array:
-        """The weights (B, num_heads, L, S) of a call, before any dropout."""
+        """Return the attention weights (B, num_heads, L, S) of a call, before dropout."""
         past_keys, _ = self._checked(query, key, value, past)
         queries, _ = self._heads(self.q_proj, query)
         keys, _ = self._continued(self.k_proj, key, past_keys)
@@ -100,12 +101,12 @@ class MultiheadAttention(Module):
         return weights
 
     def _heads(self, projection: Linear, x: Array) -> tuple[Array, Backward]:
-        """x (B, T, C) projected and split: (B, heads, T, head_dim)."""
+        """Return x (B, T, C) projected and split into heads (B, heads, T, head_dim)."""
         y, backward = projection(x)
         return self._split(y), lambda dheads: backward(_side_by_side(dheads))
 
     def _continued(self, projection: Linear, x: Array | None, past: Array | None) -> tuple[Array, Backward]:
-        """The heads of x behind those of the past."""
+        """Return the heads of x, with those of the past before them."""
         if x is None:
             return np.asarray(past), lambda dheads: None
         heads, backward = self._heads(projection, x)
@@ -114,18 +115,19 @@ class MultiheadAttention(Module):
         return np.concatenate([past, heads], axis=2), lambda dheads: backward(dheads[:, :, past.shape[2] :])
 
     def _options(self, is_causal: bool, past_keys: Array | None) -> dict[str, Any]:
+        """Return the options of the attention op."""
         grouped, offset = self.num_kv_heads != self.num_heads, 0 if past_keys is None else past_keys.shape[2]
         return {"is_causal": is_causal, "scale": self.scale, "enable_gqa": grouped, "causal_offset": offset}
 
     def _split(self, x: Array) -> Array:
-        """(B, T, heads * head_dim) as (B, heads, T, head_dim)."""
+        """Return x (B, T, heads * head_dim) as (B, heads, T, head_dim)."""
         B, T, width = x.shape
         return x.reshape(B, T, width // self.head_dim, self.head_dim).swapaxes(1, 2)
 
     def _checked(
         self, query: Array, key: Array | None, value: Array | None, past: Past | None
     ) -> tuple[Array, Array] | tuple[None, None]:
-        """The keys and values of the past, if there is one; ValueError unless everything has its shape."""
+        """Return the keys and values of the past, or a pair of None; raise ValueError where a shape is wrong."""
         if (key is None) != (value is None) or (key is None and past is None):
             raise ValueError("MultiheadAttention: expected key and value, or past in their place")
         for name, x, width in (("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)):
@@ -146,6 +148,6 @@ class MultiheadAttention(Module):
 
 
 def _side_by_side(heads: Array) -> Array:
-    """(B, heads, T, head_dim) as (B, T, heads * head_dim)."""
+    """Return heads (B, heads, T, head_dim) as (B, T, heads * head_dim)."""
     B, H, T, D = heads.shape
     return heads.swapaxes(1, 2).reshape(B, T, H * D)

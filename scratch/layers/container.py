@@ -1,15 +1,34 @@
-"""Layers one after another."""
+"""Layers one after another, and their backwards one after another."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from scratch.module import Array, Backward, Module, is_constant
 from scratch.ops.flatten import flatten
 
 
-class Sequential(Module):
-    """Each layer applied to the value of the one before; they are named "0", "1", ..., or by the keys of a dict of them.
+def run_in_reverse(backwards: Sequence[Backward], dy: Any) -> tuple[Any, ...]:
+    """Run the backwards of layers that ran one after another, the last one first: each dx is the dy of the layer before.
 
-    Of constants, the backward ends where nothing before it has a parameter that requires a gradient.
+    Return dx of the first layer and, for each further input, the sum of its gradients: all layers share these inputs.
+    """
+    dx, shared = dy, ()
+    for backward in reversed(backwards):
+        gradients = backward(dx)
+        dx, *others = gradients if isinstance(gradients, tuple) else (gradients,)
+        shared = tuple(map(_sum, shared, others)) if shared else tuple(others)
+    return dx, *shared
+
+
+def _sum(total: Array | None, part: Array | None) -> Array | None:
+    """Return the sum of two gradients; None stands for no gradient."""
+    return total if part is None else part if total is None else total + part
+
+
+class Sequential(Module):
+    """Layers that are applied one after another, named "0", "1", ..., or by the keys of a dict of layers.
+
+    Where the input is declared `constant`, the backward stops at the first layer that has a parameter to train.
     """
 
     def __init__(self, *layers: Module | dict[str, Module]):
@@ -26,15 +45,14 @@ class Sequential(Module):
                 backwards.append(backward)
 
         def backward_all(dy: Any) -> Any:
-            for backward in reversed(backwards):
-                dy = backward(dy)
-            return dy if whole else None
+            dx, *_ = run_in_reverse(backwards, dy)
+            return dx if whole else None
 
         return x, backward_all
 
 
 class Flatten(Module):
-    """The axes start_dim to end_dim joined into one."""
+    """The axes start_dim to end_dim, joined into one."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         self.start_dim, self.end_dim = start_dim, end_dim

@@ -1,11 +1,10 @@
 """Convolution layers."""
 
+from scratch.checks import Size, pair
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
-from scratch.ops.checks import pair
 from scratch.ops.conv import conv2d
 from scratch.ops.conv_transpose import conv_transpose2d
-from scratch.ops.window import Size
 
 
 class Conv2d(Module):
@@ -51,7 +50,7 @@ class ConvTranspose2d(Module):
     ):
         _check_channels("ConvTranspose2d", in_channels, out_channels, groups)
         kernel = pair("ConvTranspose2d", "kernel_size", kernel_size, 1)
-        fan = out_channels // groups * kernel[0] * kernel[1]  # torch takes the second axis of any weight for its fan-in
+        fan = out_channels // groups * kernel[0] * kernel[1]  # torch computes the fan-in of any weight from its second axis
         self.weight = fan_in_uniform((in_channels, out_channels // groups, *kernel), fan)
         self.bias = fan_in_uniform((out_channels,), fan) if bias else None
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
@@ -63,6 +62,7 @@ class ConvTranspose2d(Module):
 
 
 def _check_channels(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Raise ValueError unless both numbers of channels are positive and divisible by groups."""
     if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
         raise ValueError(
             f"{layer}: expected positive channels that groups divides, got in_channels {in_channels}, "

@@ -1,21 +1,21 @@
-"""What DETR is stacked of: transformer layers that are told afresh where everything is (Carion et al. 2020, appendix A.3).
+"""Transformer layers of DETR, which add the positions again in every layer (Carion et al. 2020, appendix A.3).
 
-They are those of transformer.py, norm(x + part(x)), but that positions are added to what is compared, queries and keys, in
-every attention of every layer, and to the values never.
+They are the post-norm layers of transformer.py, norm(x + submodule(x)). In every attention, positions are added to queries and
+keys, and not to values.
 """
 
+from scratch.checks import divides, has_shape, is_mask, is_sequence, one_float_dtype
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.dropout import Dropout
 from scratch.layers.feed_forward import FeedForward
 from scratch.layers.norm import LayerNorm
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, is_mask, is_sequence, one_float_dtype
 
 
 class DETREncoderLayer(Module):
-    """Self-attention and a feed-forward part: src (B, S, d_model) with its positions likewise.
+    """Self-attention and a feed-forward block, each with a residual connection: src and positions (B, S, d_model) to the same.
 
-    src_mask broadcasts to (B, nhead, S, S), boolean (true: may attend) or to be added.
+    src_mask broadcasts to (B, nhead, S, S): boolean (true: may attend), or floating-point and added to the scores.
     """
 
     def __init__(self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1):
@@ -43,7 +43,7 @@ class DETREncoderLayer(Module):
 
         def backward(dy: Array) -> tuple[Array | None, ...]:
             dsum = norm2(dy)
-            dsum = norm1(dsum + feed_forward(dropout2(dsum)))  # two paths meet
+            dsum = norm1(dsum + feed_forward(dropout2(dsum)))  # the residual connection and the block
             dquery, dkey, dvalue, dmask, *_ = self_attn(dropout1(dsum))
             dpositions = dquery + dkey
             return dsum + dpositions + dvalue, dpositions, dmask
@@ -52,10 +52,10 @@ class DETREncoderLayer(Module):
 
 
 class DETRDecoderLayer(Module):
-    """Self-attention, attention to a memory and a feed-forward part: tgt (B, T, d_model) and memory (B, S, d_model), each with
-    its positions, to the like of tgt.
+    """Self-attention, attention to a memory and a feed-forward block, each with a residual connection.
 
-    memory_mask broadcasts to (B, nhead, T, S), boolean (true: may attend) or to be added.
+    tgt (B, T, d_model) and memory (B, S, d_model), each with positions of its shape, to (B, T, d_model). memory_mask broadcasts to
+    (B, nhead, T, S): boolean (true: may attend), or floating-point and added to the scores.
     """
 
     def __init__(self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1):
@@ -81,7 +81,7 @@ class DETRDecoderLayer(Module):
 
         def backward(dy: Array) -> tuple[Array | None, ...]:
             dsum = norm3(dy)
-            dsum = norm2(dsum + feed_forward(dropout3(dsum)))  # two paths meet
+            dsum = norm2(dsum + feed_forward(dropout3(dsum)))  # the residual connection and the block
             dquery, dkey, dvalue, dmask, *_ = multihead_attn(dropout2(dsum))
             dtgt, dtgt_positions = attended_backward(dsum + dquery)
             return dtgt, dkey + dvalue, dtgt_positions + dquery, dkey, dmask
@@ -89,13 +89,13 @@ class DETRDecoderLayer(Module):
         return y, backward
 
     def attend(self, tgt: Array, memory: Array, tgt_positions: Array, positions: Array, memory_mask: Array | None = None) -> Array:
-        """The weights (B, nhead, T, S) with which a call attends the memory."""
+        """Return the weights (B, nhead, T, S) of the attention to the memory."""
         self._check(tgt, memory, tgt_positions, positions, memory_mask)
         attended, _ = self._attended(tgt, tgt_positions)
         return self.multihead_attn.attend(attended + tgt_positions, memory + positions, memory, memory_mask)
 
     def _attended(self, tgt: Array, tgt_positions: Array) -> tuple[Array, Backward]:
-        """The queries once they have attended each other."""
+        """Return tgt after the self-attention, its residual connection and its norm."""
         placed = tgt + tgt_positions
         (x, _), self_attn = self.self_attn(placed, placed, tgt)
         x, dropout1 = self.dropout1(x)
@@ -110,6 +110,7 @@ class DETRDecoderLayer(Module):
         return attended, backward
 
     def _check(self, tgt: Array, memory: Array, tgt_positions: Array, positions: Array, memory_mask: Array | None) -> None:
+        """Raise ValueError unless the arrays fit each other."""
         layer = "DETRDecoderLayer"
         is_sequence(layer, "tgt", tgt, self.d_model)
         is_sequence(layer, "memory", memory, self.d_model)

@@ -1,13 +1,13 @@
-"""Dropout as a layer."""
+"""The dropout layer."""
 
+from scratch.checks import is_probability
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import is_probability
 from scratch.ops.dropout import dropout
 from scratch.random import generator
 
 
 class Dropout(Module):
-    """In training, zero each element with probability p and scale the rest by 1 / (1 - p); else the identity."""
+    """Dropout: in training, each element becomes 0 with probability p, and the others are divided by 1 - p."""
 
     def __init__(self, p: float = 0.5):
         is_probability("Dropout", "p", p)

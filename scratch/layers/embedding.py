@@ -1,4 +1,4 @@
-"""A vector for each token."""
+"""A learned vector for each token."""
 
 import numpy as np
 
@@ -8,7 +8,10 @@ from scratch.random import generator
 
 
 class Embedding(Module):
-    """Whole numbers (...) to rows (..., embedding_dim) of a table, as torch.nn.Embedding; padding_idx begins at 0 and stays."""
+    """A table whose rows (..., embedding_dim) are looked up by whole numbers (...), as torch.nn.Embedding.
+
+    The row padding_idx starts at 0 and gets no gradient.
+    """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
         if min(num_embeddings, embedding_dim) < 1:

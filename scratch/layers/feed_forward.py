@@ -1,4 +1,4 @@
-"""What transformers do at each position by itself."""
+"""The feed-forward block of transformers, which acts on each position separately."""
 
 from scratch.layers.activation import activation_named
 from scratch.layers.dropout import Dropout
@@ -9,9 +9,9 @@ from scratch.module import Array, Backward, Module
 class FeedForward(Module):
     """linear2(dropout(activation(linear1(x)))), x (..., d_model) to (..., d_model) (Vaswani et al. 2017, section 3.3).
 
-    gated: linear2(dropout(activation(gate(x)) * linear1(x))) (Shazeer 2020, section 2): with "gelu" GEGLU, with "silu" SwiGLU.
-    In public weights linear1 and linear2 are also called fc1 and fc2, c_fc and c_proj, wi and wo; and gate, linear1 and
-    linear2 are T5's wi_0, wi_1 and wo, or Llama's gate_proj, up_proj and down_proj.
+    If gated, linear2(dropout(activation(gate(x)) * linear1(x))) (Shazeer 2020, section 2): GEGLU with "gelu", SwiGLU with "silu".
+    In public weights, linear1 and linear2 are also called fc1 and fc2, c_fc and c_proj, or wi and wo. T5 calls gate, linear1 and
+    linear2 wi_0, wi_1 and wo; Llama calls them gate_proj, up_proj and down_proj.
     """
 
     def __init__(
@@ -40,6 +40,6 @@ class FeedForward(Module):
             if self.gate is None:
                 return linear1_backward(activation_backward(dhidden))
             dx = linear1_backward(dhidden * opening)
-            return dx + gate_backward(activation_backward(dhidden * linear))  # two paths meet
+            return dx + gate_backward(activation_backward(dhidden * linear))  # linear1 and the gate both read x
 
         return y, backward

@@ -1,18 +1,18 @@
-"""Positions as vectors that are learned."""
+"""Learned position embeddings."""
 
 from typing import Any
 
 import numpy as np
 
+from scratch.checks import has_positions, one_float_dtype
+from scratch.fast.reduce import sum_to_shape
 from scratch.layers.embedding import Embedding
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_positions, one_float_dtype
 from scratch.ops.embedding import embedding
-from scratch.ops.reduce import sum_to_shape
 
 
 class LearnedPositions(Embedding):
-    """x (..., T, embedding_dim) plus a learned vector for each of its positions: 0 to T - 1, or those given, (T,) or (..., T)."""
+    """x (..., T, embedding_dim) plus a learned vector for each position: 0 to T - 1, or those given, (T,) or (..., T)."""
 
     def __init__(self, num_embeddings: int, embedding_dim: int):
         super().__init__(num_embeddings, embedding_dim)

@@ -1,8 +1,9 @@
-"""Losses as layers: called with (input, target), their backward returns the gradients of both (None for labels)."""
+"""Loss layers: they are called with (input, target), and their backward returns the gradients of both (None for labels)."""
 
 from scratch.module import Array, Backward, Buffer, Module
-from scratch.ops.cross_entropy import cross_entropy, nll_loss
+from scratch.ops.cross_entropy import cross_entropy
 from scratch.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss, smooth_l1_loss
+from scratch.ops.nll_loss import nll_loss
 
 
 class CrossEntropyLoss(Module):

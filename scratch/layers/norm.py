@@ -12,9 +12,9 @@ from scratch.ops.rms_norm import rms_norm
 
 
 class _BatchNorm(Module):
-    """Batch normalisation with torch's running statistics: weight 1, bias 0, mean 0 and variance 1 to begin with.
+    """Batch normalisation with torch's running statistics. At first weight is 1, bias 0, the mean 0 and the variance 1.
 
-    `momentum` is the share of the new batch in the running statistics; None takes their plain average.
+    `momentum` is the weight of the new batch in the running statistics; with None they are the average over all batches.
     """
 
     dimensions: tuple[int, ...]
@@ -66,9 +66,9 @@ class BatchNorm2d(_BatchNorm):
 
 
 class FrozenBatchNorm2d(Module):
-    """Batch normalisation of images (N, C, H, W) by numbers that are not trained, as torchvision.ops.FrozenBatchNorm2d.
+    """Batch normalisation of images (N, C, H, W) that is not trained, as torchvision.ops.FrozenBatchNorm2d.
 
-    All four of them are buffers: weight 1, bias 0, mean 0 and variance 1 until those of a trained network are loaded.
+    weight, bias, mean and variance are buffers. They are 1, 0, 0 and 1 until those of a trained network are loaded.
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5):
@@ -89,7 +89,7 @@ class FrozenBatchNorm2d(Module):
 
 
 def freeze_batch_norm(module: Module) -> None:
-    """Put a FrozenBatchNorm2d of the same numbers in the place of every BatchNorm2d inside the module."""
+    """Replace every BatchNorm2d inside the module by a FrozenBatchNorm2d with the same state."""
     for _, parent in list(module.named_modules()):
         for name, norm in list(vars(parent).items()):
             if isinstance(norm, BatchNorm2d):
@@ -101,7 +101,7 @@ def freeze_batch_norm(module: Module) -> None:
 
 
 class GroupNorm(Module):
-    """Normalisation of x (N, num_channels, ...) in groups of its channels, as torch.nn.GroupNorm."""
+    """Normalisation of x (N, num_channels, ...) over groups of channels, as torch.nn.GroupNorm."""
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         if min(num_groups, num_channels) < 1 or num_channels % num_groups:
@@ -119,7 +119,7 @@ class GroupNorm(Module):
 
 
 class LayerNorm(Module):
-    """Normalisation of x (..., *normalized_shape) over its last axes, as torch.nn.LayerNorm; an int is one axis."""
+    """Normalisation of x (..., *normalized_shape) over its last axes, as torch.nn.LayerNorm; an int stands for one axis."""
 
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
@@ -133,7 +133,7 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """Division of x (..., *normalized_shape) by the root of its mean square over its last axes, as torch.nn.RMSNorm."""
+    """Normalisation of x (..., *normalized_shape) by its root mean square over the last axes, as torch.nn.RMSNorm."""
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True):
         self.normalized_shape, self.eps = _positive("RMSNorm", normalized_shape), eps
@@ -144,7 +144,7 @@ class RMSNorm(Module):
 
 
 def _positive(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """A shape of at least one axis, each positive; an int is one axis."""
+    """Return a shape of one or more positive sizes, or raise ValueError; an int stands for one axis."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or min(shape) < 1:
         raise ValueError(f"{layer}: expected a normalized_shape of positive sizes, got {normalized_shape}")

@@ -1,12 +1,12 @@
-"""Recurrent layers: stacks in one direction or both, sequences of unequal length, and single steps."""
+"""Recurrent layers in one or both directions, for sequences of unequal length, and cells for single steps."""
 
 from typing import Any
 
 import numpy as np
 
+from scratch.checks import is_probability, lengths_within
 from scratch.layers.init import fan_in_uniform
 from scratch.module import Array, Backward, Module, apply
-from scratch.ops.checks import is_probability, lengths_within
 from scratch.ops.dropout import dropout as drop
 from scratch.ops.gru import gru
 from scratch.ops.lstm import lstm
@@ -15,12 +15,12 @@ from scratch.random import generator
 
 
 class _Recurrent(Module):
-    """num_layers layers, each over the values of the one before, in both directions where asked for.
+    """A stack of num_layers layers in one direction, or in both if bidirectional.
 
-    Called with x (T, B, input_size), or (B, T, input_size) with batch_first; the initial states, zeros where they are not
-    given; and lengths (B,), where sequences are shorter than T. Beyond its length, the value of a sequence is 0; its final
-    state is that of its last step, at which the backward direction begins. The value is (y (T, B, directions x width),
-    states), with states (num_layers x directions, B, ...); the backward takes dy alone where the final states go unused.
+    Inputs are x (T, B, input_size), or (B, T, input_size) with batch_first; the initial states, zeros by default; and lengths
+    (B,), where sequences are shorter than T. In the padding, the value of a sequence is 0. Its final state is that of its
+    last step, and there the reverse direction begins. The value is (y (T, B, directions * width), states), with states
+    (num_layers * directions, B, ...). The backward takes dy alone where the final states are not used.
     """
 
     gates: int
@@ -46,7 +46,7 @@ class _Recurrent(Module):
         is_probability(name, "dropout", dropout)
         self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
         self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
-        self.directions = ("", "_reverse") if bidirectional else ("",)  # what the names of their parameters end in
+        self.directions = ("", "_reverse") if bidirectional else ("",)  # the ends of their parameters' names
         width, rows = proj_size or hidden_size, self.gates * hidden_size
         for layer in range(num_layers):
             size = input_size if layer == 0 else width * len(self.directions)
@@ -58,30 +58,17 @@ class _Recurrent(Module):
                     setattr(self, f"{parameter}_l{layer}{direction}", fan_in_uniform(shape, hidden_size))
 
     def _run(self, x: Array, states: list[Array], suffix: str, counts: Array | None) -> tuple[Any, Backward]:
-        """One layer in one direction; `suffix` ends the names of its parameters."""
+        """Run one layer in one direction; `suffix` ends the names of its parameters."""
         raise NotImplementedError
 
     def _weights(self, suffix: str) -> list[Any]:
-        """The four of one layer in one direction, None where there is no bias."""
+        """Return weight_ih, weight_hh, bias_ih and bias_hh of one layer in one direction; None where there is no bias."""
         return [getattr(self, f"{name}_{suffix}", None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def forward(self, x: Array, hx: Any = None, lengths: Array | None = None) -> tuple[Any, Backward]:
-        time, batch = (1, 0) if self.batch_first else (0, 1)
-        if x.ndim != 3 or x.shape[2] != self.input_size:
-            axes = "(B, T, " if self.batch_first else "(T, B, "
-            raise ValueError(f"{type(self).__name__}: expected x {axes}{self.input_size}), got {x.shape}")
-        T, B = x.shape[time], x.shape[batch]
-        if T == 0:
-            raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x of shape {x.shape}")
+        T, B = self._checked_sizes(x)
         given = self._checked_states(hx, x, B)
-        order: Any = slice(None)
-        if lengths is None:
-            turn, counts = _Turn(None), None
-        else:
-            lengths_within(type(self).__name__, lengths, T, B)
-            order = np.argsort(-lengths, kind="stable")  # those that end first come last
-            falling = lengths[order]
-            turn, counts = _Turn(falling), (falling > np.arange(T)[:, None]).sum(axis=1)
+        turn, counts, order = self._longest_first(lengths, T, B)
         values = (x.swapaxes(0, 1) if self.batch_first else x)[:, order]
         starts = [state[:, order] for state in given]
         finals: list[tuple[Array, ...]] = []
@@ -126,8 +113,27 @@ class _Recurrent(Module):
         ends = tuple(_unordered(np.stack(state), order) for state in zip(*finals, strict=True))
         return (y.swapaxes(0, 1) if self.batch_first else y, ends if self.states > 1 else ends[0]), backward
 
+    def _checked_sizes(self, x: Array) -> tuple[int, int]:
+        """Return the numbers of steps and of sequences, or raise ValueError where the shape of x is wrong."""
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            axes = "(B, T, " if self.batch_first else "(T, B, "
+            raise ValueError(f"{type(self).__name__}: expected x {axes}{self.input_size}), got {x.shape}")
+        B, T = x.shape[:2] if self.batch_first else x.shape[1::-1]
+        if T == 0:
+            raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x of shape {x.shape}")
+        return T, B
+
+    def _longest_first(self, lengths: Array | None, T: int, B: int) -> "tuple[_Turn, Array | None, Any]":
+        """Return a reversal in time, the number of rows at each step, and the order of the batch, the longest sequence first."""
+        if lengths is None:
+            return _Turn(None), None, slice(None)
+        lengths_within(type(self).__name__, lengths, T, B)
+        order = np.argsort(-lengths, kind="stable")
+        falling = lengths[order]
+        return _Turn(falling), (falling > np.arange(T)[:, None]).sum(axis=1), order
+
     def _checked_states(self, hx: Any, x: Array, B: int) -> tuple[Array, ...]:
-        """The initial states as a tuple; zeros where none are given."""
+        """Return the initial states as a tuple, zeros where none are given; raise ValueError where a shape is wrong."""
         rows = self.num_layers * len(self.directions)
         shapes = [(rows, B, self.proj_size or self.hidden_size), (rows, B, self.hidden_size)][: self.states]
         if hx is None:
@@ -139,7 +145,7 @@ class _Recurrent(Module):
         return states
 
     def _between_layers(self, values: Array, layer: int, counts: Array | None) -> tuple[Array, Backward]:
-        """Dropout on the values of every layer but the last, in training; drawn for the steps that are there."""
+        """Apply dropout to the values of every layer but the last, in training; the mask is drawn for steps without padding."""
         if not self.training or self.dropout == 0 or layer == self.num_layers - 1:
             return values, lambda dy: dy
         T, B, width = values.shape
@@ -209,7 +215,7 @@ class GRU(_Recurrent):
 
 
 class _Cell(Module):
-    """One step: x (B, input_size) and the state, zeros where it is not given, to the next state."""
+    """A cell for one step: x (B, input_size) and the state, zeros by default, to the next state."""
 
     gates: int
     states = 1
@@ -268,7 +274,7 @@ class GRUCell(_Cell):
 def _one_step(
     cell: _Cell, op: Any, x: Array, states: tuple[Array, ...] | None, *others: None, **options: Any
 ) -> tuple[Any, Backward]:
-    """The op over a sequence of one step; its y is the new h, and left out."""
+    """Run the op over a sequence of one step; return the new states without y, which is the new h."""
     name, width = type(cell).__name__, cell.weight_ih.data.shape[1]
     if x.ndim != 2 or x.shape[1] != width:
         raise ValueError(f"{name}: expected x (B, {width}), got {x.shape}")
@@ -286,7 +292,7 @@ def _one_step(
 
 
 class _Turn:
-    """Turns sequences (T, B, ...) round in time, each within its own length; its own inverse."""
+    """A function that reverses sequences (T, B, ...) in time, each within its own length. It is its own inverse."""
 
     def __init__(self, lengths: Array | None):
         self.lengths = lengths
@@ -299,7 +305,7 @@ class _Turn:
 
 
 def _unordered(x: Array, order: Any) -> Array:
-    """The batch, the second axis, in the order in which it came."""
+    """Return x with the batch, its second axis, in the original order."""
     if isinstance(order, slice):
         return x
     y = np.empty_like(x)

@@ -1,4 +1,4 @@
-"""What attention adds to its scores for the distance between query and key."""
+"""A learned bias of attention scores by the distance between query and key."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from scratch.ops.relative_position import relative_position_bucket
 
 
 class RelativePositionBias(Embedding):
-    """A learned number for each head and bucket of distances, as T5 has them (Raffel et al. 2020, section 2.1).
+    """A learned number for each head and each bucket of distances, as in T5 (Raffel et al. 2020, section 2.1).
 
-    The positions of queries (L,) and keys (S,) to (num_heads, L, S); weight is (num_buckets, num_heads). The positions
-    have no gradient.
+    Positions of queries (L,) and keys (S,) to biases (num_heads, L, S); weight is (num_buckets, num_heads). The positions have
+    no gradient.
     """
 
     def __init__(self, num_buckets: int, max_distance: int, num_heads: int, bidirectional: bool = True):

@@ -1,21 +1,21 @@
-"""Multi-head attention of a sequence to itself."""
+"""Multi-head self-attention with one projection matrix."""
 
 import numpy as np
 
+from scratch.checks import divides, is_sequence
 from scratch.layers.init import fan_in_uniform, xavier_uniform_
 from scratch.layers.linear import Linear
 from scratch.module import Array, Backward, Module, Parameter, apply
 from scratch.ops.attention import attention_weights, scaled_dot_product_attention
-from scratch.ops.checks import divides, is_sequence
 from scratch.ops.linear import linear
 
 
 class SelfAttention(Module):
-    """num_heads heads in which x (B, T, embed_dim) attends itself (Vaswani et al. 2017, section 3.2.2).
+    """Self-attention of x (B, T, embed_dim) in num_heads heads (Vaswani et al. 2017, section 3.2.2).
 
-    The parameters have the names, shapes and initial distributions of those of torch.nn.MultiheadAttention: one array has
-    those of queries, keys and values, in this order, so that one matrix product makes all three. MultiheadAttention of
-    this package has them apart, for sequences that differ.
+    The parameters have the names, shapes and initial distributions of torch.nn.MultiheadAttention: one array holds those of
+    queries, keys and values, so that one matrix product computes all three. MultiheadAttention of this package has three
+    arrays, for queries and keys from different sequences.
     """
 
     def __init__(self, embed_dim: int, num_heads: int):
@@ -41,13 +41,13 @@ class SelfAttention(Module):
         return y, backward
 
     def attend(self, x: Array) -> Array:
-        """The weights (B, num_heads, T, T) of a call."""
+        """Return the attention weights (B, num_heads, T, T) of a call."""
         (query, key, _), _ = self._projected(x)
         weights, _ = attention_weights(query, key)
         return weights
 
     def _projected(self, x: Array) -> tuple[Array, Backward]:
-        """Queries, keys and values (3, B, num_heads, T, head_dim)."""
+        """Return queries, keys and values (3, B, num_heads, T, head_dim)."""
         is_sequence("SelfAttention", "x", x, self.embed_dim)
         B, T, width = x.shape
         projected, linear_backward = apply(linear, x, self.in_proj_weight, self.in_proj_bias)

@@ -5,7 +5,10 @@ from scratch.ops.sinusoidal_positions_2d import sinusoidal_positions_2d
 
 
 class SinusoidalPositions2d(Module):
-    """Feature maps x (B, C, H, W), present where (B, H, W) is true, to the sines and cosines of their places, (B, C, H, W)."""
+    """The sines and cosines (B, C, H, W) of row and column in feature maps x (B, C, H, W).
+
+    `present` (B, H, W) is false in the padding.
+    """
 
     def __init__(self, normalize: bool = True, base: float = 10000.0):
         self.normalize, self.base = normalize, base

@@ -1,36 +1,37 @@
-"""What transformers are stacked of: self-attention, attention to a memory and a feed-forward part, each with a way past it."""
+"""Encoder and decoder layers of transformers: attention and a feed-forward block, each with a residual connection."""
 
+from scratch.checks import divides, has_shape, is_mask, is_sequence
 from scratch.layers.attention import MultiheadAttention
 from scratch.layers.dropout import Dropout
 from scratch.layers.feed_forward import FeedForward
 from scratch.layers.norm import LayerNorm
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, is_mask, is_sequence
 
 Kept = tuple[Array, Array, Array, Array]
 
 
 class _Layer(Module):
-    """What has parts with a way past each: norm(x + part(x)) (Vaswani et al. 2017, section 3.1).
+    """A layer whose submodules have residual connections: norm(x + submodule(x)) (Vaswani et al. 2017, section 3.1).
 
-    With norm_first the sum is left as it is: x + part(norm(x)) (Xiong et al. 2020).
+    With norm_first it is x + submodule(norm(x)) (Xiong et al. 2020).
     """
 
     norm_first: bool
 
     def _before(self, norm: LayerNorm, x: Array) -> tuple[Array, Backward]:
-        """What a part is given."""
+        """Return the input of a submodule: x, normalised with norm_first."""
         return norm(x) if self.norm_first else (x, lambda dy: dy)
 
     def _after(self, norm: LayerNorm, x: Array) -> tuple[Array, Backward]:
-        """What becomes of the sum of a part and what went past it."""
+        """Return the sum of a submodule and its residual connection, normalised without norm_first."""
         return (x, lambda dy: dy) if self.norm_first else norm(x)
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention and a feed-forward part, as torch.nn.TransformerEncoderLayer with batch_first: src (B, S, d_model) likewise.
+    """Self-attention and a feed-forward block, as torch.nn.TransformerEncoderLayer with batch_first.
 
-    src_mask broadcasts to (B, nhead, S, S), boolean (true: may attend) or to be added; is_causal hides what comes later.
+    src (B, S, d_model) to (B, S, d_model). src_mask broadcasts to (B, nhead, S, S): boolean (true: may attend), or
+    floating-point and added to the scores. With is_causal, later positions are hidden.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class TransformerEncoderLayer(_Layer):
 
         def backward(dy: Array) -> tuple[Array | None, ...]:
             dsum = after2(dy)
-            dattended = dsum + before2(feed_forward(dropout2(dsum)))  # two paths meet
+            dattended = dsum + before2(feed_forward(dropout2(dsum)))  # the residual connection and the block
             dsum = after1(dattended)
             dquery, dkey, dvalue, dmask, *_ = self_attn(dropout1(dsum))
             return dsum + before1(dquery + dkey + dvalue), dmask, None
@@ -73,26 +74,27 @@ class TransformerEncoderLayer(_Layer):
         return y, backward
 
     def attend(self, src: Array, src_mask: Array | None = None, is_causal: bool = False) -> Array:
-        """The weights (B, nhead, S, S) of the self-attention."""
+        """Return the weights (B, nhead, S, S) of the self-attention."""
         self._check(src, src_mask)
         x, _ = self._before(self.norm1, src)
         return self.self_attn.attend(x, x, x, src_mask, is_causal)
 
     def _check(self, src: Array, src_mask: Array | None) -> None:
+        """Raise ValueError unless src and its mask have the right shapes."""
         is_sequence("TransformerEncoderLayer", "src", src, self.d_model)
         B, S, _ = src.shape
         is_mask("TransformerEncoderLayer", "src_mask", src_mask, (B, self.nhead, S, S), src.dtype)
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to a memory and a feed-forward part, as torch.nn.TransformerDecoderLayer with batch_first.
+    """Self-attention, attention to a memory and a feed-forward block, as torch.nn.TransformerDecoderLayer with batch_first.
 
-    tgt is (B, T, d_model) and memory (B, S, d_model). tgt_mask broadcasts to (B, nhead, T, T), memory_mask to (B, nhead, T, S),
-    each boolean (true: may attend) or to be added; tgt_is_causal hides what comes later.
+    tgt is (B, T, d_model) and memory (B, S, d_model). tgt_mask broadcasts to (B, nhead, T, T) and memory_mask to (B, nhead, T, S):
+    boolean (true: may attend), or floating-point and added to the scores. With tgt_is_causal, later positions are hidden.
 
-    The value is (y (B, T, d_model), kept): the keys and values of the self-attention, (B, nhead, T, d_model / nhead), and those
-    of the memory. As the `past` of a later call, whose memory is None, the former come before its own, and tgt_mask
-    broadcasts to (B, nhead, T, past and T); the latter are the memory's. They are constants to it.
+    The value is (y (B, T, d_model), kept). `kept` is a key-value cache: keys and values (B, nhead, T, d_model / nhead) of the
+    self-attention, and keys and values of the memory. A later call takes it as `past`, with None as memory. Then the former come
+    before its own keys and values, and tgt_mask broadcasts to (B, nhead, T, past + T). They are constants there.
     """
 
     def __init__(
@@ -140,7 +142,7 @@ class TransformerDecoderLayer(_Layer):
 
         def backward(dy: Array) -> tuple[Array | None, ...]:
             dsum = after3(dy)
-            dinformed = dsum + before3(feed_forward(dropout3(dsum)))  # two paths meet
+            dinformed = dsum + before3(feed_forward(dropout3(dsum)))  # the residual connection and the block
             dsum = after2(dinformed)
             dquery, dkey, dvalue, dmemory_mask, *_ = multihead_attn(dropout2(dsum))
             dmemory = None if memory is None else dkey + dvalue
@@ -160,7 +162,7 @@ class TransformerDecoderLayer(_Layer):
         tgt_is_causal: bool = False,
         past: Kept | None = None,
     ) -> Array:
-        """The weights (B, nhead, T, S) with which a call attends the memory."""
+        """Return the weights (B, nhead, T, S) of the attention to the memory."""
         own, of_memory = self._checked(tgt, memory, tgt_mask, memory_mask, past)
         x, _ = self._before(self.norm1, tgt)
         (x, _), _ = self.self_attn(x, x, x, tgt_mask, tgt_is_causal, own)
@@ -172,7 +174,7 @@ class TransformerDecoderLayer(_Layer):
     def _checked(
         self, tgt: Array, memory: Array | None, tgt_mask: Array | None, memory_mask: Array | None, past: Kept | None
     ) -> tuple[tuple[Array, Array] | None, tuple[Array, Array] | None]:
-        """What is kept of earlier tokens and of the memory; ValueError unless everything has its shape."""
+        """Return the past of the self-attention and of the attention to the memory; raise ValueError where a shape is wrong."""
         layer = "TransformerDecoderLayer"
         attended = memory if past is None else past[2]  # (..., S, width)
         if attended is None or (past is not None and memory is not None):

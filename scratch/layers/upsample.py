@@ -1,12 +1,12 @@
-"""Images of another size as a layer."""
+"""The layer that resizes images."""
 
+from scratch.checks import Size
 from scratch.module import Array, Backward, Module
 from scratch.ops.interpolate import Scale, interpolate
-from scratch.ops.window import Size
 
 
 class Upsample(Module):
-    """Images (N, C, H, W) enlarged or shrunk to a size or by a factor, one of them, as torch.nn.Upsample."""
+    """Images (N, C, H, W) resized to a size, or by a factor, as torch.nn.Upsample; exactly one of the two is given."""
 
     def __init__(
         self,

@@ -1,15 +1,15 @@
 """AlexNet (Krizhevsky, Sutskever & Hinton 2012), in the one column of Krizhevsky 2014."""
 
+from scratch.checks import are_images
 from scratch.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward
-from scratch.ops.checks import are_images
 
 
 class AlexNet(Sequential):
     """Images (N, in_channels, H, W) of at least 63x63 to logits (N, classes), under torchvision's names.
 
-    Five convolutions, the first of `width` channels and stride 4, with three poolings of 3x3 at stride 2; the mean of 6x6
-    regions, which at 224x224 are single pixels; three linear maps, dropout before the first two.
+    It has five convolutions, the first with `width` channels and stride 4, and three poolings of 3x3 at stride 2. The means of
+    6x6 regions follow, which are single pixels for images of 224x224, and three linear layers with dropout before the first two.
     """
 
     def __init__(self, classes: int = 1000, in_channels: int = 3, width: int = 64, hidden: int = 4096, dropout: float = 0.5):

@@ -2,17 +2,18 @@
 
 import numpy as np
 
+from scratch.checks import divides, lengths_within, tokens_within
 from scratch.layers import GELU, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, Tanh, TransformerEncoderLayer
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, lengths_within, tokens_within
 from scratch.ops.masks import padding_mask
 
 EPS = 1e-12
 
 
 class InputEmbedding(Module):
-    """Tokens (B, T) and the segments (B, T) that they are in to vectors (B, T, width), with what is learned of their positions."""
+    """Tokens (B, T) and their segments (B, T) to vectors (B, T, width): the sum of token, segment and position embeddings."""
 
     def __init__(self, vocab_size: int, context: int, width: int, segments: int, dropout: float):
         self.tokens = Embedding(vocab_size, width)
@@ -38,7 +39,7 @@ class InputEmbedding(Module):
 
 
 class Pooler(Module):
-    """Vectors (B, T, width) to what the first of them says of the whole (B, width)."""
+    """The first of the vectors (B, T, width), which stands for the whole text, to a vector (B, width)."""
 
     def __init__(self, width: int):
         self.linear = Linear(width, width)
@@ -57,7 +58,7 @@ class Pooler(Module):
 
 
 class TokenHead(Module):
-    """Vectors (..., width) to the logits (..., vocab_size) of the tokens that stood in their places."""
+    """Vectors (..., width) to the logits (..., vocab_size) of the original tokens."""
 
     def __init__(self, vocab_size: int, width: int):
         self.linear = Linear(width, width)
@@ -72,9 +73,7 @@ class TokenHead(Module):
             backwards.append(part_backward)
 
         def backward(dlogits: Array) -> Array:
-            dx = dlogits
-            for part_backward in reversed(backwards):
-                dx = part_backward(dx)
+            dx, *_ = run_in_reverse(backwards, dlogits)
             return dx
 
         return x, backward
@@ -83,9 +82,9 @@ class TokenHead(Module):
 class BERT(Module):
     """Tokens (B, T), their segments (B, T) and lengths (B,) to (token_logits (B, T, vocab_size), next_logits (B, 2)).
 
-    The first are those of the tokens that are masked, the second say whether the second segment follows the first: index 0,
-    or stands for another, index 1 (section 3.1). T is at most `context`. The token head's decoder has the weight of the token
-    embedding. Dropout acts on the embeddings, the attention's weights and the two parts of each layer.
+    token_logits predict masked tokens. next_logits predict whether the second segment follows the first in the text (class 0)
+    or not (class 1) (section 3.1). T is at most `context`. The token head's decoder shares its weight with the token
+    embedding. Dropout acts on the embeddings, the attention weights and the output of each submodule.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class BERT(Module):
         self.embedding = InputEmbedding(vocab_size, context, width, segments, dropout)
         self.layers = [TransformerEncoderLayer(width, heads, feed_forward, dropout, "gelu", EPS) for _ in range(layers)]
         for layer in self.layers:
-            layer.feed_forward.dropout = Dropout(0.0)  # which BERT has not between the two maps
+            layer.feed_forward.dropout = Dropout(0.0)  # BERT has no dropout between its two linear layers
         self.pooler = Pooler(width)
         self.token_head = TokenHead(vocab_size, width)
         self.next_head = Linear(width, 2)
@@ -129,16 +128,15 @@ class BERT(Module):
         next_logits, next_head_backward = self.next_head(pooled)
 
         def backward(dtoken_logits: Array, dnext_logits: Array) -> tuple[None, None, None]:
-            dx = token_head_backward(dtoken_logits) + pooler_backward(next_head_backward(dnext_logits))  # two paths meet
-            for layer_backward in reversed(layer_backwards):
-                dx, *_ = layer_backward(dx)
+            dx = token_head_backward(dtoken_logits) + pooler_backward(next_head_backward(dnext_logits))  # both heads
+            dx, *_ = run_in_reverse(layer_backwards, dx)
             embedding_backward(dx)
             return None, None, None
 
         return (token_logits, next_logits), backward
 
     def attend(self, tokens: Array, segments: Array, lengths: Array) -> Array:
-        """The weights (layers, B, heads, T, T) with which the tokens attend each other."""
+        """Return the attention weights (layers, B, heads, T, T)."""
         mask = self._mask(tokens, segments, lengths)
         x, _ = self.embedding(tokens, segments)
         weights = []
@@ -148,7 +146,7 @@ class BERT(Module):
         return np.stack(weights)
 
     def _mask(self, tokens: Array, segments: Array, lengths: Array) -> Array:
-        """Where there is no padding (B, 1, 1, T); ValueError unless all is within the vocabulary, the context and T."""
+        """Return the padding mask (B, 1, 1, T), or raise ValueError where tokens, segments or lengths are out of range."""
         tokens_within("BERT", "tokens", tokens, self.vocab_size, self.context)
         tokens_within("BERT", "segments", segments, self.number_of_segments, self.context)
         if segments.shape != tokens.shape:

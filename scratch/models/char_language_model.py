@@ -2,19 +2,19 @@
 
 from typing import Any
 
+from scratch.checks import batch_of_tokens, one_of
 from scratch.layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import batch_of_tokens, one_of
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class CharLanguageModel(Module):
-    """Tokens (B, T) and a state, zeros where it is not given, to the next token's logits (B, T, vocab_size) and the state.
+    """Tokens (B, T) and a state, zeros by default, to the logits (B, T, vocab_size) of each next token and the new state.
 
-    The cell is "rnn", "lstm" or "gru"; the state is h (num_layers, B, hidden_size), or (h, c) for "lstm", and carried over
-    from one stretch of text to the next. Dropout acts between the layers and before the head. `tied` gives the head and the
-    embedding one weight (Press & Wolf 2017).
+    The cell is "rnn", "lstm" or "gru". The state is h (num_layers, B, hidden_size), or (h, c) for "lstm"; it is carried over
+    from one part of a text to the next. Dropout acts between the layers and before the head. If `tied`, head and embedding
+    share one weight (Press & Wolf 2017).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class CharLanguageModel(Module):
         self.dropout = Dropout(dropout)
         self.head = Linear(hidden_size, vocab_size)
         if tied:
-            self.embedding.weight = self.head.weight  # as small as the head's, so that the logits begin near 0
+            self.embedding.weight = self.head.weight  # the head's weight is small, so the first logits are near 0
 
     def forward(self, tokens: Array, state: Any = None) -> tuple[tuple[Array, Any], Backward]:
         batch_of_tokens("CharLanguageModel", "tokens", tokens)

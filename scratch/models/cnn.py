@@ -1,17 +1,17 @@
-"""Convolutional classifier: conv-relu-pool blocks and a fully connected head (LeCun et al. 1998, with later parts)."""
+"""Convolutional classifier: conv-relu-pool blocks and a fully connected head (LeCun et al. 1998, with later layers)."""
 
 from collections.abc import Sequence
 
+from scratch.checks import pair
 from scratch.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import pair
 
 
 class CNN(Module):
     """Images (N, in_channels, H, W) to logits (N, classes), for images of `image_size` = (H, W).
 
-    Each block is a 3x3 convolution that keeps the size, batch normalisation where asked for, ReLU and 2x2 max-pooling.
-    The head is Linear, ReLU, dropout where it is above 0, Linear.
+    Each block is a 3x3 convolution that keeps the size, batch normalisation if batch_norm, ReLU and 2x2 max-pooling. The head is
+    Linear, ReLU, dropout if it is above 0, and Linear.
     """
 
     def __init__(

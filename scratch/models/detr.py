@@ -1,19 +1,20 @@
-"""DETR: objects found as a set, with a transformer (Carion et al. 2020)."""
+"""DETR: detection of objects as a set, with a transformer (Carion et al. 2020)."""
 
 import numpy as np
 
+from scratch.checks import are_images, divides, has_shape, is_bool
 from scratch.layers import Conv2d, DETRDecoderLayer, DETREncoderLayer, LayerNorm, Linear, Sigmoid, SinusoidalPositions2d
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.layers.norm import freeze_batch_norm
 from scratch.models.mlp import MLP
 from scratch.models.resnet import ResNet
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import are_images, divides, has_shape, is_bool
 from scratch.ops.interpolate import interpolate
 
 
 class Encoder(Module):
-    """Vectors (B, S, d_model), their positions likewise and where they are no padding (B, 1, 1, S) to a memory (B, S, d_model)."""
+    """Vectors and positions (B, S, d_model) and a padding mask (B, 1, 1, S) to a memory (B, S, d_model)."""
 
     def __init__(self, layers: int, d_model: int, nhead: int, dim_feedforward: int, dropout: float):
         self.layers = [DETREncoderLayer(d_model, nhead, dim_feedforward, dropout) for _ in range(layers)]
@@ -25,18 +26,17 @@ class Encoder(Module):
             backwards.append(layer_backward)
 
         def backward(dx: Array) -> tuple[Array, None, None]:
-            for layer_backward in reversed(backwards):
-                dx, *_ = layer_backward(dx)
+            dx, *_ = run_in_reverse(backwards, dx)
             return dx, None, None
 
         return x, backward
 
 
 class Decoder(Module):
-    """Queries (B, Q, d_model) that look at a memory (B, S, d_model), which has its positions likewise and is no padding where
-    the mask (B, 1, 1, S) is true, to what each layer makes of them: (layers, B, Q, d_model).
+    """Queries (B, Q, d_model) to the normalised outputs (layers, B, Q, d_model) of all layers.
 
-    The queries tell what begins as nothing, zeros, apart: they are its positions. One norm serves the value of every layer.
+    The layers attend a memory (B, S, d_model) with its positions (B, S, d_model) and its padding mask (B, 1, 1, S). The first layer
+    starts from zeros, and the queries are their position embeddings. One norm serves the outputs of all layers.
     """
 
     def __init__(self, layers: int, d_model: int, nhead: int, dim_feedforward: int, dropout: float):
@@ -44,25 +44,26 @@ class Decoder(Module):
         self.norm = LayerNorm(d_model)
 
     def forward(self, queries: Array, memory: Array, positions: Array, mask: Array) -> tuple[Array, Backward]:
-        x, values, backwards = np.zeros_like(queries), [], []
+        x, values, norms, layers = np.zeros_like(queries), [], [], []
         for layer in self.layers:
             x, layer_backward = layer(x, memory, queries, positions, mask)
             value, norm_backward = self.norm(x)
             values.append(value)
-            backwards.append((norm_backward, layer_backward))
+            norms.append(norm_backward)
+            layers.append(layer_backward)
 
         def backward(dvalues: Array) -> tuple[Array, Array, None, None]:
-            dx, dqueries, dmemory = np.zeros_like(queries), np.zeros_like(queries), np.zeros_like(memory)
-            for dvalue, (norm_backward, layer_backward) in zip(dvalues[::-1], reversed(backwards), strict=True):
-                dx, dmemory_here, dqueries_here, *_ = layer_backward(dx + norm_backward(dvalue))  # to later layers and the norm
-                dqueries += dqueries_here
-                dmemory += dmemory_here
+            def backward_of(layer: Backward, norm: Backward, dvalue: Array) -> Backward:
+                return lambda dx: layer(dx + norm(dvalue))  # x goes to the next layer and to the norm
+
+            backwards = list(map(backward_of, layers, norms, dvalues))
+            _, dmemory, dqueries, *_ = run_in_reverse(backwards, np.zeros_like(queries))
             return dqueries, dmemory, None, None
 
         return np.stack(values), backward
 
     def attend(self, queries: Array, memory: Array, positions: Array, mask: Array) -> Array:
-        """The weights (B, heads, Q, S) with which the last layer attends the memory."""
+        """Return the weights (B, heads, Q, S) of the last layer's attention to the memory."""
         x = np.zeros_like(queries)
         for layer in self.layers[:-1]:
             x, _ = layer(x, memory, queries, positions, mask)
@@ -70,25 +71,27 @@ class Decoder(Module):
 
 
 class DETR(Module):
-    """Images (N, in_channels, H, W) to a set of num_queries predictions each, by every decoder layer: logits (layers, N,
-    num_queries, classes + 1), the last class "no object", and boxes (layers, N, num_queries, 4), (x centre, y centre, width,
-    height) each as a share of the image. Those of the last layer are the model's answer; detr_loss trains all.
+    """Images (N, in_channels, H, W) to num_queries predictions for each image, by every decoder layer.
 
-    Images of unequal sizes are padded to the right and below (ops.pad_images), and `present` (N, H, W) is true where they are
-    no padding; without padding it may be left out. The backbone is a ResNet of that depth and width, which with `frozen_norm`
-    has been trained before: its batch norms are fixed and have no parameters (section 4). The authors freeze backbone.conv1
-    and backbone.layer1 as well.
+    The value is (logits (layers, N, num_queries, classes + 1), boxes (layers, N, num_queries, 4)). The last class is "no object".
+    Boxes are x centre, y centre, width and height as fractions of the image. The predictions of the last layer are the model's
+    answer; detr_loss trains those of all layers.
 
-    DETR(91), the highest number of a class of COCO being 90, is theirs with ResNet-50: 41,524,768 parameters, of which those two
-    parts leave 41,302,368 to train.
+    Images of unequal sizes are padded to the right and below (ops.pad_images). `present` (N, H, W) is false in the padding; it
+    may be left out if there is none. The backbone is a ResNet of the given depth and width. With `frozen_norm`, its batch norms
+    are fixed and have no parameters, because it was trained before (section 4). The authors also freeze backbone.conv1 and
+    backbone.layer1.
+
+    DETR(91) is the authors' model for COCO, whose highest class number is 90, with ResNet-50. It has 41,524,768 parameters, or
+    41,302,368 without those two frozen layers.
 
     The authors' weights have other names: backbone.0.body for backbone, transformer.encoder and .decoder for encoder and
     decoder, query_embed.weight for queries, linear1 and linear2 for those of feed_forward, bbox_embed.layers.0, .1 and .2
-    for .0, .2 and .4, and q_proj, k_proj and v_proj are the thirds of in_proj. Those of Hugging Face's transformers have
+    for .0, .2 and .4. Their in_proj holds q_proj, k_proj and v_proj. The names of Hugging Face's transformers are
     model.backbone.conv_encoder.model, model.encoder, model.decoder, model.query_position_embeddings.weight, fc1 and fc2,
     bbox_predictor for bbox_embed, class_labels_classifier for class_embed, model.input_projection for input_proj, encoder_attn
-    for multihead_attn, model.decoder.layernorm for decoder.norm, and self_attn_layer_norm, encoder_attn_layer_norm (of
-    decoders alone) and final_layer_norm for norm1, norm2 and norm3.
+    for multihead_attn, model.decoder.layernorm for decoder.norm, and self_attn_layer_norm, encoder_attn_layer_norm (only in
+    decoder layers) and final_layer_norm for norm1, norm2 and norm3.
     """
 
     def __init__(
@@ -140,19 +143,19 @@ class DETR(Module):
         boxes, sigmoid_backward = self.sigmoid(boxes)
 
         def backward(dlogits: Array, dboxes: Array) -> tuple[Array, None]:
-            dx = class_backward(dlogits) + bbox_backward(sigmoid_backward(dboxes))  # two paths meet
+            dx = class_backward(dlogits) + bbox_backward(sigmoid_backward(dboxes))  # both heads
             return seen_backward(*decoder_backward(dx)), None
 
         return (logits, boxes), backward
 
     def attend(self, images: Array, present: Array | None = None) -> Array:
-        """The weights (N, nhead, num_queries, h, w) with which the last decoder layer attends the feature map."""
+        """Return the weights (N, nhead, num_queries, h, w) of the last decoder layer's attention to the feature map."""
         seen, size, _ = self._seen(images, present)
         weights = self.decoder.attend(*seen)
         return weights.reshape(*weights.shape[:3], *size)
 
     def _seen(self, images: Array, present: Array | None) -> tuple[tuple[Array, ...], tuple[int, int], Backward]:
-        """What the decoder is given, and the size (h, w) of the feature map."""
+        """Return the inputs of the decoder, the size (h, w) of the feature map, and the backward."""
         present = self._checked(images, present)
         features, backbone_backward = self.backbone(images)
         x, proj_backward = self.input_proj(features)
@@ -172,7 +175,7 @@ class DETR(Module):
         return (queries, memory, positions, mask), (h, w), backward
 
     def _checked(self, images: Array, present: Array | None) -> Array:
-        """Where there is no padding; ValueError unless images and padding are as they should be."""
+        """Return the mask (N, H, W) that is false in the padding, or raise ValueError where images or mask do not fit."""
         are_images("DETR", images, self.backbone.in_channels, self.backbone.stride)
         N, _, *size = images.shape
         if present is None:
@@ -186,6 +189,6 @@ class DETR(Module):
 
 
 def _sequence(maps: Array) -> Array:
-    """(B, C, h, w) as vectors (B, h w, C), row by row."""
+    """Return feature maps (B, C, h, w) as sequences of vectors (B, h w, C), row by row."""
     B, C, h, w = maps.shape
     return maps.transpose(0, 2, 3, 1).reshape(B, h * w, C)

@@ -1,20 +1,21 @@
-"""GPT-2: a Transformer's decoder that predicts each next token (Radford et al. 2019, section 2.3)."""
+"""GPT-2: a decoder-only transformer that predicts each next token (Radford et al. 2019, section 2.3)."""
 
 import numpy as np
 
+from scratch.checks import divides, has_shape, one_float_dtype, tokens_within
 from scratch.layers import Dropout, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiheadAttention
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, has_shape, one_float_dtype, tokens_within
 
 State = tuple[Array, Array]
 RESIDUAL = ("attention.out_proj.weight", "mlp.linear2.weight")
 
 
 class Block(Module):
-    """x + attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to its like and the (keys, values) that attention keeps.
+    """x + attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to (y (B, T, width), (keys, values)).
 
-    Those of an earlier call, `past`, come before its own and are constants to it.
+    The keys and values of an earlier call, `past`, come before those of x and are constants.
     """
 
     def __init__(self, width: int, heads: int, dropout: float):
@@ -34,7 +35,7 @@ class Block(Module):
         hidden, hidden_dropout_backward = self.dropout(hidden)
 
         def backward(dy: Array) -> tuple[Array, None]:
-            dx = dy + ln_2_backward(mlp_backward(hidden_dropout_backward(dy)))  # two paths meet
+            dx = dy + ln_2_backward(mlp_backward(hidden_dropout_backward(dy)))  # the residual connection and the block
             dquery, dkey, dvalue, *_ = attention_backward(attended_dropout_backward(dx))
             return dx + ln_1_backward(dquery + dkey + dvalue), None
 
@@ -44,15 +45,15 @@ class Block(Module):
 class GPT(Module):
     """Tokens (B, T) to the logits (B, T, vocab_size) of each next token.
 
-    A state stands for the tokens before these, of which there may be `context` with these: the keys and the values of every layer,
-    (layers, B, heads, T before, width / heads) each, which are constants. `step` returns it, so that a text is not read again
-    for each token that is written, and generate_beyond writes longer ones:
+    The state holds the keys and values of all earlier tokens, (layers, B, heads, earlier T, width / heads) each; they are
+    constants. Together with the new tokens they may be at most `context`. `step` returns the state, so that a text is not
+    read again for each new token; generate_beyond writes texts longer than the context.
 
         generate(model.eval().step, prompt, uniforms)
 
-    The embedding and the head have one weight. Dropout acts on the embeddings, the attention's weights and the two parts of each
-    block. The parameters are those of public GPT-2 weights, whose linear ones are transposed: attn.c_attn is q_proj, k_proj and
-    v_proj side by side, attn.c_proj out_proj, mlp.c_fc linear1 and mlp.c_proj linear2.
+    Embedding and head share one weight. Dropout acts on the embeddings, the attention weights and the output of each submodule.
+    The parameters are those of public GPT-2 weights, in which linear weights are transposed. There, attn.c_attn holds q_proj,
+    k_proj and v_proj, attn.c_proj is out_proj, mlp.c_fc is linear1 and mlp.c_proj is linear2.
     """
 
     def __init__(self, vocab_size: int, context: int, width: int, layers: int, heads: int, dropout: float = 0.0):
@@ -68,7 +69,7 @@ class GPT(Module):
         self.lm_head = Linear(width, vocab_size, bias=False)
         self.lm_head.weight = self.wte.weight
         for name, parameter in self.named_parameters():
-            if parameter.data.ndim > 1:  # what is added to x at each of so many places is smaller by as much
+            if parameter.data.ndim > 1:  # 2 * layers submodules add to x, so each of them starts smaller
                 normal_(parameter, 0.02 / (2 * layers) ** 0.5 if name.endswith(RESIDUAL) else 0.02)
             elif name.endswith("bias"):
                 parameter.data = np.zeros_like(parameter.data)
@@ -78,13 +79,13 @@ class GPT(Module):
         return logits, backward if state is None else lambda dlogits: (backward(dlogits), None)
 
     def step(self, tokens: Array, state: State | None = None) -> tuple[tuple[Array, State], None]:
-        """Read tokens (B, T) behind those of the state: the logits of each next token and the state; there is no backward."""
+        """Read tokens (B, T) after those of the state; return the logits of each next token and the state, and no backward."""
         logits, kept, _ = self._read(tokens, state)
         keys, values = zip(*kept, strict=True)
         return (logits, (np.stack(keys), np.stack(values))), None
 
     def attend(self, tokens: Array) -> Array:
-        """The weights (layers, B, heads, T, T) with which each token attends those up to it."""
+        """Return the attention weights (layers, B, heads, T, T)."""
         x, _ = self._embed(tokens, 0)
         weights = []
         for block in self.blocks:
@@ -94,7 +95,7 @@ class GPT(Module):
         return np.stack(weights)
 
     def _read(self, tokens: Array, state: State | None) -> tuple[Array, list[State], Backward]:
-        """The logits, what each layer keeps, and the backward."""
+        """Return the logits, the keys and values of each layer, and the backward."""
         x, embed_backward = self._embed(tokens, 0 if state is None else self._length(state, len(tokens)))
         pasts = [None] * len(self.blocks) if state is None else zip(*state, strict=True)
         kept, backwards = [], []
@@ -106,15 +107,13 @@ class GPT(Module):
         logits, lm_head_backward = self.lm_head(normed)
 
         def backward(dlogits: Array) -> None:
-            dx = ln_f_backward(lm_head_backward(dlogits))
-            for block_backward in reversed(backwards):
-                dx, _ = block_backward(dx)
+            dx, *_ = run_in_reverse(backwards, ln_f_backward(lm_head_backward(dlogits)))
             embed_backward(dx)
 
         return logits, kept, backward
 
     def _embed(self, tokens: Array, before: int) -> tuple[Array, Backward]:
-        """Tokens that come after so many others as vectors with their positions (B, T, width)."""
+        """Return tokens, which come after `before` others, as vectors with their positions (B, T, width)."""
         tokens_within("GPT", "tokens", tokens, self.vocab_size, self.context, before)
         x, wte_backward = self.wte(tokens)
         x, wpe_backward = self.wpe(x, np.arange(before, before + tokens.shape[1]))
@@ -127,7 +126,7 @@ class GPT(Module):
         return x, backward
 
     def _length(self, state: State, B: int) -> int:
-        """The number of tokens that a state is of; ValueError unless it is of this model and B texts."""
+        """Return the number of tokens in a state, or raise ValueError unless it fits this model and B texts."""
         attention, length = self.blocks[0].attention, state[0].shape[3:4]
         expected = len(self.blocks), B, attention.num_heads, *length, attention.head_dim
         for name, part in zip(("the keys of state", "the values of state"), state, strict=True):

@@ -9,7 +9,7 @@ from scratch.module import Array, Backward, Module
 class MLP(Module):
     """Linear layers with an activation between them: x (N, in_features) to (N, out_features).
 
-    Each hidden layer is a Linear, batch normalisation where asked for, the activation, and dropout where it is above 0.
+    Each hidden layer is a Linear, batch normalisation if batch_norm, the activation, and dropout if it is above 0.
     """
 
     def __init__(

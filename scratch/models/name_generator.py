@@ -1,19 +1,19 @@
-"""Name generator: a GRU over characters whose first state is learned (Karpathy 2015; Cho et al. 2014)."""
+"""Name generator: a GRU over characters with a learned first state (Karpathy 2015; Cho et al. 2014)."""
 
 from typing import Any
 
 import numpy as np
 
+from scratch.checks import batch_of_tokens
 from scratch.layers import GRU, Dropout, Embedding, Linear
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import batch_of_tokens
 
 
 class NameGenerator(Module):
-    """Tokens (B, T) to the next token's logits (B, T, vocab_size) and the state (num_layers, B, hidden_size).
+    """Tokens (B, T) to the logits (B, T, vocab_size) of each next token and the state (num_layers, B, hidden_size).
 
-    Where no state is given, every name begins at `start`, which is trained like any weight. lengths (B,) says where names end.
-    Dropout acts between the layers and before the head.
+    Without a state, every name starts from the state `start`, which is a Parameter. lengths (B,) are those of the names. Dropout
+    acts between the layers and before the head.
     """
 
     def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
@@ -38,7 +38,7 @@ class NameGenerator(Module):
             dx, dfirst, _ = rnn_backward(dropout_backward(head_backward(dlogits)), *dstate)
             embedding_backward(dx)
             if state is None:
-                self.start.accumulate(dfirst.sum(axis=1, keepdims=True))  # every name of the batch begins there
+                self.start.accumulate(dfirst.sum(axis=1, keepdims=True))  # all names of the batch start there
             if state is None and lengths is None:
                 return None
             return None, None if state is None else dfirst, None

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from scratch.checks import are_images
 from scratch.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.layers.init import kaiming_normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import are_images
 
 
 class BasicBlock(Module):
-    """Two 3x3 convolutions, the first with the stride, and the shortcut past them (figure 5, left).
+    """Two 3x3 convolutions, the first with the stride, and a residual connection (figure 5, left).
 
-    Images (N, in_channels, H, W) to (N, channels, H/stride, W/stride). `downsample` is what the shortcut goes through; None is
-    the identity.
+    Images (N, in_channels, H, W) to (N, channels, H/stride, W/stride). `downsample` is the module of the residual connection; None
+    is the identity.
     """
 
     expansion = 1
@@ -45,9 +45,9 @@ class BasicBlock(Module):
 
 
 class Bottleneck(Module):
-    """A 1x1 convolution to fewer channels, a 3x3, a 1x1 to four times as many, and the shortcut past them (figure 5, right).
+    """A 1x1 convolution to fewer channels, a 3x3, a 1x1 to four times as many, and a residual connection (figure 5, right).
 
-    The 3x3 convolution takes the stride, as in torchvision; in the paper it was the first 1x1, which skips three pixels in four.
+    The 3x3 convolution has the stride, as in torchvision. In the paper the first 1x1 has it, which skips three pixels in four.
     """
 
     expansion = 4
@@ -83,7 +83,7 @@ class Bottleneck(Module):
 
 
 class PaddedShortcut(Module):
-    """Option A of section 3.3: every stride-th pixel, and channels of zeros behind those that there are."""
+    """Residual connection without parameters, option A of section 3.3: every stride-th pixel, with channels of zeros added."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int):
         self.out_channels, self.stride = out_channels, stride
@@ -104,14 +104,14 @@ class PaddedShortcut(Module):
 
 
 def projection(in_channels: int, out_channels: int, stride: int) -> Sequential:
-    """Option B of section 3.3: a 1x1 convolution."""
+    """Return the residual connection of option B of section 3.3: a 1x1 convolution."""
     return Sequential(Conv2d(in_channels, out_channels, 1, stride, bias=False), BatchNorm2d(out_channels))
 
 
 Block = type[BasicBlock] | type[Bottleneck]
 Shortcut = Callable[[int, int, int], Module]
 SHORTCUTS: dict[str, Shortcut] = {"A": PaddedShortcut, "B": projection}
-BLOCKS = {  # of each stage, by depth
+BLOCKS = {  # depth to the number of blocks in each stage
     10: (1, 1, 1, 1),
     14: (1, 1, 1, 1),
     18: (2, 2, 2, 2),
@@ -125,12 +125,12 @@ BOTTLENECKS = (14, 26, 50, 101, 152)
 
 
 def _past(x: Array, downsample: Module | None) -> tuple[Array, Backward]:
-    """What goes past a block's convolutions."""
+    """Return the value of the residual connection."""
     return (x, lambda dsum: dsum) if downsample is None else downsample(x)
 
 
 def _stage(block: Block, in_channels: int, channels: int, blocks: int, stride: int, shortcut: Shortcut) -> Sequential:
-    """So many blocks, the first with the stride; its shortcut is the identity where that fits."""
+    """Return a stage of blocks, the first with the stride; its residual connection is the identity where shapes allow it."""
     out_channels = block.expansion * channels
     fits = stride == 1 and in_channels == out_channels
     first = block(in_channels, channels, stride, None if fits else shortcut(in_channels, out_channels, stride))
@@ -138,11 +138,11 @@ def _stage(block: Block, in_channels: int, channels: int, blocks: int, stride: i
 
 
 class _Residual(Sequential):
-    """A stem, stages of blocks, the mean of each channel and a linear map, under torchvision's names.
+    """A stem, stages of blocks, the mean of each channel and a linear layer, under torchvision's names.
 
-    Each stage but the first halves the images and doubles the width. The stem is a 7x7 convolution and a pooling that
-    halve the images too, for small images a 3x3 convolution alone. With no `classes`, None, the stages are the last: the
-    value is their feature maps (N, out_channels, h, w), h = H / stride and w = W / stride, rounded up.
+    Each stage but the first halves the images and doubles the channels. The stem is a 7x7 convolution and a pooling, each of
+    which halves the images; for small images it is a 3x3 convolution. With classes None, the value is the feature maps of
+    the last stage, (N, out_channels, h, w). There h = H / stride and w = W / stride, rounded up.
     """
 
     def __init__(
@@ -184,9 +184,9 @@ class _Residual(Sequential):
 class ResNet(_Residual):
     """Images (N, in_channels, H, W) to logits (N, classes), as for ImageNet (table 1), with projections where shapes change.
 
-    With classes None, to the feature maps that other models look at. The depth counts convolutions and the linear map: 18
-    and 34 of the paper have basic blocks, 50, 101 and 152 bottlenecks; 10 and 14, 26 are smaller ones of either kind.
-    `small_images` has a stem for images of 32x32.
+    With classes None, the value is feature maps for other models. The depth counts convolutions and the linear layer. In the
+    paper, 18 and 34 have basic blocks, and 50, 101 and 152 have bottlenecks; 10 is a smaller model with basic blocks, 14 and 26
+    are smaller models with bottlenecks. With `small_images`, the stem is one for images of 32x32.
     """
 
     def __init__(
@@ -199,10 +199,10 @@ class ResNet(_Residual):
 
 
 class CifarResNet(_Residual):
-    """Images (N, in_channels, H, W), made for 32x32, to logits (N, classes), as for CIFAR-10 (section 4.2).
+    """Images (N, in_channels, H, W), usually of 32x32, to logits (N, classes), as for CIFAR-10 (section 4.2).
 
-    Three stages of n basic blocks, n = (depth - 2) / 6: depths 20, 32, 44 and 56 in the paper. Where shapes change, the shortcut
-    is option "A", padding with zeros and without parameters, or "B", a projection.
+    It has three stages of n = (depth - 2) / 6 basic blocks; the paper has depths 20, 32, 44 and 56. Where shapes change, the
+    residual connection is option "A", padding with zeros and no parameters, or "B", a projection.
     """
 
     def __init__(self, depth: int = 20, classes: int = 10, in_channels: int = 3, width: int = 16, shortcut: str = "A"):

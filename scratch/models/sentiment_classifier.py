@@ -1,17 +1,17 @@
-"""Sentiment classifier: a bidirectional LSTM, pooled over the words that are there (Graves & Schmidhuber 2005)."""
+"""Sentiment classifier: a bidirectional LSTM, pooled over the words of each text (Graves & Schmidhuber 2005)."""
 
+from scratch.checks import batch_of_tokens, one_of
 from scratch.layers import LSTM, Dropout, Embedding, Linear, MaskedMax, MaskedMean
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import batch_of_tokens, one_of
 
 POOLINGS = {"mean": MaskedMean, "max": MaskedMax}
 
 
 class SentimentClassifier(Module):
-    """Tokens (B, T) of texts that are lengths (B,) long, and 0 beyond, to logits (B, classes).
+    """Tokens (B, T) of texts of lengths (B,), with 0 in the padding, to logits (B, classes).
 
-    The pooling is the "mean" or the "max" of the LSTM's values. Dropout acts on the embedding, between the layers and before
-    the head.
+    The pooling is the "mean" or the "max" of the LSTM's hidden states. Dropout acts on the embedding, between the layers and
+    before the head.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class SentimentClassifier(Module):
     ):
         one_of("SentimentClassifier", "pooling", pooling, tuple(POOLINGS))
         self.embedding = Embedding(vocab_size, embedding_size, padding_idx=0)
-        self.embedding.weight.data *= 0.1  # so that words are told apart by what is learnt of them, not by what was drawn
+        self.embedding.weight.data *= 0.1  # so that learning, not the random start, makes the difference between words
         self.dropout = Dropout(dropout)
         self.rnn = LSTM(embedding_size, hidden_size, num_layers, batch_first=True, dropout=dropout, bidirectional=True)
         self.pool = POOLINGS[pooling]()

@@ -2,19 +2,19 @@
 
 import numpy as np
 
+from scratch.checks import batch_of_tokens, one_of
 from scratch.layers import GRU, AdditiveAttention, DotAttention, Dropout, Embedding, Linear
 from scratch.module import Array, Backward, Module
 from scratch.ops.activation import tanh
-from scratch.ops.checks import batch_of_tokens, one_of
 
 ATTENTIONS = ("dot", "additive")
 State = tuple[Array, Array, Array]
 
 
 class Encoder(Module):
-    """Tokens (B, S) that are lengths (B,) long to a memory (B, S, hidden_size) and a last state (num_layers, B, hidden_size).
+    """Tokens (B, S) of lengths (B,) to a memory (B, S, hidden_size) and a last state (num_layers, B, hidden_size).
 
-    Each direction of the GRU makes half of both.
+    Each direction of the GRU computes half of both.
     """
 
     def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int, dropout: float):
@@ -39,10 +39,10 @@ class Encoder(Module):
 
 
 class Decoder(Module):
-    """Tokens (B, T), a state (num_layers, B, hidden_size), the memory (B, S, hidden_size) and where it is no padding (B, S)
-    to logits (B, T, vocab_size) and the state.
+    """Tokens (B, T) and a state (num_layers, B, hidden_size) to logits (B, T, vocab_size) and the new state.
 
-    At each step the state attends the memory, and tanh of an affine map of both goes to the head (Luong et al., equation 5).
+    At each step the hidden state attends the memory (B, S, hidden_size), whose padding mask is (B, S). The tanh of an affine map
+    of both goes to the head (Luong et al., equation 5).
     """
 
     def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int, attention: str, dropout: float):
@@ -74,7 +74,7 @@ class Decoder(Module):
         return (logits, new_h), backward
 
     def attend(self, tokens: Array, h: Array, memory: Array, mask: Array) -> Array:
-        """The weights (B, T, S) with which each step attends the memory."""
+        """Return the weights (B, T, S) of each step's attention to the memory."""
         x, _ = self.dropout(self.embedding(tokens)[0])
         (values, _), _ = self.rnn(x, h)
         B, S, _ = memory.shape
@@ -84,9 +84,9 @@ class Decoder(Module):
 
 
 class Seq2Seq(Module):
-    """Source (B, S) that is lengths (B,) long and target (B, T) to the logits (B, T, target_vocab_size) of each next token.
+    """Source (B, S) of lengths (B,) and target (B, T) to the logits (B, T, target_vocab_size) of each next token.
 
-    The decoder reads the target itself (teacher forcing). To write freely, `step` is a model for scratch.generation:
+    The decoder reads the target (teacher forcing). To generate, `step` is a model for scratch.generation:
 
         generate(model.step, first_tokens, uniforms, model.start(source, lengths))
 
@@ -124,31 +124,32 @@ class Seq2Seq(Module):
         return logits, backward
 
     def start(self, source: Array, lengths: Array) -> State:
-        """The state in which the decoder begins: (h (num_layers, B, hidden_size), memory (S, B, hidden_size), mask (S, B))."""
+        """Return the decoder's first state: (h (num_layers, B, hidden_size), memory (S, B, hidden_size), mask (S, B))."""
         batch_of_tokens("Seq2Seq", "source", source)
         (memory, h), _ = self.encoder(source, lengths)
         return h, memory.swapaxes(0, 1), _present(source, lengths).T
 
     def step(self, tokens: Array, state: State) -> tuple[tuple[Array, State], None]:
-        """Read tokens (B, T): the logits (B, T, target_vocab_size) of each next token and the state; there is no backward."""
+        """Read tokens (B, T); return the logits (B, T, target_vocab_size) of each next token and the state, and no backward."""
         batch_of_tokens("Seq2Seq", "tokens", tokens)
         h, memory, mask = state
         (logits, h), _ = self.decoder(tokens, h, memory.swapaxes(0, 1), mask.T)
         return (logits, (h, memory, mask)), None
 
     def attend(self, source: Array, lengths: Array, target: Array) -> Array:
-        """The weights (B, T, S) with which each step of the target attends the source."""
+        """Return the weights (B, T, S) of each target step's attention to the source."""
         _check_tokens(source, target)
         (memory, h), _ = self.encoder(source, lengths)
         return self.decoder.attend(target, h, memory, _present(source, lengths))
 
 
 def _present(tokens: Array, lengths: Array) -> Array:
-    """Where tokens (B, S) are no padding."""
+    """Return a mask (B, S) that is false in the padding of tokens (B, S)."""
     return np.arange(tokens.shape[1]) < lengths[:, None]
 
 
 def _check_tokens(source: Array, target: Array) -> None:
+    """Raise ValueError unless source and target are batches of tokens of one size."""
     batch_of_tokens("Seq2Seq", "source", source)
     batch_of_tokens("Seq2Seq", "target", target)
     if len(source) != len(target):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scratch.checks import divides, lengths_within, tokens_within
 from scratch.layers import (
     Dropout,
     Embedding,
@@ -13,24 +14,26 @@ from scratch.layers import (
     TransformerDecoderLayer,
     TransformerEncoderLayer,
 )
+from scratch.layers.container import run_in_reverse
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import divides, lengths_within, tokens_within
 from scratch.ops.masks import padding_mask
 
 State = tuple[Array, ...]
 
 
 class InputEmbedding(Module):
-    """Tokens (B, T), the first of them at position `start`, to vectors (B, T, width): √width times their embedding, plus the
-    sines and cosines of their positions."""
+    """Tokens (B, T) to vectors (B, T, width): √width times their embedding, plus the sines and cosines of their positions.
+
+    The first token is at position `start`.
+    """
 
     def __init__(self, vocab_size: int, width: int, dropout: float):
         self.scale = math.sqrt(width)
         self.embedding = Embedding(vocab_size, width)
         self.positions = SinusoidalPositions()
         self.dropout = Dropout(dropout)
-        normal_(self.embedding.weight, 1 / self.scale)  # so that the vectors begin as large as the positions
+        normal_(self.embedding.weight, 1 / self.scale)  # so that the first vectors are as large as the positions
 
     def forward(self, tokens: Array, start: int = 0) -> tuple[Array, Backward]:
         x, embedding_backward = self.embedding(tokens)
@@ -45,7 +48,7 @@ class InputEmbedding(Module):
 
 
 class Encoder(Module):
-    """Vectors (B, S, width) and where they are no padding (B, 1, 1, S) to a memory (B, S, width)."""
+    """Vectors (B, S, width) and their padding mask (B, 1, 1, S) to a memory (B, S, width)."""
 
     def __init__(self, layers: int, width: int, heads: int, feed_forward: int, dropout: float, norm_first: bool):
         sizes = width, heads, feed_forward, dropout
@@ -60,18 +63,16 @@ class Encoder(Module):
         memory, norm_backward = (x, None) if self.norm is None else self.norm(x)
 
         def backward(dmemory: Array) -> tuple[Array, None]:
-            dx = dmemory if norm_backward is None else norm_backward(dmemory)
-            for layer_backward in reversed(backwards):
-                dx, *_ = layer_backward(dx)
+            dx, *_ = run_in_reverse(backwards, dmemory if norm_backward is None else norm_backward(dmemory))
             return dx, None
 
         return memory, backward
 
 
 class Decoder(Module):
-    """Vectors (B, T, width), a memory (B, S, width) and where it is no padding (B, 1, 1, S) to vectors (B, T, width).
+    """Vectors (B, T, width), a memory (B, S, width) and its padding mask (B, 1, 1, S) to vectors (B, T, width).
 
-    Each attends itself, those before it and the memory, which all layers share.
+    Each vector attends itself, the vectors before it, and the memory. All layers read the same memory.
     """
 
     def __init__(self, layers: int, width: int, heads: int, feed_forward: int, dropout: float, norm_first: bool):
@@ -87,24 +88,21 @@ class Decoder(Module):
         y, norm_backward = (x, None) if self.norm is None else self.norm(x)
 
         def backward(dy: Array) -> tuple[Array, Array, None]:
-            dx, dmemory = dy if norm_backward is None else norm_backward(dy), np.zeros_like(memory)
-            for layer_backward in reversed(backwards):
-                dx, dshare, *_ = layer_backward(dx)
-                dmemory += dshare
+            dx, dmemory, *_ = run_in_reverse(backwards, dy if norm_backward is None else norm_backward(dy))
             return dx, dmemory, None
 
         return y, backward
 
     def start(self, memory: Array) -> tuple[Array, ...]:
-        """What the layers keep before the first token: keys and values of their own, of none, and those of the memory.
+        """Return the key-value cache before the first token: empty keys and values, and those of the memory.
 
-        Each is (layers, B, heads, T or S, width / heads).
+        Each array is (layers, B, heads, T or S, width / heads), where T is 0.
         """
         nothing = memory[:, :0]
         return _stacked([layer(nothing, memory)[0][1] for layer in self.layers])
 
     def step(self, x: Array, mask: Array, kept: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-        """The value for vectors (B, T, width) that come after those of what is kept, and what is then kept."""
+        """Return the value of vectors (B, T, width) that come after those in the cache, and the new cache."""
         new = []
         for layer, past in zip(self.layers, zip(*kept, strict=True), strict=True):
             (x, layer_kept), _ = layer(x, None, None, mask, True, past)
@@ -113,22 +111,22 @@ class Decoder(Module):
         return y, (*_stacked(new), *kept[2:])
 
     def attend(self, x: Array, memory: Array, mask: Array) -> Array:
-        """The weights (B, heads, T, S) with which the last layer attends the memory."""
+        """Return the weights (B, heads, T, S) of the last layer's attention to the memory."""
         for layer in self.layers[:-1]:
             (x, _), _ = layer(x, memory, None, mask, True)
         return self.layers[-1].attend(x, memory, None, mask, True)
 
 
 class Transformer(Module):
-    """Source (B, S) that is lengths (B,) long and target (B, T) to the logits (B, T, target_vocab_size) of each next token.
+    """Source (B, S) of lengths (B,) and target (B, T) to the logits (B, T, target_vocab_size) of each next token.
 
-    The decoder reads the target itself (teacher forcing). To write freely, `step` is a model for scratch.generation:
+    The decoder reads the target (teacher forcing). To generate, `step` is a model for scratch.generation:
 
         generate(model.step, first_tokens, uniforms, model.start(source, lengths))
 
-    S and T are at most `context`. `tied` gives both embeddings and the head one weight (section 3.4; Press & Wolf 2017).
-    With norm_first the norms come before each part, and one more after the last layer (Xiong et al. 2020). Dropout acts as
-    in torch.nn.TransformerEncoderLayer, and on the embeddings.
+    S and T are at most `context`. If `tied`, both embeddings and the head share one weight (section 3.4; Press & Wolf 2017).
+    With norm_first, a norm comes before each submodule and one after the last layer (Xiong et al. 2020). Dropout acts as in
+    torch.nn.TransformerEncoderLayer, and on the embeddings.
     """
 
     def __init__(
@@ -181,13 +179,12 @@ class Transformer(Module):
         return logits, backward
 
     def start(self, source: Array, lengths: Array) -> State:
-        """The state in which the decoder begins: its own keys and values (layers, B, heads, 0, width / heads), those of the
-        memory (layers, B, heads, S, width / heads), and where that is no padding (S, B)."""
+        """Return the decoder's first state: its cache as in Decoder.start, and the padding mask (S, B) of the memory."""
         (memory, mask), _ = self._encoded(source, lengths)
         return *self.decoder.start(memory), mask[:, 0, 0].T
 
     def step(self, tokens: Array, state: State) -> tuple[tuple[Array, State], None]:
-        """Read tokens (B, T): the logits (B, T, target_vocab_size) of each next token and the state; there is no backward."""
+        """Read tokens (B, T); return the logits (B, T, target_vocab_size) of each next token and the state, and no backward."""
         kept, mask = state[:-1], state[-1]
         before = kept[0].shape[3]
         tokens_within("Transformer", "tokens", tokens, self.target_vocab_size, self.context, before)
@@ -197,14 +194,14 @@ class Transformer(Module):
         return (logits, (*kept, mask)), None
 
     def attend(self, source: Array, lengths: Array, target: Array) -> Array:
-        """The weights (B, T, S) with which each step of the target attends the source: the last layer's, its heads' average."""
+        """Return the weights (B, T, S) of the last layer's attention to the source, averaged over its heads."""
         (memory, mask), _ = self._encoded(source, lengths)
         self._check_target(source, target)
         x, _ = self.target_embedding(target)
         return self.decoder.attend(x, memory, mask).mean(axis=1)
 
     def _encoded(self, source: Array, lengths: Array) -> tuple[tuple[Array, Array], Backward]:
-        """The memory (B, S, width), and where it is no padding (B, 1, 1, S)."""
+        """Return the memory (B, S, width) and its padding mask (B, 1, 1, S)."""
         tokens_within("Transformer", "source", source, self.source_vocab_size, self.context)
         lengths_within("Transformer", lengths, source.shape[1], len(source))
         mask, _ = padding_mask(lengths, source.shape[1])
@@ -218,11 +215,12 @@ class Transformer(Module):
         return (memory, mask), backward
 
     def _check_target(self, source: Array, target: Array) -> None:
+        """Raise ValueError unless target is a batch of tokens, as large as source."""
         tokens_within("Transformer", "target", target, self.target_vocab_size, self.context)
         if len(source) != len(target):
             raise ValueError(f"Transformer: expected as many targets as sources, got {len(target)} and {len(source)}")
 
 
 def _stacked(kept: list[tuple[Array, ...]]) -> tuple[Array, ...]:
-    """What each layer keeps, those of all layers one on another."""
+    """Return the arrays of all layers, stacked along a new first axis."""
     return tuple(np.stack(arrays) for arrays in zip(*kept, strict=True))

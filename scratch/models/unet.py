@@ -1,13 +1,13 @@
-"""U-Net: a class for each pixel, seen from afar and from near (Ronneberger, Fischer & Brox 2015)."""
+"""U-Net: segmentation with skip connections between resolutions (Ronneberger, Fischer & Brox 2015)."""
 
 from itertools import pairwise
 
 import numpy as np
 
+from scratch.checks import one_of
 from scratch.layers import BatchNorm2d, Conv2d, ConvTranspose2d, MaxPool2d, ReLU, Sequential
 from scratch.module import Array, Backward, Module
 from scratch.ops import interpolate
-from scratch.ops.checks import one_of
 
 DEEPEST = 30
 
@@ -15,13 +15,13 @@ DEEPEST = 30
 class UNet(Module):
     """Images (N, in_channels, H, W) to logits of the same size (N, classes, H, W).
 
-    On the way down, `depth` times, max-pooling halves the image and two 3x3 convolutions double the channels, `width` to begin
-    with. On the way up the image is doubled, the channels halved and those from the same height of the way down put before
-    them, and two convolutions make one of both. Unlike the paper's, the convolutions are padded and batch-normalised, so that
-    logits are as many as pixels. The paper has a depth of 4, a width of 64 and transposed convolutions.
+    The encoder has `depth` levels. Each halves the image by max-pooling and doubles the channels by two 3x3 convolutions, starting
+    from `width` channels. Each level of the decoder doubles the image, halves the channels, puts the encoder's channels of the
+    same level before them (skip connection), and applies two convolutions. Unlike in the paper, convolutions are padded and
+    batch-normalised, so that every pixel has logits. The paper has depth 4, width 64 and transposed convolutions.
 
-    Pooling drops the last row or column of an odd size. What comes from the way down decides how large the image is on the way
-    up: a transposed convolution leaves zeros in the last row or column, bilinear interpolation goes to that size.
+    Pooling drops the last row or column of an odd size. In the decoder, the image gets the size of the skip connection: after
+    a transposed convolution the last row or column is 0; bilinear interpolation resizes to that size.
     """
 
     def __init__(self, in_channels: int, classes: int, depth: int = 4, width: int = 64, up: str = "transposed"):
@@ -65,18 +65,18 @@ class UNet(Module):
                 dx, dskip = up(dx)
                 dskips.append(dskip)
             for down in reversed(downs[1:]):
-                dx = down(dx) + dskips.pop()  # two paths meet
+                dx = down(dx) + dskips.pop()  # the next level and the skip connection
             return downs[0](dx)
 
         return logits, backward
 
 
 class Up(Module):
-    """x (N, in_channels, H, W) enlarged to the size of skip (N, out_channels, 2H or 2H + 1, ...), put behind it, and convolved."""
+    """x (N, in_channels, H, W), enlarged to the size of skip (N, out_channels, 2H or 2H + 1, ...), joined to it and convolved."""
 
     def __init__(self, in_channels: int, out_channels: int, up: str):
         self.bilinear = up == "bilinear"
-        if self.bilinear:  # it mixes channels, and interpolation pixels: either may come first, and this is less work
+        if self.bilinear:  # the 1x1 convolution could follow the interpolation, too, but would have more pixels
             self.up: Module = Conv2d(in_channels, out_channels, 1)
         else:
             self.up = ConvTranspose2d(in_channels, out_channels, 2, stride=2)
@@ -97,7 +97,7 @@ class Up(Module):
 
 
 def join(skip: Array, x: Array) -> tuple[Array, Backward]:
-    """The channels of skip (N, K, H, W) and behind them those of x, which is as large, or smaller and has zeros after its end."""
+    """Join the channels of skip (N, K, H, W) and of x (N, C, h, w); a smaller x has zeros after its last row and column."""
     (N, K, H, W), (_, C, h, w) = skip.shape, x.shape
     y = np.zeros((N, H, W, K + C), x.dtype).transpose(0, 3, 1, 2)
     y[:, :K], y[:, K:, :h, :w] = skip, x
@@ -105,7 +105,7 @@ def join(skip: Array, x: Array) -> tuple[Array, Backward]:
 
 
 def double_convolution(in_channels: int, out_channels: int) -> Sequential:
-    """Twice a 3x3 convolution that keeps the size, batch normalisation and ReLU."""
+    """Return two blocks of a 3x3 convolution that keeps the size, batch normalisation and ReLU."""
     layers: list[Module] = []
     for channels in (in_channels, out_channels):
         layers += [Conv2d(channels, out_channels, 3, padding=1, bias=False), BatchNorm2d(out_channels), ReLU()]

@@ -1,21 +1,27 @@
-"""VGG: 3x3 convolutions, a great many of them (Simonyan & Zisserman 2015, table 1)."""
+"""VGG: many 3x3 convolutions (Simonyan & Zisserman 2015, table 1)."""
 
 import numpy as np
 
+from scratch.checks import are_images
 from scratch.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from scratch.layers.init import kaiming_normal_, normal_
 from scratch.module import Array, Backward, Module
-from scratch.ops.checks import are_images
 
-CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage, by depth
+CONVOLUTIONS = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}  # depth to the number in each stage
 
 
 class VGG(Sequential):
     """Images (N, in_channels, H, W) of at least 32x32 to logits (N, classes), under torchvision's names.
 
-    Five stages of 3x3 convolutions, each with batch normalisation where asked for and ReLU; a stage ends in a 2x2 pooling,
-    and the next is twice as wide, up to 8 * width. Then the mean of 7x7 regions, which at 224x224 are single pixels, and
-    three linear maps, dropout after the first two. The depth counts convolutions and linear maps: 11, 13, 16 or 19.
+    It has five stages of 3x3 convolutions, each followed by batch normalisation if batch_norm, and ReLU. A stage ends in a 2x2
+    pooling, and the next has twice the channels, up to 8 * width. The means of 7x7 regions follow, which are single pixels for
+    images of 224x224, and three linear layers with dropout after the first two. The depth counts convolutions and linear layers:
+    11, 13, 16 or 19.
     """
 
     def __init__(

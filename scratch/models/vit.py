@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
+from scratch.checks import divides, one_of, pair
 from scratch.layers import GELU, Conv2d, Dropout, LayerNorm, Linear, SelfAttention, Sequential
 from scratch.layers.init import normal_, xavier_uniform_
 from scratch.module import Array, Backward, Module, Parameter
-from scratch.ops.checks import divides, one_of, pair
 from scratch.ops.interpolate_positions import interpolate_positions
 
 EPS = 1e-6
-ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # at first
-SIZES = {  # of table 1, and the smaller ones of Touvron et al. 2021, table 1: ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
+ZERO = ("conv_proj.bias", "heads.head.weight", "heads.head.bias")  # parameters that start at 0
+SIZES = {  # from table 1, and from Touvron et al. 2021, table 1: ViT(3, 224, 16, 1000, **SIZES["B"]) is ViT-B/16
     "Ti": {"width": 192, "layers": 12, "heads": 3, "feed_forward": 768},
     "S": {"width": 384, "layers": 12, "heads": 6, "feed_forward": 1536},
     "B": {"width": 768, "layers": 12, "heads": 12, "feed_forward": 3072},
@@ -21,7 +21,7 @@ SIZES = {  # of table 1, and the smaller ones of Touvron et al. 2021, table 1: V
 
 
 class EncoderBlock(Module):
-    """x + self_attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to its like."""
+    """x + self_attention(ln_1(x)), then x + mlp(ln_2(x)): x (B, T, width) to (B, T, width)."""
 
     def __init__(self, width: int, heads: int, feed_forward: int, dropout: float):
         self.ln_1 = LayerNorm(width, EPS)
@@ -44,16 +44,16 @@ class EncoderBlock(Module):
         hidden, mlp_backward = self.mlp(normed)
 
         def backward(dy: Array) -> Array:
-            dx = dy + ln_2_backward(mlp_backward(dy))  # two paths meet
+            dx = dy + ln_2_backward(mlp_backward(dy))  # the residual connection and the block
             return dx + ln_1_backward(attention_backward(dropout_backward(dx)))
 
         return x + hidden, backward
 
 
 class Encoder(Module):
-    """Vectors (B, 1 + H W, width) of a token and of a grid (H, W) of patches, with their learned positions, through all layers.
+    """Learned positions and all layers: vectors (B, 1 + H W, width) of a token and a grid (H, W) of patches to the same shape.
 
-    The positions are of another `grid`; for images of another size they are interpolated (section 3.2).
+    The positions are learned for `grid` and interpolated for images with another grid (section 3.2).
     """
 
     def __init__(self, grid: tuple[int, int], width: int, layers: int, heads: int, feed_forward: int, dropout: float):
@@ -75,7 +75,7 @@ class Encoder(Module):
         return y, backward
 
     def attend(self, x: Array, grid: tuple[int, int]) -> Array:
-        """The weights (layers, B, heads, T, T) of a call, T = 1 + H W."""
+        """Return the attention weights (layers, B, heads, T, T) of a call, T = 1 + H W."""
         x, _ = self._placed(x, grid)
         weights = []
         layer: Any
@@ -86,7 +86,7 @@ class Encoder(Module):
         return np.stack(weights)
 
     def _placed(self, x: Array, grid: tuple[int, int]) -> tuple[Array, Backward]:
-        """x with the positions of a grid."""
+        """Return x plus the positions of a grid, after dropout."""
         positions, positions_backward = interpolate_positions(self.pos_embedding.data, self.grid, grid)
         y, dropout_backward = self.dropout(x + positions)
 
@@ -99,12 +99,12 @@ class Encoder(Module):
 
 
 class ViT(Module):
-    """Images (B, in_channels, H, W) to logits (B, classes), by patches whose sides divide theirs.
+    """Images (B, in_channels, H, W) to logits (B, classes), cut into patches whose sides divide those of the images.
 
-    What becomes of a class token says what the image shows, or with pool="mean" the mean of what becomes of the patches
-    (appendix D.3), to which the token is but one more to attend. Positions are learned for images of `image_size` and
-    interpolated for others. Dropout acts where the paper has it: on the sum with the positions and after every linear map
-    but those of queries, keys and values. Names, shapes and initial distributions of the parameters are torchvision's.
+    The head reads the last vector of the class token, or with pool="mean" the mean of the patches' last vectors (appendix
+    D.3); the patches attend the class token in both cases. Positions are learned for images of `image_size` and interpolated
+    for others. Dropout acts as in the paper: after the positions are added, and after every linear layer but those of queries,
+    keys and values. Names, shapes and initial distributions of the parameters are torchvision's.
     """
 
     def __init__(
@@ -151,12 +151,12 @@ class ViT(Module):
         return logits, backward
 
     def attend(self, images: Array) -> Array:
-        """The weights (layers, B, heads, T, T) with which token and patches, row by row, attend each other."""
+        """Return the attention weights (layers, B, heads, T, T) of the class token and the patches, row by row."""
         x, grid, _ = self._embed(images)
         return self.encoder.attend(x, grid)
 
     def _embed(self, images: Array) -> tuple[Array, tuple[int, int], Backward]:
-        """The class token and the patches as vectors (B, 1 + h w, width), and their grid (h, w)."""
+        """Return class token and patches as vectors (B, 1 + h w, width), their grid (h, w), and the backward."""
         patches, conv_backward = self.conv_proj(images)  # (B, width, h, w)
         B, width, h, w = patches.shape
         grid = self._grid(images.shape[2:])
@@ -170,7 +170,7 @@ class ViT(Module):
         return np.concatenate([tokens, vectors], axis=1), grid, backward
 
     def _grid(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """How many patches lie on each side of images of this size."""
+        """Return the number of patches along each side of images of this size, or raise ValueError."""
         (H, W), (h, w) = size, self.patch
         if H % h or W % w:
             raise ValueError(f"ViT: patches of {h}x{w} do not cut images of {H}x{W} evenly; resize or crop the images")

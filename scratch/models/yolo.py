@@ -1,4 +1,4 @@
-"""YOLO: objects on two grids, all of them seen at once (Redmon et al. 2016; Redmon & Farhadi 2018)."""
+"""YOLO: detection of objects on two grids in one pass (Redmon et al. 2016; Redmon & Farhadi 2018)."""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ ANCHORS = (((14, 20), (20, 26), (28, 28)), ((6, 14), (10, 18), (14, 14)))  # for
 
 
 class YOLO(Module):
-    """Images (B, in_channels, H, W) to predictions (B, P, 5 + classes), which scratch.ops.yolo_boxes explains.
+    """Images (B, in_channels, H, W) to predictions (B, P, 5 + classes), whose layout scratch.ops.yolo_boxes describes.
 
-    A small Darknet (2018, section 2.4): each stage halves the images, doubles their channels, `width` to begin with, and has so
-    many residual blocks as `blocks` says. What comes out of the last stage predicts on a coarse grid; enlarged and put before
-    what comes out of the last but one, it predicts on one twice as fine (section 2.3, with the short heads of YOLOv3-tiny).
-    `anchors` are those of the coarse and of the fine grid, (width, height) in pixels. Both sides of images are multiples
-    of 2 to the number of stages.
+    The backbone is a small Darknet (2018, section 2.4). Each stage halves the images and doubles the channels, starting from
+    `width`; `blocks` is the number of residual blocks in each stage. The last stage's output predicts on a coarse grid. It is
+    also enlarged and joined to the output of the stage before, and both predict on a grid twice as fine (section 2.3, with the
+    short heads of YOLOv3-tiny). `anchors` are those of the coarse and of the fine grid, (width, height) in pixels. The sides of
+    images are multiples of 2 ** (number of stages).
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class YOLO(Module):
         self.fine = head(near // 2 + near, near, len(anchors[1]), self.numbers)
 
     def grids(self, height: int, width: int) -> tuple[Grid, ...]:
-        """The coarse and the fine grid over images of this size, with their anchors in cells."""
+        """Return the coarse and the fine grid over images of this size, with anchors in cells, or raise ValueError."""
         cell = self.strides[0]
         if any(side < cell or side % cell for side in (height, width)):
             raise ValueError(
@@ -61,7 +61,7 @@ class YOLO(Module):
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(f"YOLO: expected images (B, {self.in_channels}, H, W), got {x.shape}")
-        self.grids(*x.shape[2:])  # there are some
+        self.grids(*x.shape[2:])  # raises ValueError where the images have no grids
         near, shallow = self.shallow(x)
         far, deep = self.deep(near)
         coarse, coarse_backward = self.coarse(far)
@@ -72,13 +72,13 @@ class YOLO(Module):
         def backward(dpredictions: Array) -> Array:
             dcoarse, dfine = np.split(dpredictions, [first.shape[1]], axis=1)
             dfar, dnear = up(fine_backward(second_backward(dfine)))
-            dfar = dfar + coarse_backward(first_backward(dcoarse))  # two paths meet
+            dfar = dfar + coarse_backward(first_backward(dcoarse))  # both heads
             return shallow(dnear + deep(dfar))
 
         return np.concatenate([first, second], axis=1), backward
 
     def _listed(self, y: Array) -> tuple[Array, Backward]:
-        """A grid's numbers (B, A (5 + K), H, W) as a list of its predictions (B, H W A, 5 + K)."""
+        """Return a grid's numbers (B, A (5 + K), H, W) as a list of its predictions (B, H W A, 5 + K)."""
         B, C, H, W = y.shape
         P = H * W * C // self.numbers
         listed = y.transpose(0, 2, 3, 1).reshape(B, P, self.numbers)
@@ -86,7 +86,7 @@ class YOLO(Module):
 
 
 class Up(Module):
-    """x (B, in_channels, H, W) in fewer channels, enlarged twofold, and put before skip (B, K, 2H, 2W)."""
+    """x (B, in_channels, H, W) with fewer channels, enlarged by 2, joined before skip (B, K, 2H, 2W)."""
 
     def __init__(self, in_channels: int, out_channels: int):
         self.convolution = convolution(in_channels, out_channels, 1)
@@ -100,7 +100,7 @@ class Up(Module):
 
 
 class Residual(Module):
-    """x + f(x), where f goes through half of the channels (2018, table 1): x (B, channels, H, W) to its like."""
+    """x + f(x), where f has half the channels inside (2018, table 1): x (B, channels, H, W) to the same shape."""
 
     def __init__(self, channels: int):
         self.first = convolution(channels, channels // 2, 1)
@@ -113,14 +113,15 @@ class Residual(Module):
 
 
 def stage(channels: int, blocks: int) -> Sequential:
-    """Half the size and twice the channels, and residual blocks."""
+    """Return a stage: a convolution that halves the size and doubles the channels, and residual blocks."""
     return Sequential(convolution(channels, 2 * channels, 3, stride=2), *(Residual(2 * channels) for _ in range(blocks)))
 
 
 def head(in_channels: int, hidden: int, anchors: int, numbers: int) -> Sequential:
-    """A convolution and the numbers of each anchor (B, anchors * numbers, H, W), of which number 4 says that an object is there.
+    """Return the head: a convolution and a 1x1 convolution to the numbers of each anchor (B, anchors * numbers, H, W).
 
-    It begins with a probability of 0.01 (Lin et al. 2017, section 4.1): else the many cells without one outweigh all others.
+    Number 4 is the logit of an object. Its probability starts at 0.01 (Lin et al. 2017, section 4.1); otherwise the many cells
+    without an object would dominate the first losses.
     """
     last = Conv2d(hidden, anchors * numbers, 1)
     last.bias = Parameter(np.tile(np.where(np.arange(numbers) == 4, -math.log(99), 0), anchors).astype(np.float32))
@@ -128,7 +129,7 @@ def head(in_channels: int, hidden: int, anchors: int, numbers: int) -> Sequentia
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> Sequential:
-    """A padded convolution, batch normalisation and the leaky ReLU of Redmon et al. 2016, equation 2."""
+    """Return a padded convolution, batch normalisation and the leaky ReLU of Redmon et al. 2016, equation 2."""
     return Sequential(
         Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
         BatchNorm2d(out_channels),

@@ -3,12 +3,16 @@
     y, backward = conv2d(x, weight, bias, stride=2, padding=1)
     dx, dweight, dbias = backward(dy)
 
-A backward returns one gradient for each array input, None for an input that has none (integers, options that were not
-given); where there is a single array input, its gradient itself. Backwards of ops that layers give parameters also take
-`needs`, a bool for each input: work is saved on those that are False. A backward is called at most once.
+A backward may be called once. It returns one gradient for each array input, or the gradient itself where there is one array
+input. An input without a gradient, such as integers or an array that was not given, has None. Backwards of ops with
+parameters also take `needs`, a bool for each input: no work is done for inputs that are False.
 
-Every op is decorated with `op` of scratch.contract: an array that is no plain one, and an upstream gradient that is not like the
-value in shape and dtype, is a ValueError in one line.
+Docstrings give the formula of the value and of the backward. There, dx is the gradient of x, dy the upstream gradient, and Σ
+a sum over all axes along which the input was repeated; products of arrays of one shape are elementwise.
+
+Every op is decorated with `op` of scratch.contract: an input that is not a plain array, or an upstream gradient whose shape or
+dtype is not that of the value, is a ValueError in one line. Machinery lies in scratch.fast; `definitions` has each op that
+uses it as its paper writes it.
 """
 
 from scratch.ops.activation import leaky_relu, relu, sigmoid, silu, tanh
@@ -18,7 +22,7 @@ from scratch.ops.attention import attention_weights, scaled_dot_product_attentio
 from scratch.ops.boxes import box_area, box_convert, box_iou, generalized_box_iou
 from scratch.ops.conv import conv2d
 from scratch.ops.conv_transpose import conv_transpose2d
-from scratch.ops.cross_entropy import cross_entropy, nll_loss
+from scratch.ops.cross_entropy import cross_entropy
 from scratch.ops.detections import detections
 from scratch.ops.detr_loss import detr_loss
 from scratch.ops.dice_loss import dice_loss
@@ -44,6 +48,7 @@ from scratch.ops.lstm import lstm
 from scratch.ops.masked_pool import masked_max, masked_mean
 from scratch.ops.masks import causal_mask, padding_mask
 from scratch.ops.matching import bipartite_matching, matching_cost
+from scratch.ops.nll_loss import nll_loss
 from scratch.ops.nms import nms
 from scratch.ops.norm import batch_norm, frozen_batch_norm
 from scratch.ops.pad_images import pad_images

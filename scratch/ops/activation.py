@@ -1,17 +1,20 @@
-"""Elementwise activations: each returns its value and a backward that takes dy to dx."""
+"""Elementwise activations; x and y have any shape."""
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
+from scratch.fast.select import zero_where
+from scratch.fast.threads import Part, elementwise, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
-from scratch.ops.select import zero_where
-from scratch.ops.threads import Part, elementwise, in_blocks
 
 
 @op
 def relu(x: Array) -> tuple[Array, Backward]:
-    """max(x, 0), with gradient 0 at 0; NaN is not below 0, and hands its gradient on."""
+    """Compute y = max(x, 0) (Nair & Hinton 2010, section 2).
+
+    dx = dy where x > 0, else 0. The gradient at NaN is dy, as in torch.
+    """
     one_float_dtype("relu", x=x)
     y, blocked = np.empty_like(x), np.empty_like(x, dtype=bool)
     zeros = np.zeros_like(x[:1]) if x.ndim else x.dtype.type(0)  # maximum with a scalar is slower
@@ -31,7 +34,10 @@ def relu(x: Array) -> tuple[Array, Backward]:
 
 @op
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]:
-    """x where x > 0, else negative_slope * x (Maas, Hannun & Ng 2013)."""
+    """Compute y = x where x > 0, else negative_slope x (Maas, Hannun & Ng 2013, equation 2).
+
+    dx = dy where x > 0, else negative_slope dy.
+    """
     one_float_dtype("leaky_relu", x=x)
 
     def scaled(y: Array, x: Array, sign: Array) -> None:
@@ -43,10 +49,13 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]
 
 @op
 def sigmoid(x: Array) -> tuple[Array, Backward]:
-    """1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
+    """Compute y = 1 / (1 + exp(-x)), as (1 + tanh(x / 2)) / 2, which cannot overflow.
+
+    dx = dy y (1 - y).
+    """
     one_float_dtype("sigmoid", x=x)
 
-    def backward(dx: Array, dy: Array, y: Array) -> None:  # dy y (1 - y)
+    def backward(dx: Array, dy: Array, y: Array) -> None:
         np.subtract(1, y, out=dx)
         dx *= y
         dx *= dy
@@ -57,10 +66,13 @@ def sigmoid(x: Array) -> tuple[Array, Backward]:
 
 @op
 def tanh(x: Array) -> tuple[Array, Backward]:
-    """Hyperbolic tangent."""
+    """Compute the hyperbolic tangent y.
+
+    dx = dy (1 - y²).
+    """
     one_float_dtype("tanh", x=x)
 
-    def backward(dx: Array, dy: Array, y: Array) -> None:  # dy (1 - y²)
+    def backward(dx: Array, dy: Array, y: Array) -> None:
         np.square(y, out=dx)
         np.subtract(1, dx, out=dx)
         dx *= dy
@@ -71,7 +83,10 @@ def tanh(x: Array) -> tuple[Array, Backward]:
 
 @op
 def silu(x: Array) -> tuple[Array, Backward]:
-    """x * sigmoid(x) (Elfwing, Uchibe & Doya 2017), also called swish."""
+    """Compute y = x s for s = sigmoid(x) (Elfwing, Uchibe & Doya 2017, section 2), which is also called swish.
+
+    dx = dy s (1 + x (1 - s)).
+    """
     one_float_dtype("silu", x=x)
     y, s = np.empty_like(x), np.empty_like(x)
 
@@ -79,7 +94,7 @@ def silu(x: Array) -> tuple[Array, Backward]:
         _sigmoid(s[part], x[part])
         np.multiply(x[part], s[part], out=y[part])
 
-    def backward(dx: Array, dy: Array, x: Array, s: Array) -> None:  # dy s (1 + x (1 - s))
+    def backward(dx: Array, dy: Array, x: Array, s: Array) -> None:
         np.subtract(1, s, out=dx)
         dx *= x
         dx += 1
@@ -91,6 +106,7 @@ def silu(x: Array) -> tuple[Array, Backward]:
 
 
 def _sigmoid(y: Array, x: Array) -> None:
+    """Write sigmoid(x) into y."""
     np.multiply(x, 0.5, out=y)
     np.tanh(y, out=y)
     y *= 0.5

@@ -1,32 +1,34 @@
-"""Which of a grid detector's predictions is for which object (Redmon & Farhadi 2018, section 2.1).
+"""The match of a grid detector's predictions with objects (Redmon & Farhadi 2018, section 2.1).
 
-Objects come as labels (B, N), -1 where an image has fewer than N, and boxes (B, N, 4), (x centre, y centre, width, height)
-each as a share of the image, as in matching.py.
+Objects are labels (B, N), -1 where an image has fewer than N objects, and boxes (B, N, 4): x centre, y centre, width and
+height as fractions of the image, as in matching.py.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import iou_and_union
-from scratch.ops.checks import has_shape, one_float_dtype
 from scratch.ops.yolo_boxes import Grid, are_grids
 
 
 @op
 def anchor_matching(labels: Array, boxes: Array, grids: Sequence[Grid]) -> tuple[Array, Backward]:
-    """The prediction (B, N) of each object, a number below P, none twice in an image; -1 where there is no object.
+    """Return the prediction (B, N) that is matched with each object: a number below P, or -1 where there is no object.
 
-    Of all anchors in the cells that hold its centre it is the one most of its shape: whose intersection over union with it is
-    the highest were they put in one place, of equal ones the first. A cell has its upper and left borders, the last ones
-    have the image's edges too. Objects take their turns in the order in which they come, so that of two for one prediction the
-    later one has its second choice, and -1 if none is left. There is no gradient.
+    The candidates are the anchors of the cells that hold the object's centre. The object gets the anchor whose shape is most
+    like its own: its intersection over union with the object is the highest when both have the same centre. Of equal anchors
+    the first wins. A cell owns its upper and left borders; the last cells also own the image's edges.
+
+    No prediction is matched twice in an image. The objects choose in their order: if an earlier object has taken a prediction,
+    a later one gets its next choice, or -1 if none is left. There is no gradient.
     """
     are_grids("anchor_matching", grids)
     check_objects("anchor_matching", labels, boxes)
-    exact = np.where(labels[:, :, None] < 0, 0, boxes.astype(np.float64))  # rounding decides nothing
+    exact = np.where(labels[:, :, None] < 0, 0, boxes.astype(np.float64))  # so that rounding does not change the match
     choices, shapes, P = [], [], 0
     for (H, W), anchors in grids:
         column, row = (np.minimum((exact[..., axis] * n).astype(int), n - 1) for axis, n in enumerate((W, H)))
@@ -48,7 +50,7 @@ def anchor_matching(labels: Array, boxes: Array, grids: Sequence[Grid]) -> tuple
 
 
 def check_objects(op: str, labels: Array, boxes: Array) -> None:
-    """Raise ValueError unless objects have a label, a box of no negative size, and a centre in the image."""
+    """Raise ValueError unless each object has a label, a box without a negative side, and its centre in the image."""
     one_float_dtype(op, boxes=boxes)
     if labels.ndim != 2 or labels.dtype.kind != "i":
         raise ValueError(f"{op}: expected labels (B, N), whole numbers, got {labels.dtype} {labels.shape}")
@@ -64,5 +66,5 @@ def check_objects(op: str, labels: Array, boxes: Array) -> None:
 
 
 def _in_one_place(sides: Array) -> Array:
-    """Boxes (..., 4) with these sides whose first corner is the origin."""
+    """Return boxes (..., 4) with these sides; their first corner is the origin."""
     return np.concatenate([np.zeros_like(sides), sides], axis=-1)

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
+from scratch.checks import has_shape, is_bool, is_mask, is_probability, one_float_dtype
 from scratch.contract import op
+from scratch.fast.blockwise_attention import blockwise_attention, suits_blocks
+from scratch.fast.reduce import sum_to_shape
 from scratch.module import Array, Backward
-from scratch.ops.blockwise_attention import blockwise_attention, suits_blocks
-from scratch.ops.checks import has_shape, is_bool, is_mask, is_probability, one_float_dtype
 from scratch.ops.dropout import dropout
-from scratch.ops.reduce import sum_to_shape
 
 
 @op
@@ -25,10 +25,14 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     causal_offset: int = 0,
 ) -> tuple[Array, Backward]:
-    """attention_weights(query, key, ...) value: query (..., L, E), key (..., S, E) and value (..., S, V) to (..., L, V).
+    """Compute y = A value for A = attention_weights(query, key, ...).
 
-    The weights are dropped where the boolean array `keep` (..., L, S) is false and else divided by 1 - dropout_p; without
-    `keep` there is no dropout. The backward gives the gradients of query, key, value and of a floating-point attn_mask.
+    query (..., L, E), key (..., S, E) and value (..., S, V) to (..., L, V). Where the boolean array `keep` (..., L, S) is given,
+    dropout sets weights to 0 where it is false and divides the others by 1 - dropout_p. With A after dropout:
+
+        dvalue = Aᵀ dy    dA = dy valueᵀ, and dquery, dkey, dattn_mask as in attention_weights
+
+    More than 128 queries are computed in blocks (scratch.fast.blockwise_attention), so that memory is linear in L.
     """
     op = "scaled_dot_product_attention"
     check_attention(op, query, key, value, attn_mask, keep, dropout_p, scale, enable_gqa, causal_offset)
@@ -60,12 +64,14 @@ def attention_weights(
     enable_gqa: bool = False,
     causal_offset: int = 0,
 ) -> tuple[Array, Backward]:
-    """softmax(query keyᵀ scale + attn_mask) over the keys: query (..., L, E) and key (..., S, E) to (..., L, S).
+    """Compute A = softmax over the keys of S = scale query keyᵀ + attn_mask: query (..., L, E) and key (..., S, E) to (..., L, S).
 
-    attn_mask broadcasts to the weights: a boolean one is true where a query may attend a key, a floating-point one is added.
-    is_causal lets query i attend the keys up to i + causal_offset alone, whatever L and S. scale is 1/√E where it is not
-    given. With enable_gqa, heads, the third axis from the end, may be fewer in key and value: each of theirs serves as many
-    of query's, one after the other (Ainslie et al. 2023). The weights of a query that may attend nothing are 0.
+        dS = A (dA - Σ dA A)    dquery = scale dS key    dkey = scale dSᵀ query    dattn_mask = dS, summed to its shape
+
+    attn_mask broadcasts to the weights. A boolean mask is true where a query may attend a key; a floating-point mask is
+    added and has a gradient. With is_causal, query i may attend only the keys up to i + causal_offset. scale is 1/√E by default.
+    With enable_gqa, key and value may have fewer heads (third axis from the end) than query: each of their heads serves
+    a group of neighbouring query heads (Ainslie et al. 2023). The weights of a query that may attend no key are 0.
     """
     check_attention("attention_weights", query, key, None, attn_mask, None, 0.0, scale, enable_gqa, causal_offset)
     (L, E), S = query.shape[-2:], key.shape[-2]
@@ -105,14 +111,14 @@ def check_attention(
     enable_gqa: bool,
     causal_offset: int,
 ) -> None:
-    """Raise ValueError unless the arrays fit each other."""
+    """Raise ValueError unless the arrays and options fit each other."""
     one_float_dtype(op, query=query, key=key, value=value)
     if query.ndim < 2 or key.ndim != query.ndim or query.shape[-1] != key.shape[-1] or query.shape[-1] < 1:
         raise ValueError(f"{op}: expected query (..., L, E) and key (..., S, E), got {query.shape} and {key.shape}")
     if enable_gqa and query.ndim < 3:
         raise ValueError(f"{op}: enable_gqa expects query (..., H, L, E), got {query.shape}")
     heads, groups = (a.shape[-3] if enable_gqa else 1 for a in (query, key))
-    leading = -3 if enable_gqa else -2  # where the axes end that are to be the same
+    leading = -3 if enable_gqa else -2  # the axes before this one must be the same
     if query.shape[:leading] != key.shape[:leading] or heads % max(groups, 1):
         expected = "heads of query divisible by those of key, all axes before" if enable_gqa else "all axes before the last two"
         raise ValueError(f"{op}: expected {expected} the same, got query {query.shape} and key {key.shape}")
@@ -132,7 +138,7 @@ def check_attention(
 
 
 def _for_every_head(x: Array, query: Array) -> tuple[Array, Backward]:
-    """Each head of x (..., G, S, D) as often as makes one for every head of query (..., H, L, E)."""
+    """Return x (..., G, S, D) with each head repeated H / G times, for the heads of query (..., H, L, E); the backward sums."""
     if x.shape[:-2] == query.shape[:-2]:
         return x, lambda dy: dy
     *batch, G, S, D = x.shape

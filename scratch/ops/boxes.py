@@ -1,20 +1,20 @@
-"""Boxes in images: their formats, their areas, and how far two of them overlap.
+"""Boxes in images: their formats, their areas, and their overlap.
 
-A box is (x1, y1, x2, y2), two opposite corners with x1 <= x2 and y1 <= y2, but where box_convert is told otherwise. Functions
-and arguments are called as in torchvision.ops.
+A box is (x1, y1, x2, y2), two opposite corners with x1 <= x2 and y1 <= y2; only box_convert takes other formats. Functions and
+arguments have the names of torchvision.ops.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, one_of
 from scratch.contract import op
+from scratch.fast.reduce import sum_to_shape
+from scratch.fast.select import weighted
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, one_of
-from scratch.ops.reduce import sum_to_shape
-from scratch.ops.select import weighted
 
-FORMATS = {  # the corners as sums of what a format has
+FORMATS = {  # corners = FORMATS[format] @ box
     "xyxy": np.eye(4),
     "xywh": np.array([[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]]),
     "cxcywh": np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]]),
@@ -23,7 +23,10 @@ FORMATS = {  # the corners as sums of what a format has
 
 @op
 def box_convert(boxes: Array, in_fmt: str, out_fmt: str) -> tuple[Array, Backward]:
-    """Boxes (..., 4) in another format: "xyxy", "xywh" (a corner, width, height) or "cxcywh" (the centre, width, height)."""
+    """Convert boxes (..., 4) between "xyxy", "xywh" (a corner, width, height) and "cxcywh" (the centre, width, height).
+
+    The conversion is linear: y = M box for a 4x4 matrix M, dbox = Mᵀ dy.
+    """
     one_of("box_convert", "in_fmt", in_fmt, tuple(FORMATS))
     one_of("box_convert", "out_fmt", out_fmt, tuple(FORMATS))
     are_boxes("box_convert", in_fmt, boxes=boxes)
@@ -34,7 +37,10 @@ def box_convert(boxes: Array, in_fmt: str, out_fmt: str) -> tuple[Array, Backwar
 
 @op
 def box_area(boxes: Array) -> tuple[Array, Backward]:
-    """Width times height: boxes (..., 4) to (...)."""
+    """Compute the area w h of boxes (..., 4), w = x2 - x1 and h = y2 - y1, to (...).
+
+    dx2 = -dx1 = dy h, dy2 = -dy1 = dy w.
+    """
     are_boxes("box_area", boxes=boxes)
     sides = boxes[..., 2:] - boxes[..., :2]
 
@@ -47,21 +53,25 @@ def box_area(boxes: Array) -> tuple[Array, Backward]:
 
 @op
 def box_iou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
-    """The area that two boxes share over the area that they cover, or 0 if that is 0: (N, 4) and (M, 4) to (N, M)."""
+    """Compute the intersection over union I / U of each pair of boxes, 0 where U = 0: (N, 4) and (M, 4) to (N, M).
+
+    dI = dy / U - dU and dU = -dy I / U², since U = area1 + area2 - I; the gradients of I and of the areas are those of box_area.
+    """
     return _of_pairs("box_iou", lambda *pairs: iou_and_union(*pairs)[::2], boxes1, boxes2)
 
 
 @op
 def generalized_box_iou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
-    """Intersection over union, less the empty share of the smallest box that holds both: (N, 4) and (M, 4) to (N, M).
+    """Compute giou = I / U - (C - U) / C for each pair of boxes, where C is the area of the smallest box that holds both.
 
-    It is 1 for the same box twice and near -1 for two that are far apart (Rezatofighi et al. 2019, algorithm 1).
+    (N, 4) and (M, 4) to (N, M). It is 1 for two equal boxes and near -1 for boxes that are far apart (Rezatofighi et al. 2019,
+    algorithm 1). dU = -dy I / U² + dy / C, dI = dy / U - dU, dC = -dy U / C².
     """
     return _of_pairs("generalized_box_iou", giou, boxes1, boxes2)
 
 
 def iou_and_union(boxes1: Array, boxes2: Array) -> tuple[Array, Array, Backward]:
-    """Intersection over union and the union of boxes (..., 4) that broadcast; the backward takes the gradients of both."""
+    """Return intersection over union, union, and a backward that takes the gradients of both, for boxes (..., 4) that broadcast."""
     shared, shared_backward = _area_between(np.maximum, np.minimum, boxes1, boxes2)
     (area1, area1_backward), (area2, area2_backward) = box_area(boxes1), box_area(boxes2)
     union = area1 + area2 - shared
@@ -79,21 +89,21 @@ def iou_and_union(boxes1: Array, boxes2: Array) -> tuple[Array, Array, Backward]
 
 
 def giou(boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
-    """generalized_box_iou of boxes (..., 4) that broadcast."""
+    """Compute generalized_box_iou of boxes (..., 4) that broadcast."""
     iou, union, iou_backward = iou_and_union(boxes1, boxes2)
     around, around_backward = _area_between(np.minimum, np.maximum, boxes1, boxes2)
     around = around + (around == 0)
 
     def backward(dy: Array) -> tuple[Array, Array]:
         gradients = zip(iou_backward(dy, dy / around), around_backward(-dy * union / (around * around)), strict=True)
-        dboxes1, dboxes2 = (of_iou + of_around for of_iou, of_around in gradients)  # two paths meet
+        dboxes1, dboxes2 = (of_iou + of_around for of_iou, of_around in gradients)  # both terms
         return dboxes1, dboxes2
 
     return iou - (around - union) / around, backward
 
 
 def are_boxes(op: str, format: str = "xyxy", **arrays: Array) -> None:
-    """Raise ValueError unless the arrays are boxes (..., 4) of one dtype and none of negative size."""
+    """Raise ValueError unless the arrays are boxes (..., 4) of one dtype without negative sides."""
     one_float_dtype(op, **arrays)
     for name, boxes in arrays.items():
         if boxes.ndim < 1 or boxes.shape[-1] != 4:
@@ -105,7 +115,7 @@ def are_boxes(op: str, format: str = "xyxy", **arrays: Array) -> None:
 
 
 def _of_pairs(op: str, measure: Callable[..., tuple[Array, Backward]], boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
-    """The measure of each of boxes1 (N, 4) with each of boxes2 (M, 4): (N, M)."""
+    """Compute a measure of each of boxes1 (N, 4) with each of boxes2 (M, 4): (N, M)."""
     if boxes1.ndim != 2 or boxes2.ndim != 2:
         raise ValueError(f"{op}: expected boxes1 (N, 4) and boxes2 (M, 4), got {boxes1.shape} and {boxes2.shape}")
     are_boxes(op, boxes1=boxes1, boxes2=boxes2)
@@ -119,9 +129,9 @@ def _of_pairs(op: str, measure: Callable[..., tuple[Array, Backward]], boxes1: A
 
 
 def _area_between(lower: np.ufunc, upper: np.ufunc, boxes1: Array, boxes2: Array) -> tuple[Array, Backward]:
-    """The area from the `lower` of the first corners to the `upper` of the second ones of boxes (..., 4), 0 if they cross.
+    """Compute the area between the `lower` of the first corners and the `upper` of the second corners, 0 where they cross.
 
-    Where both boxes have the corner that counts, they share its gradient, as in torch.
+    Boxes are (..., 4). Where both boxes have the same coordinate, they share its gradient, as in torch.
     """
     one, two = (np.ascontiguousarray(np.moveaxis(boxes, -1, 0)) for boxes in (boxes1, boxes2))  # (4, ...), each corner in a row
     corners = np.concatenate([lower(one[:2], two[:2]), upper(one[2:], two[2:])])

@@ -1,14 +1,14 @@
-"""Two-dimensional convolution (cross-correlation, as everywhere in deep learning)."""
+"""Two-dimensional convolution, which in deep learning means cross-correlation."""
 
 import numpy as np
 
+from scratch.checks import Size, has_shape, one_float_dtype
 from scratch.contract import op
+from scratch.fast.im2col import conv2d_by_columns
+from scratch.fast.memory import keep_freed_memory
+from scratch.fast.window import Window, window
+from scratch.fast.winograd import conv2d_by_winograd, suits_winograd
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.im2col import conv2d_by_columns
-from scratch.ops.memory import keep_freed_memory
-from scratch.ops.window import Size, Window, window
-from scratch.ops.winograd import conv2d_by_winograd, suits_winograd
 
 
 @op
@@ -17,8 +17,13 @@ def conv2d(
 ) -> tuple[Array, Backward]:
     """Convolve x (N, C, H, W) with weight (O, C/groups, KH, KW) and add bias (O,), as torch.nn.functional.conv2d.
 
-    stride, padding and dilation are ints or (height, width) pairs. Output n, o is the sum over c, i, j of
-    weight[o, c, i, j] * x[n, c, h*stride + i*dilation - padding, ...] over the channels c of o's group.
+    stride, padding and dilation are ints or (height, width) pairs. With x 0 in the padding, and c over the channels of o's
+    group:
+
+        y[n, o, h, w] = bias[o] + Σ_cij weight[o, c, i, j] x[n, c, h stride + i dilation - padding, ...]
+
+    The backward adds weight[o, c, i, j] dy[n, o, h, w] to dx at the same pixel (a transposed convolution), and
+    dweight[o, c, i, j] = Σ_nhw dy[n, o, h, w] x[n, c, h stride + i dilation - padding, ...], dbias = Σ_nhw dy.
     """
     one_float_dtype("conv2d", x=x, weight=weight, bias=bias)
     if x.ndim != 4 or weight.ndim != 4:
@@ -37,7 +42,7 @@ def conv2d(
 
 
 def convolve(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:
-    """Convolution over a window by the algorithm that suits it."""
+    """Convolve over a window with the quickest algorithm that fits."""
     keep_freed_memory()
     if groups > 1:
         return conv2d_by_taps(x, weight, bias, win, groups)
@@ -47,7 +52,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, win: Window, groups: i
 
 
 def conv2d_by_taps(x: Array, weight: Array, bias: Array | None, win: Window, groups: int) -> tuple[Array, Backward]:
-    """The definition: one matrix product for each position of the kernel, over the shifted image."""
+    """Convolve with one matrix product for each position of the kernel, over the shifted image; it serves groups."""
     (N, C, _, _), (O, _, KH, KW), (OH, OW) = x.shape, weight.shape, win.out
     G = groups
     kernel = np.ascontiguousarray(weight.reshape(G, O // G, C // G, KH, KW).transpose(3, 4, 0, 1, 2))  # (KH, KW, G, O/G, C/G)

@@ -1,13 +1,13 @@
-"""Transposed convolution: the gradient of a convolution with respect to its input, as an op of its own."""
+"""Transposed convolution: the gradient of a convolution with respect to its input is an op of its own."""
 
+from scratch.checks import Size, has_shape, one_float_dtype, pair
 from scratch.contract import op
+from scratch.fast.channels import channel_sums
+from scratch.fast.im2col import input_gradient
+from scratch.fast.memory import keep_freed_memory
+from scratch.fast.window import Window
 from scratch.module import Array, Backward
-from scratch.ops.channels import channel_sums
-from scratch.ops.checks import has_shape, one_float_dtype, pair
 from scratch.ops.conv import convolve
-from scratch.ops.im2col import input_gradient
-from scratch.ops.memory import keep_freed_memory
-from scratch.ops.window import Size, Window
 
 
 @op
@@ -21,12 +21,15 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> tuple[Array, Backward]:
-    """Spread x (N, C, H, W) through weight (C, O/groups, KH, KW) and add bias (O,), as torch.nn.functional.conv_transpose2d.
+    """Spread x (N, C, H, W) with weight (C, O/groups, KH, KW) and add bias (O,), as torch.nn.functional.conv_transpose2d.
 
-    Pixel n, c, h, w adds x[n, c, h, w] * weight[c, o, i, j] to output n, o at h*stride + i*dilation - padding, ...: what
-    conv2d does to an image of (H - 1) * stride - 2 * padding + (KH - 1) * dilation + output_padding + 1 rows, turned round
-    (Dumoulin & Visin 2016, section 4). output_padding, at the end of each axis, says which of the sizes that conv2d takes to H
-    is meant; it is below stride or dilation.
+    Each pixel adds x[n, c, h, w] weight[c, o, i, j] to y[n, o, h stride + i dilation - padding, ...]. So y is the dx of a conv2d
+    whose dy is x, and the backward is that conv2d (Dumoulin & Visin 2016, section 4):
+
+        dx = conv2d(dy, weight)    dweight = dweight of that conv2d, with x as its dy    dbias = Σ_nhw dy
+
+    y has (H - 1) stride - 2 padding + (KH - 1) dilation + output_padding + 1 rows. conv2d takes images of several sizes to H;
+    output_padding, below stride or dilation, chooses one of them.
     """
     one_float_dtype("conv_transpose2d", x=x, weight=weight, bias=bias)
     if x.ndim != 4 or weight.ndim != 4:
@@ -61,7 +64,7 @@ def conv_transpose2d(
 def _window(
     x: Array, kernel: Size, stride: Size, padding: Size, output_padding: Size, dilation: Size
 ) -> tuple[Window, tuple[int, int]]:
-    """The window that slides over the output, taking one position for each pixel of x, and the output's size."""
+    """Return the window that slides over the output, with one position for each pixel of x, and the output's size."""
     op = "conv_transpose2d"
     k, s, d = pair(op, "kernel_size", kernel, 1), pair(op, "stride", stride, 1), pair(op, "dilation", dilation, 1)
     p, more = pair(op, "padding", padding, 0), pair(op, "output_padding", output_padding, 0)

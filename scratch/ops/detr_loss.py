@@ -1,10 +1,10 @@
-"""The loss of what every layer of DETR's decoder predicts."""
+"""The loss of the predictions of all layers of DETR's decoder."""
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
 from scratch.ops.set_loss import set_loss
 
 
@@ -19,10 +19,11 @@ def detr_loss(
     giou_weight: float = 2.0,
     auxiliary: bool = True,
 ) -> tuple[tuple[Array, Array, Array], Backward]:
-    """The parts of set_loss, each summed over the layers, whose sum DETR is trained by (Carion et al. 2020, section 3.2).
+    """Compute the three terms of set_loss, each summed over the layers; DETR minimises their sum (Carion et al. 2020, section 3.2).
 
-    logits are (layers, B, Q, K + 1) and boxes (layers, B, Q, 4); each layer is matched for itself with the objects, labels
-    (B, N) and target_boxes (B, N, 4). Without the auxiliary losses of the others there is that of the last layer alone.
+    logits are (layers, B, Q, K + 1) and boxes (layers, B, Q, 4). Each layer is matched with the objects separately: labels (B, N)
+    and target_boxes (B, N, 4). Without `auxiliary` losses, only the last layer counts. For layer l, dlogits[l] and
+    dboxes[l] = those of its set_loss.
     """
     one_float_dtype("detr_loss", logits=logits, boxes=boxes, target_boxes=target_boxes)
     if logits.ndim != 4 or boxes.ndim != 4 or len(logits) != len(boxes) or not len(logits):

@@ -1,21 +1,23 @@
-"""The Dice loss: how far a segmentation is from overlapping with the true one."""
+"""The Dice loss of a segmentation: 1 minus its overlap with the true one."""
 
 import math
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
 
 
 @op
 def dice_loss(input: Array, target: Array, smooth: float = 1.0) -> tuple[Array, Backward]:
-    """1 - the mean over the classes of (2 Σ p t + smooth) / (Σ p² + Σ t² + smooth) (Milletari, Navab & Ahmadi 2016, section 3).
+    """Compute 1 - mean over classes of A / B (Milletari, Navab & Ahmadi 2016, section 3).
 
-    The sums run over all pixels of the batch. p is the input's probability (N, C, ...) of a class, after a softmax or sigmoid;
-    t is 1 where target (N, ...) holds the class's label and 0 elsewhere, or a target's own share of it (N, C, ...). The paper
-    has no smooth, which makes 1 of a class that is neither there nor predicted. Shares have a gradient, labels have none.
+    For each class, A = 2 Σ p t + smooth and B = Σ p² + Σ t² + smooth. The sums run over all pixels of the batch. p is the input
+    (N, C, ...), the probability of each class after a softmax or sigmoid. t is the target: labels (N, ...) as one-hot vectors,
+    or fractions (N, C, ...). With `smooth`, which the paper lacks, a class that is neither there nor predicted has A / B = 1.
+
+    With C classes, dp = 2 dy (p A / B - t) / (B C). Fractions have dt = 2 dy (t A / B - p) / (B C), labels have no gradient.
     """
     one_float_dtype("dice_loss", input=input)
     if input.ndim < 2:
@@ -40,7 +42,7 @@ def dice_loss(input: Array, target: Array, smooth: float = 1.0) -> tuple[Array, 
 
 
 def _one_hot(labels: Array, input: Array) -> Array:
-    """Labels (N, ...) as shares (N, ..., C) of 0 and 1, in the input's dtype."""
+    """Return labels (N, ...) as one-hot vectors (N, ..., C) in the input's dtype."""
     N, C, *image = input.shape
     has_shape("dice_loss", "target", labels, (N, *image))
     if labels.size and (labels.min() < 0 or labels.max() >= C):
@@ -50,7 +52,7 @@ def _one_hot(labels: Array, input: Array) -> Array:
 
 
 def _shares(target: Array, input: Array) -> Array:
-    """Shares (N, C, ...) as (N, ..., C)."""
+    """Return fractions (N, C, ...) as (N, ..., C)."""
     one_float_dtype("dice_loss", input=input, target=target)
     has_shape("dice_loss", "target", target, input.shape)
     return np.moveaxis(target, 1, -1)

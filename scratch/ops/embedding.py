@@ -1,18 +1,18 @@
-"""Rows of a table by their number."""
+"""Rows of a table, looked up by number."""
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
 
 
 @op
 def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> tuple[Array, Backward]:
-    """weight[input]: input (...) of whole numbers and weight (V, E) to (..., E), as torch.nn.functional.embedding.
+    """Look up y = weight[input]: input (...) of whole numbers and weight (V, E) to (..., E), as torch.nn.functional.embedding.
 
-    A number that comes several times adds up its gradients; the row padding_idx has none.
+    dweight[v] = the sum of dy over all places where input is v, and 0 for the row padding_idx.
     """
     one_float_dtype("embedding", weight=weight)
     if weight.ndim != 2 or input.dtype.kind not in "iu":
@@ -27,7 +27,7 @@ def embedding(input: Array, weight: Array, padding_idx: int | None = None) -> tu
         raise ValueError(f"embedding: padding_idx is {padding_idx}, expected {-V} to {V - 1}, or None")
 
     def backward(dy: Array) -> tuple[None, Array]:
-        places = np.argsort(input, axis=None, kind="stable")  # where each row of the table went, row after row
+        places = np.argsort(input, axis=None, kind="stable")  # the places of row 0, then those of row 1, ...
         ends = np.cumsum(np.bincount(input.ravel(), minlength=V))
         went = csr_array((np.ones(input.size, dy.dtype), places, np.concatenate([[0], ends])), shape=(V, input.size))
         dweight = went @ dy.reshape(input.size, E)

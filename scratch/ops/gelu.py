@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, one_of
 from scratch.contract import op
+from scratch.fast.normal_cdf import normal_cdf
+from scratch.fast.threads import Part, elementwise, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, one_of
-from scratch.ops.normal_cdf import normal_cdf
-from scratch.ops.threads import Part, elementwise, in_blocks
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBE = 0.044715
@@ -17,7 +17,11 @@ INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
 @op
 def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
-    """x times the normal distribution function at x (Hendrycks & Gimpel 2016); "tanh" approximates it as GPT-2 does."""
+    """Compute y = x Φ(x) for the normal distribution function Φ (Hendrycks & Gimpel 2016, section 2).
+
+    dx = dy (Φ(x) + x φ(x)) for the normal density φ. With approximate="tanh", Φ(x) is (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
+    and φ its derivative, as in GPT-2.
+    """
     one_float_dtype("gelu", x=x)
     one_of("gelu", "approximate", approximate, tuple(FORMS))
     write_cdf, write_density = FORMS[approximate]
@@ -27,7 +31,7 @@ def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
         write_cdf(cdf[part], x[part])
         np.multiply(x[part], cdf[part], out=y[part])
 
-    def backward(dx: Array, dy: Array, x: Array, cdf: Array) -> None:  # dy (cdf + x density)
+    def backward(dx: Array, dy: Array, x: Array, cdf: Array) -> None:
         write_density(dx, x, cdf)
         dx *= x
         dx += cdf
@@ -38,7 +42,7 @@ def gelu(x: Array, approximate: str = "none") -> tuple[Array, Backward]:
 
 
 def _cdf_by_tanh(cdf: Array, x: Array) -> None:
-    """(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2."""
+    """Write (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 into `cdf`."""
     np.square(x, out=cdf)
     cdf *= CUBE
     cdf += 1
@@ -50,7 +54,7 @@ def _cdf_by_tanh(cdf: Array, x: Array) -> None:
 
 
 def _density_by_tanh(density: Array, x: Array, cdf: Array) -> None:
-    """The slope of _cdf_by_tanh: with t for the tanh, (1 - t²) / 2 = 2 cdf (1 - cdf) times the slope of its argument."""
+    """Write the derivative of _cdf_by_tanh: (1 - t²) / 2 = 2 cdf (1 - cdf) for the tanh t, times that of its argument."""
     np.square(x, out=density)
     density *= 3 * CUBE
     density += 1
@@ -60,7 +64,7 @@ def _density_by_tanh(density: Array, x: Array, cdf: Array) -> None:
 
 
 def _normal_density(density: Array, x: Array, cdf: Array) -> None:
-    """exp(-x² / 2) / √(2π), the slope of normal_cdf."""
+    """Write exp(-x² / 2) / √(2π), the derivative of normal_cdf, into `density`."""
     np.square(x, out=density)
     density *= -0.5
     np.exp(density, out=density)

@@ -4,20 +4,22 @@ import math
 
 import numpy as np
 
+from scratch.checks import has_shape, is_eps, one_float_dtype
 from scratch.contract import op
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, is_eps, one_float_dtype
-from scratch.ops.threads import Part, in_blocks
 
 
 @op
 def group_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, *, num_groups: int, eps: float = 1e-5
 ) -> tuple[Array, Backward]:
-    """(x - mean) / √(var + eps) * weight + bias for x (N, C, ...), in num_groups groups of channels (Wu & He 2018, section 3.1).
+    """Compute y = weight x̂ + bias, x̂ = (x - mean) / √(var + eps), for x (N, C, ...) (Wu & He 2018, section 3.1).
 
-    Mean and biased variance are those of the C / num_groups channels of a group, which follow each other, in one sample;
-    weight and bias (C,) are each channel's own.
+    Mean and biased variance are those of each group of C / num_groups neighbouring channels in one sample; weight and bias are
+    (C,). With dx̂ = dy weight and means over the group:
+
+        dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(var + eps)    dweight = Σ dy x̂    dbias = Σ dy
     """
     one_float_dtype("group_norm", x=x, weight=weight, bias=bias)
     is_eps("group_norm", eps)
@@ -31,16 +33,16 @@ def group_norm(
     ones = np.ones((pixels.shape[2], 1), x.dtype)  # pixels @ ones is the sum of each channel
     scale, shift = (None if v is None else v[:, None] for v in (weight, bias))
     y = np.empty_like(pixels)
-    mean, inv_std = np.empty((2, N, C, 1), x.dtype)  # of its group, for each channel
+    mean, inv_std = np.empty((2, N, C, 1), x.dtype)  # for each channel, those of its group
 
     def group_means(sums: Array) -> Array:
-        """The sums of channels (N, C, 1) as the means of their groups, for each channel."""
+        """Return the means of the groups, repeated for each of their channels, from the sums of channels (N, C, 1)."""
         return np.repeat(sums.reshape(len(sums), G, C // G).sum(axis=2, keepdims=True) / count, C // G, axis=1)
 
     def forward(part: Part) -> None:
         mean[part] = group_means(pixels[part] @ ones)
         block = np.subtract(pixels[part], mean[part], out=y[part])
-        left = group_means(block @ ones)  # by the rounding of a mean that lies far from zero
+        left = group_means(block @ ones)  # the rounding error of the mean, which counts where the mean is far from zero
         mean[part] += left
         var = group_means(np.einsum("ncp,ncp->nc", block, block)) - left * left
         np.divide(1, np.sqrt(var + eps), out=inv_std[part])
@@ -55,7 +57,7 @@ def group_norm(
             centred, block = pixels[part] - mean[part], dx[part]
             dscale = np.einsum("ncp,ncp->nc", dy_pixels[part], centred)[:, :, None] * inv_std[part]
             dshift = dy_pixels[part] @ ones
-            through_var, through_mean = (  # x also reaches y through the variance and the mean of its group
+            through_var, through_mean = (  # x also affects y through the variance and the mean of its group
                 group_means(sums if scale is None else sums * scale) * inv_std[part] for sums in (dscale, dshift)
             )
             np.multiply(dy_pixels[part], inv_std[part] if scale is None else inv_std[part] * scale, out=block)

@@ -1,15 +1,14 @@
-"""Images of another size, sampled from those that are there."""
+"""Images resized to another size."""
 
 import math
 
 import numpy as np
 from scipy import sparse
 
+from scratch.checks import Size, one_float_dtype, one_of, pair
 from scratch.contract import op
+from scratch.fast.threads import in_parallel
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, one_of, pair
-from scratch.ops.threads import in_parallel
-from scratch.ops.window import Size
 
 Scale = float | tuple[float, float]
 
@@ -18,15 +17,16 @@ Scale = float | tuple[float, float]
 def interpolate(
     x: Array, size: Size | None = None, scale_factor: Scale | None = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> tuple[Array, Backward]:
-    """Enlarge or shrink images x (N, C, H, W) to a size, or by a factor, as torch.nn.functional.interpolate.
+    """Resize images x (N, C, H, W) to a size, or by a factor, as torch.nn.functional.interpolate.
 
-    A factor f makes OH = floor(f * H) rows. With step = H / OH, or 1 / f where a factor is given, output row i shows
+    A factor f gives OH = floor(f H) rows. With step = H / OH, or 1 / f where a factor is given, output row i shows
 
-        nearest    row floor(i * step), where both step and product are rounded to float32, as in torch
-        bilinear   the rows on either side of (i + 0.5) * step - 0.5, weighted by their nearness; beyond the image, its edge.
-                   With align_corners, whatever the factor, of i * (H - 1) / (OH - 1): the corners keep their places
+        nearest    row floor(i step), where step and product are rounded to float32, as in torch
+        bilinear   the two rows around (i + 0.5) step - 0.5, weighted by their distance; beyond the image, its edge row.
+                   With align_corners, the two rows around i (H - 1) / (OH - 1): the corner pixels keep their places
 
-    and columns alike. The value and dx lie in memory as (N, H, W, C).
+    and likewise for columns. So y = S x for a matrix S (OH OW, H W) of weights, and dx = Sᵀ dy. y and dx lie in memory as
+    (N, H, W, C).
     """
     one_float_dtype("interpolate", x=x)
     one_of("interpolate", "mode", mode, ("nearest", "bilinear"))
@@ -45,7 +45,7 @@ def interpolate(
 
 
 def _geometry(before: tuple[int, ...], size: Size | None, scale_factor: Scale | None) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The output's size, and how many pixels of x one of its pixels goes along each axis."""
+    """Return the output's size, and the distance in pixels of x between two output pixels, along each axis."""
     if size is not None and scale_factor is None:
         after: tuple[int, ...] = pair("interpolate", "size", size, 1)
         return after, tuple(n / m for n, m in zip(before, after, strict=True))
@@ -63,27 +63,27 @@ def _geometry(before: tuple[int, ...], size: Size | None, scale_factor: Scale | 
 
 
 def _nearest(before: int, after: int, step: float) -> tuple[Array, Array]:
-    """The pixel that each of the output's shows (after, 1), and its share, which is all."""
-    step = 0.5 if after == 2 * before else step  # a short cut of torch's
+    """Return the pixel that each output pixel shows (after, 1), and its weight, 1."""
+    step = 0.5 if after == 2 * before else step  # torch takes this short cut
     at = np.arange(after, dtype=np.float32) * np.float32(step)
     return np.minimum(at.astype(int), before - 1)[:, None], np.ones((after, 1))
 
 
 def _bilinear(before: int, after: int, step: float, align_corners: bool) -> tuple[Array, Array]:
-    """The two pixels that each of the output's lies between (after, 2), and their shares in it."""
+    """Return the two pixels around each output pixel (after, 2), and their weights."""
     if align_corners:
         at = np.arange(after) * ((before - 1) / max(after - 1, 1))
     else:
         at = np.maximum((np.arange(after) + 0.5) * step - 0.5, 0)
     low = np.minimum(at.astype(int), before - 1)
     share = np.minimum(at - low, 1)
-    unmixed = (share == 0) & (before == after)  # where torch does not look at the next pixel, which may be infinite
+    unmixed = (share == 0) & (before == after)  # here torch does not read the next pixel, which may be infinite
     high = np.where(unmixed, low, np.minimum(low + 1, before - 1))
     return np.stack((low, high), axis=1), np.stack((1 - share, share), axis=1)
 
 
 def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tuple[int, ...]) -> sparse.csr_array:
-    """The share of each of x's pixels in each of the output's (OH * OW, H * W)."""
+    """Return the weight of each pixel of x in each output pixel (OH * OW, H * W)."""
     (row, row_share), (column, column_share) = rows, columns
     pixel = row[:, None, :, None] * before[1] + column[None, :, None, :]  # (OH, OW, 1, 1) or (OH, OW, 2, 2)
     share = row_share[:, None, :, None] * column_share[None, :, None, :]
@@ -92,7 +92,7 @@ def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tup
 
 
 def _mixed(images: Array, shares: sparse.sparray, size: tuple[int, ...]) -> Array:
-    """Images (N, C, H, W) made anew, of this size, from shares of their pixels."""
+    """Return images of this size whose pixels are weighted sums of the pixels of images (N, C, H, W)."""
     N, C = images.shape[:2]
     pixels = images.transpose(0, 2, 3, 1).reshape(N, math.prod(images.shape[2:]), C)
     y = np.empty((N, *size, C), images.dtype)

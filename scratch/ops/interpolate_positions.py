@@ -1,21 +1,23 @@
-"""Learned positions of one image size for images of another."""
+"""Learned position embeddings, resized for images of another size."""
 
 import numpy as np
 
+from scratch.checks import one_float_dtype, pair
 from scratch.contract import op
+from scratch.fast.select import weighted
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, pair
-from scratch.ops.select import weighted
 
-A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlow; Keys prefers -0.5
+A = -0.75  # the slope of the cubic at distance 1 in torch, OpenCV and TensorFlow; Keys recommends -0.5
 
 
 @op
 def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[int, int]) -> tuple[Array, Backward]:
-    """A table (1, P + h w, D) for a grid (h, w) of patches to one (1, P + H W, D) for a grid (H, W), by cubic convolution.
+    """Resize a table of positions from one grid of patches to another, by cubic convolution.
 
-    The first P positions, such as a class token's, stay as they are (Dosovitskiy et al. 2021, section 3.2). It is
-    torch.nn.functional.interpolate with mode="bicubic" and corners that are not aligned.
+    (1, P + h w, D) for a grid (h, w) becomes (1, P + H W, D) for the size (H, W). The first P positions, such as a class
+    token's, stay as they are (Dosovitskiy et al. 2021, section 3.2). For the others, y = S x with S the Kronecker product of
+    cubic_weights of rows and columns, and dx = Sᵀ dy. torch's equivalent is torch.nn.functional.interpolate(mode="bicubic",
+    align_corners=False).
     """
     one_float_dtype("interpolate_positions", positions=positions)
     grid, size = (pair("interpolate_positions", *named, 1) for named in (("grid", grid), ("size", size)))
@@ -30,7 +32,7 @@ def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[i
         return positions, lambda dy: dy
     weights = np.kron(cubic_weights(h, H), cubic_weights(w, W)).astype(positions.dtype)  # (H W, h w)
     y = np.concatenate([positions[:, :first], weights @ positions[:, first:]], axis=1)
-    if not np.isfinite(y).all():  # what is no neighbour has no effect
+    if not np.isfinite(y).all():  # a patch that is no neighbour has no effect, not even with NaN
         y[:, first:] = weighted(positions[:, first:].swapaxes(1, 2), weights).swapaxes(1, 2)
 
     def backward(dy: Array) -> Array:
@@ -40,9 +42,9 @@ def interpolate_positions(positions: Array, grid: tuple[int, int], size: tuple[i
 
 
 def cubic_weights(n: int, m: int) -> Array:
-    """The weights (m, n) of n numbers in each of m between them, which spread over the same interval (Keys 1981, equation 15).
+    """Return the weights (m, n) of n numbers in m numbers, spread evenly over the same interval (Keys 1981, equation 15).
 
-    Numbers beyond the ends are as the last.
+    Beyond the ends, the last number is repeated.
     """
     place = (np.arange(m) + 0.5) * n / m - 0.5
     before = np.floor(place).astype(int)

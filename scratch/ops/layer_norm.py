@@ -2,20 +2,23 @@
 
 import numpy as np
 
+from scratch.checks import ends_in, has_shape, is_eps, one_float_dtype
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import ends_in, has_shape, is_eps, one_float_dtype
-from scratch.ops.reduce import column_sums
-from scratch.ops.threads import Part, in_blocks
 
 
 @op
 def layer_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, *, normalized_shape: tuple[int, ...], eps: float = 1e-5
 ) -> tuple[Array, Backward]:
-    """(x - mean) / √(var + eps) * weight + bias, for x (..., *normalized_shape) (Ba, Kiros & Hinton 2016, section 3).
+    """Compute y = weight x̂ + bias, x̂ = (x - mean) / √(var + eps), for x (..., *normalized_shape) (Ba et al. 2016, section 3).
 
-    Mean and biased variance are those of the last axes; weight and bias have their shape, normalized_shape.
+    Mean and biased variance are those of the last axes; weight and bias have their shape, normalized_shape. With
+    dx̂ = dy weight and means over the last axes:
+
+        dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / √(var + eps)    dweight = Σ dy x̂    dbias = Σ dy
     """
     one_float_dtype("layer_norm", x=x, weight=weight, bias=bias)
     is_eps("layer_norm", eps)
@@ -46,7 +49,7 @@ def layer_norm(
             normalised = rows[part] - mean[part]
             normalised *= inv_std[part]
             block = np.multiply(dy_rows[part], scale, out=dx[part])
-            through_mean = block @ ones / N  # x also reaches y through the mean and the variance of its row
+            through_mean = block @ ones / N  # x also affects y through the mean and the variance of its row
             through_var = np.einsum("mn,mn->m", block, normalised)[:, None] / N
             dscale = np.einsum("mn,mn->n", dy_rows[part], normalised)
             normalised *= through_var

@@ -1,21 +1,24 @@
-"""Affine map over the last axis."""
+"""An affine map over the last axis."""
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.reduce import column_sums
 
 
 @op
 def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
-    """y = x weightᵀ + bias, for x (..., in), weight (out, in), bias (out,) or None."""
+    """Compute y = x weightᵀ + bias, for x (..., in), weight (out, in), bias (out,) or None.
+
+    dx = dy weight, dweight = dyᵀ x, dbias = Σ dy, where leading axes are one batch axis.
+    """
     one_float_dtype("linear", x=x, weight=weight, bias=bias)
     if weight.ndim != 2 or min(weight.shape) < 1 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: expected x (..., in) and weight (out, in), got {x.shape} and {weight.shape}")
     out_features, in_features = weight.shape
     has_shape("linear", "bias", bias, (out_features,))
 
-    rows = x.reshape(-1, in_features)  # one GEMM however many leading axes there are
+    rows = x.reshape(-1, in_features)  # one matrix product for any number of leading axes
     y = rows @ weight.T
     if bias is not None:
         y += bias

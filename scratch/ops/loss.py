@@ -1,21 +1,22 @@
 """Losses between an input and a target of the same shape; both have a gradient.
 
-`reduction` is "mean", "sum" or "none", as in torch.nn.functional.
+`reduction` is "mean", "sum" or "none", as in torch.nn.functional. The formulas of the backward are those of "sum"; for "mean",
+gradients are divided by the number of elements. The upstream gradient dy is 1 by default, unless reduction is "none".
 """
 
 import math
 
 import numpy as np
 
+from scratch.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, giou
-from scratch.ops.checks import broadcasts_to, has_shape, one_float_dtype, one_of
 
 
 @op
 def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
-    """(input - target)²."""
+    """Compute d² for d = input - target; dinput = 2 d dy, dtarget = -dinput."""
     _check_pair("mse_loss", input, target)
     difference = input - target
     return _reduced("mse_loss", input, difference * difference, 2 * difference, reduction)
@@ -23,7 +24,7 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Arra
 
 @op
 def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, Backward]:
-    """|input - target|, with gradient 0 where they are equal or one is NaN."""
+    """Compute |d| for d = input - target; dinput = sign(d) dy, dtarget = -dinput. The gradient is 0 where d is 0 or NaN."""
     _check_pair("l1_loss", input, target)
     difference = input - target
     sign = np.sign(difference)
@@ -32,7 +33,10 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array
 
 @op
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
-    """A parabola within beta of the target, |input - target| - beta/2 beyond (Girshick 2015, equation 3)."""
+    """Compute d² / (2 beta) where |d| < beta, else |d| - beta / 2, for d = input - target (Girshick 2015, equation 3).
+
+    dinput = d / beta dy where |d| < beta, else sign(d) dy; dtarget = -dinput.
+    """
     _check_pair("smooth_l1_loss", input, target)
     if not 0 < beta < math.inf:
         raise ValueError(f"smooth_l1_loss: beta is {beta}, expected more than 0; for 0 use l1_loss")
@@ -46,9 +50,12 @@ def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: f
 def binary_cross_entropy_with_logits(
     input: Array, target: Array, weight: Array | None = None, pos_weight: Array | None = None, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
-    """-(pos_weight * target * log s + (1 - target) * log(1 - s)) * weight, where s is the sigmoid of the input.
+    """Compute -weight (pos_weight target log s + (1 - target) log(1 - s)) for s = sigmoid(input).
 
-    weight and pos_weight broadcast to the input's shape and are taken as constants.
+    weight and pos_weight broadcast to the input's shape and are constants.
+
+        dinput = weight ((1 - target) s - pos_weight target (1 - s)) dy
+        dtarget = weight (log(1 - s) - pos_weight log s) dy
     """
     op = "binary_cross_entropy_with_logits"
     one_float_dtype(op, input=input, target=target, weight=weight, pos_weight=pos_weight)
@@ -57,7 +64,7 @@ def binary_cross_entropy_with_logits(
     broadcasts_to(op, "pos_weight", pos_weight, input.shape)
     softplus = np.maximum(-input, 0) + np.log1p(np.exp(-np.abs(input)))  # -log s, without overflow
     sigmoid = 0.5 * np.tanh(0.5 * input) + 0.5
-    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # of -log s
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target  # the factor of -log s
     loss = (1 - target) * input + scale * softplus
     slope = (1 - target) - scale * (1 - sigmoid)
     dtarget = -input + (0 if pos_weight is None else (pos_weight - 1) * softplus)
@@ -71,10 +78,13 @@ def binary_cross_entropy_with_logits(
 def sigmoid_focal_loss(
     input: Array, target: Array, alpha: float | None = 0.25, gamma: float = 2.0, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
-    """-alpha_t (1 - p_t)^gamma log p_t for logits and targets from 0 to 1 (Lin et al. 2017, equation 5).
+    """Compute a m^gamma e for logits z and targets t from 0 to 1 (Lin et al. 2017, equation 5, where m is 1 - p_t).
 
-    p_t is the probability given to the target, 1 - p_t how much it is missed by; alpha_t is alpha for 1 and 1 - alpha for 0, or
-    1 if alpha is None.
+    With s = sigmoid(z), the probability that misses the target is m = s + t - 2 s t. The cross-entropy is e = (1 - t) z - log s.
+    The weight is a = alpha t + (1 - alpha) (1 - t), or 1 if alpha is None. With k = gamma m^(gamma - 1) e:
+
+        dinput = a (m^gamma (s - t) + k s (1 - s) (1 - 2 t)) dy
+        dtarget = (a (k (1 - 2 s) - m^gamma z) + (2 alpha - 1) m^gamma e) dy
     """
     op = "sigmoid_focal_loss"
     _check_pair(op, input, target)
@@ -84,7 +94,7 @@ def sigmoid_focal_loss(
     sigmoid, entropy = 0.5 * np.tanh(0.5 * input) + 0.5, (1 - target) * input + softplus
     missed = sigmoid + target - 2 * sigmoid * target
     easy = missed**gamma
-    per_missed = entropy * (gamma * missed ** (gamma - 1) if gamma else 0)  # the slope of easy * entropy through `missed`
+    per_missed = entropy * (gamma * missed ** (gamma - 1) if gamma else 0)  # the derivative of easy * entropy by `missed`
     scale, scale_slope = (1, 0) if alpha is None else (alpha * target + (1 - alpha) * (1 - target), 2 * alpha - 1)
     slope = scale * (easy * (sigmoid - target) + per_missed * sigmoid * (1 - sigmoid) * (1 - 2 * target))
     target_slope = scale_slope * easy * entropy + scale * (per_missed * (1 - 2 * sigmoid) - easy * input)
@@ -93,7 +103,10 @@ def sigmoid_focal_loss(
 
 @op
 def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mean") -> tuple[Array, Backward]:
-    """1 - generalized_box_iou of each box of boxes1 (..., 4) with the one in its place in boxes2 (Rezatofighi et al. 2019)."""
+    """Compute 1 - giou of each box of boxes1 (..., 4) and the box at its place in boxes2 (Rezatofighi et al. 2019, algorithm 1).
+
+    dboxes1 and dboxes2 = those of generalized_box_iou for the upstream gradient -dy.
+    """
     op = "generalized_box_iou_loss"
     are_boxes(op, boxes1=boxes1, boxes2=boxes2)
     has_shape(op, "boxes2", boxes2, boxes1.shape)
@@ -105,15 +118,15 @@ def generalized_box_iou_loss(boxes1: Array, boxes2: Array, reduction: str = "mea
 def _reduced(
     op: str, input: Array, loss: Array, slope: Array, reduction: str, target_slope: Array | None = None
 ) -> tuple[Array, Backward]:
-    """Return the reduced loss and its backward, from the slopes of each element with respect to its input and its target.
+    """Return the reduced loss and its backward, from each element's derivatives with respect to its input and its target.
 
-    All have the dtype of the input; NumPy 1 computes with single numbers in float64.
+    All are cast to the dtype of the input, because NumPy 1 computes with single numbers in float64.
     """
     one_of(op, "reduction", reduction, ("mean", "sum", "none"))
     dtype = input.dtype
     loss, slope = np.asarray(loss, dtype), np.asarray(slope, dtype)
     target_slope = None if target_slope is None else np.asarray(target_slope, dtype)
-    with np.errstate(invalid="ignore"):  # the mean of nothing is nan, as in torch
+    with np.errstate(invalid="ignore"):  # the mean of no elements is NaN, as in torch
         y = loss if reduction == "none" else loss.sum() / dtype.type(loss.size) if reduction == "mean" else loss.sum()
 
     def backward(dy: Array) -> tuple[Array, Array]:
@@ -125,5 +138,6 @@ def _reduced(
 
 
 def _check_pair(op: str, input: Array, target: Array) -> None:
+    """Raise ValueError unless input and target have one dtype and one shape."""
     one_float_dtype(op, input=input, target=target)
     has_shape(op, "target", target, input.shape)

@@ -1,15 +1,15 @@
-"""Pooling over sequences of unequal length: what lies beyond a length is not looked at."""
+"""Pooling over sequences of unequal length; the padding has no effect."""
 
 import numpy as np
 
+from scratch.checks import lengths_within, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import lengths_within, one_float_dtype
 
 
 @op
 def masked_mean(x: Array, lengths: Array) -> tuple[Array, Backward]:
-    """The mean over the first lengths (B,) steps of x (B, T, C), to (B, C)."""
+    """Compute the mean y (B, C) over the first lengths (B,) steps of x (B, T, C); dx = dy / length there, else 0."""
     present = _present("masked_mean", x, lengths)
     count = lengths.astype(x.dtype)[:, None]
     y = np.where(present, x, x.dtype.type(0)).sum(axis=1) / count
@@ -18,7 +18,7 @@ def masked_mean(x: Array, lengths: Array) -> tuple[Array, Backward]:
 
 @op
 def masked_max(x: Array, lengths: Array) -> tuple[Array, Backward]:
-    """The maximum over the first lengths (B,) steps of x (B, T, C), to (B, C); of equal maxima the first gets the gradient."""
+    """Compute the maximum y (B, C) over the first lengths (B,) steps of x (B, T, C); dx = dy at the first maximum, else 0."""
     present, shape = _present("masked_max", x, lengths), x.shape
     winner = np.where(present, x, x.dtype.type(-np.inf)).argmax(axis=1)[:, None]
 
@@ -31,7 +31,7 @@ def masked_max(x: Array, lengths: Array) -> tuple[Array, Backward]:
 
 
 def _present(op: str, x: Array, lengths: Array) -> Array:
-    """Which steps are there: (B, T, 1)."""
+    """Return a mask (B, T, 1) that is true at the steps that are not padding."""
     one_float_dtype(op, x=x)
     if x.ndim != 3 or x.shape[1] < 1:
         raise ValueError(f"{op}: expected x (B, T, C) of at least one step, got {x.shape}")

@@ -1,6 +1,6 @@
-"""Boolean masks of attention: true where a query may attend a key. They have no gradient.
+"""Boolean attention masks: true where a query may attend a key. They have no gradient.
 
-A wrong mask can hide behind the softmax, where what it lets through weighs little: these are compared as they are.
+They are ops of their own because a wrong mask can hide behind a softmax, where a wrongly attended key may weigh little.
 """
 
 import numpy as np
@@ -11,7 +11,10 @@ from scratch.module import Array, Backward
 
 @op
 def causal_mask(L: int, S: int | None = None, offset: int = 0) -> tuple[Array, Backward]:
-    """(L, S), S = L where it is not given: query i may attend the keys up to i + offset, as many as were there before it."""
+    """Return the mask (L, S) with which query i may attend the keys up to i + offset; S is L by default.
+
+    `offset` is the number of keys before the first query, as in a key-value cache. There is no gradient.
+    """
     if L < 0 or (S is not None and S < 0) or offset < 0:
         raise ValueError(f"causal_mask: expected sizes and an offset of at least 0, got L {L}, S {S} and offset {offset}")
     return np.tri(L, S, offset, dtype=bool), lambda dmask: None
@@ -19,7 +22,7 @@ def causal_mask(L: int, S: int | None = None, offset: int = 0) -> tuple[Array, B
 
 @op
 def padding_mask(lengths: Array, T: int) -> tuple[Array, Backward]:
-    """(B, 1, 1, T) of lengths (B,): the keys within its length, for every query and head; none where a length is 0."""
+    """Return the mask (B, 1, 1, T) with which every query and head may attend the first lengths (B,) keys. No gradient."""
     if T < 0:
         raise ValueError(f"padding_mask: T is {T}, expected at least 0")
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu":

@@ -1,16 +1,16 @@
-"""Which prediction of a set is for which object: the assignment that costs least (Carion et al. 2020, section 3.1).
+"""The match of a set of predictions with objects: the assignment of the least cost (Carion et al. 2020, section 3.1).
 
-Objects come as labels (B, N), -1 where an image has fewer than N, and boxes (B, N, 4), (x centre, y centre, width, height)
-each as a share of the image. There is no gradient.
+Objects are labels (B, N), -1 where an image has fewer than N objects, and boxes (B, N, 4): x centre, y centre, width and
+height as fractions of the image. There is no gradient.
 """
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from scratch.checks import are_weights, has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert, giou
-from scratch.ops.checks import are_weights, has_shape, one_float_dtype
 from scratch.ops.softmax import softmax
 
 
@@ -18,9 +18,10 @@ from scratch.ops.softmax import softmax
 def matching_cost(
     logits: Array, boxes: Array, labels: Array, target_boxes: Array, box_weight: float = 5.0, giou_weight: float = 2.0
 ) -> tuple[Array, Backward]:
-    """What it costs to give each object to each of Q queries, (B, Q, N): logits (B, Q, K + 1), the last class no object.
+    """Compute the cost (B, Q, N) of matching each of Q queries with each object; logits are (B, Q, K + 1), boxes (B, Q, 4).
 
-    -p(label) + box_weight |box - target|₁ - giou_weight giou(box, target), where there is an object, else 0.
+    cost = box_weight |box - target|₁ - p(label) - giou_weight giou(box, target), or 0 where there is no object. There is no
+    gradient.
     """
     check_set("matching_cost", logits, boxes, labels, target_boxes)
     are_weights("matching_cost", box_weight=box_weight, giou_weight=giou_weight)
@@ -35,9 +36,10 @@ def matching_cost(
 
 @op
 def bipartite_matching(cost: Array, present: Array) -> tuple[Array, Backward]:
-    """The query of each object that is `present` (B, N), none twice in an image, at the least cost (B, Q, N); -1 for others.
+    """Return the query (B, N) of each object that is `present` (B, N), at the least total cost (B, Q, N); -1 for the others.
 
-    Of assignments that cost the same it is SciPy's: queries all alike get the objects in their order.
+    No query is matched twice in an image. Of assignments with equal cost, SciPy's is taken: equal queries get the objects in
+    their order. There is no gradient.
     """
     one_float_dtype("bipartite_matching", cost=cost)
     if cost.ndim != 3 or present.dtype != bool:
@@ -57,7 +59,7 @@ def bipartite_matching(cost: Array, present: Array) -> tuple[Array, Backward]:
 
 
 def check_set(op: str, logits: Array, boxes: Array, labels: Array, target_boxes: Array) -> None:
-    """Raise ValueError unless the predictions and the objects fit each other."""
+    """Raise ValueError unless predictions and objects fit each other."""
     one_float_dtype(op, logits=logits, boxes=boxes, target_boxes=target_boxes)
     if logits.ndim != 3 or labels.ndim != 2 or labels.dtype.kind != "i":
         raise ValueError(

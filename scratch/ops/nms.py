@@ -1,19 +1,20 @@
-"""One box for each object out of many that overlap."""
+"""Non-maximum suppression: one box for each object, out of many that overlap."""
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import are_boxes, iou_and_union
-from scratch.ops.checks import has_shape, one_float_dtype
 
 
 @op
 def nms(boxes: Array, scores: Array, iou_threshold: float) -> tuple[Array, Backward]:
-    """The numbers (K,) of the boxes (N, 4) that are no worse repetition of another, the highest of the scores (N,) first.
+    """Return the indices (K,) of the boxes (N, 4) that are kept, the one with the highest of the scores (N,) first.
 
-    Box by box in this order, of equal scores the first in the array first, each that is left takes those after it away with
-    which its intersection over union is above the threshold (Girshick et al. 2014, section 2.2). There is no gradient.
+    Boxes are visited from the highest score to the lowest; of equal scores, the first comes first. Each box that is still
+    there removes all later boxes whose intersection over union with it is above the threshold (Girshick et al. 2014,
+    section 2.2). There is no gradient.
     """
     one_float_dtype("nms", boxes=boxes, scores=scores)
     are_boxes("nms", boxes=boxes)

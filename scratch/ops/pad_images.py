@@ -1,17 +1,20 @@
-"""Images of unequal sizes in one batch."""
+"""Images of unequal sizes, padded into one batch."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype
 
 
 @op
 def pad_images(images: Sequence[Array]) -> tuple[tuple[Array, Array], Backward]:
-    """Images (C, h, w) padded with zeros to the right and below: (N, C, H, W), and where they are no padding, (N, H, W)."""
+    """Pad images (C, h, w) with zeros to the right and below: to (N, C, H, W), and a mask (N, H, W) that is false in the padding.
+
+    dimage = dy[:, :h, :w] at the image's place in the batch.
+    """
     shapes = [image.shape for image in images]
     if not shapes or any(len(shape) != 3 or shape[0] != shapes[0][0] or shape[0] < 1 for shape in shapes):
         came = ", ".join(map(str, shapes)) or "none"

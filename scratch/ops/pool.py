@@ -2,21 +2,22 @@
 
 import numpy as np
 
+from scratch.checks import Size, one_float_dtype, pair
 from scratch.contract import op
+from scratch.fast.select import weighted, zero_where
+from scratch.fast.threads import Part, in_blocks
+from scratch.fast.window import Window, window
 from scratch.module import Array, Backward
-from scratch.ops.checks import one_float_dtype, pair
-from scratch.ops.select import weighted, zero_where
-from scratch.ops.threads import Part, in_blocks
-from scratch.ops.window import Size, Window, window
 
 
 @op
 def max_pool2d(
     x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
 ) -> tuple[Array, Backward]:
-    """The maximum of each window; of several equal maxima the first in row-major order gets the gradient.
+    """Compute the maximum of each window of x (N, C, H, W) or (C, H, W); padding is -∞.
 
-    A window that holds NaN has the maximum NaN, and the last one gets the gradient, as in torch.
+    dx adds dy at the maximum of each window; of equal maxima, the first in row-major order gets it. The maximum of a window
+    with NaN is NaN, and its last NaN gets the gradient, as in torch.
     """
     win = _pooling_window("max_pool2d", x, kernel_size, stride, padding, dilation)
     padded = win.pad(x, -np.inf)
@@ -62,7 +63,11 @@ def max_pool2d(
 def avg_pool2d(
     x: Array, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
 ) -> tuple[Array, Backward]:
-    """The mean of each window; `count_include_pad` says whether padding counts as zeros or not at all."""
+    """Compute the mean of each window of x (N, C, H, W) or (C, H, W).
+
+    dx adds dy, divided by the number of pixels that count, at each pixel of the window. With count_include_pad, pixels of the
+    padding count as zeros; without it, they do not count.
+    """
     win = _pooling_window("avg_pool2d", x, kernel_size, stride, padding, 1)
     if count_include_pad:
         count = x.dtype.type(win.kernel[0] * win.kernel[1])
@@ -82,18 +87,22 @@ def avg_pool2d(
 
 @op
 def adaptive_avg_pool2d(x: Array, output_size: Size) -> tuple[Array, Backward]:
-    """Means over a grid of output_size regions; region i of n covers the rows floor(i H / n) to ceil((i + 1) H / n)."""
+    """Compute the means over a grid of output_size regions of x (N, C, H, W) or (C, H, W).
+
+    Region i of n covers the rows from floor(i H / n) to ceil((i + 1) H / n), and columns likewise. So y = R x Cᵀ for matrices
+    R and C of means, and dx = Rᵀ dy C.
+    """
     _check_images("adaptive_avg_pool2d", x)
     out_h, out_w = pair("adaptive_avg_pool2d", "output_size", output_size, 1)
     rows, columns = _region_means(x.shape[-2], out_h, x.dtype), _region_means(x.shape[-1], out_w, x.dtype)
     y = rows @ x @ columns.T
-    if not np.isfinite(y).all():  # beyond its region no pixel has an effect
+    if not np.isfinite(y).all():  # a pixel has no effect outside its region, not even with NaN
         y = weighted(weighted(x, columns).swapaxes(-1, -2), rows).swapaxes(-1, -2)
     return y, lambda dy: rows.T @ dy @ columns
 
 
 def _in_layout_of(template: Array, dy: Array) -> Array:
-    """dy with its axes in the same order in memory as the template's, since walking two orders at once is slow."""
+    """Return dy with the memory layout of the template, because loops over two layouts at once are slow."""
     aligned = np.empty_like(template, dtype=dy.dtype)
     if dy.strides == aligned.strides:
         return dy
@@ -102,7 +111,7 @@ def _in_layout_of(template: Array, dy: Array) -> Array:
 
 
 def _region_means(size: int, regions: int, dtype: np.dtype) -> Array:
-    """The matrix (regions, size) that averages a vector over its regions."""
+    """Return the matrix (regions, size) that computes the means of a vector's regions."""
     matrix = np.zeros((regions, size), dtype)
     for i in range(regions):
         start, end = i * size // regions, -(-(i + 1) * size // regions)
@@ -111,13 +120,14 @@ def _region_means(size: int, regions: int, dtype: np.dtype) -> Array:
 
 
 def _first_taps(win: Window) -> Array:
-    """Return the number of the first tap of each window (OH, OW) that meets a pixel and no padding."""
+    """Return, for each window (OH, OW), the number of its first tap that is a pixel and not padding."""
     axes = zip(win.out, win.stride, win.padding, win.dilation, strict=True)
     rows, columns = (-(np.minimum(np.arange(n) * s - p, 0) // d) for n, s, p, d in axes)
     return rows[:, None] * win.kernel[1] + columns
 
 
 def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size) -> Window:
+    """Return the window, or raise ValueError; the stride is kernel_size by default."""
     _check_images(op, x)
     win = window(op, x, kernel_size, kernel_size if stride is None else stride, padding, dilation)
     if any(2 * p > k for p, k in zip(win.padding, win.kernel, strict=True)):
@@ -126,6 +136,7 @@ def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, p
 
 
 def _check_images(op: str, x: Array) -> None:
+    """Raise ValueError unless x is one image or a batch of images."""
     one_float_dtype(op, x=x)
     if x.ndim not in (3, 4) or min(x.shape[-3:]) < 1:
         raise ValueError(f"{op}: expected x (N, C, H, W) or (C, H, W), got {x.shape}; C, H and W are at least 1")

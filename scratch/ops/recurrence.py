@@ -1,15 +1,9 @@
-"""What the recurrent ops share: the checks of their arrays, and rows of a batch that end before others."""
-
-from collections.abc import Callable
+"""Functions that the recurrent ops share: the checks of their arrays, and rows of a batch that end before others."""
 
 import numpy as np
 
+from scratch.checks import has_shape, one_float_dtype
 from scratch.module import Array
-from scratch.ops.blas import one_blas_thread
-from scratch.ops.checks import has_shape, one_float_dtype
-from scratch.ops.threads import evenly, get_num_threads, in_parallel
-
-WORTH = 1 << 23  # multiplications in all steps: of fewer, one thread is done before a second has begun
 
 
 def check_recurrence(
@@ -23,7 +17,7 @@ def check_recurrence(
     gates: int,
     projected: bool = False,
 ) -> None:
-    """Raise ValueError unless x (T, B, I), the state and the weights of so many gates fit; a projected h may be narrower."""
+    """Raise ValueError unless x (T, B, I), the first state and the weights of `gates` gates fit; a projected h may be narrower."""
     if h0 is None:
         raise ValueError(f"{op}: h0 is None, expected the first state (B, H); zeros stand for none")
     one_float_dtype(op, x=x, h0=h0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh)
@@ -43,12 +37,12 @@ def check_recurrence(
 
 
 def added(bias_ih: Array | None, bias_hh: Array | None) -> Array | None:
-    """Both biases as one, where they are added to the same sum."""
+    """Return the sum of both biases, which are added to the same numbers; None where there is neither."""
     return bias_ih if bias_hh is None else bias_hh if bias_ih is None else bias_ih + bias_hh
 
 
 def rows_running(op: str, counts: Array | None, T: int, B: int) -> list[int]:
-    """Return how many rows run at each step; ValueError unless they are numbers from B down."""
+    """Return the number of rows that run at each step; ValueError unless the numbers start at B and never rise."""
     if counts is None:
         return [B] * T
     if counts.shape != (T,) or counts.dtype.kind not in "iu":
@@ -62,7 +56,7 @@ def rows_running(op: str, counts: Array | None, T: int, B: int) -> list[int]:
 
 
 def steps_running(x: Array, running: list[int]) -> Array:
-    """x (T, B, I) as rows (T B, I), with 0 where a row of the batch has ended: what lies there has no effect, not even NaN."""
+    """Return x (T, B, I) as rows (T B, I), with 0 where a row of the batch has ended: the padding has no effect, not even NaN."""
     T, B, I = x.shape
     if running != [B] * T:
         x = np.where((np.arange(B) < np.array(running)[:, None])[:, :, None], x, x.dtype.type(0))
@@ -70,22 +64,7 @@ def steps_running(x: Array, running: list[int]) -> Array:
 
 
 def stopped(h: Array, counts: Array | None) -> Array:
-    """The states (T, B, H) with 0 where a row has ended."""
+    """Return the states (T, B, H) with 0 where a row has ended."""
     if counts is None:
         return h
     return np.where((np.arange(h.shape[1]) < counts[:, None])[:, :, None], h, h.dtype.type(0))
-
-
-def in_row_shares(walk: Callable[..., None], running: list[int], cost: int, *arrays: Array) -> None:
-    """Call walk(running, *arrays) for a share of the batch's rows in each thread; a step's rows are the axis before the last.
-
-    `cost` is the number of multiplications for a row at each step. A thread takes its rows through all steps: two BLAS threads
-    would wait for each other at every product, which beside other work takes a time slice of the system's each time.
-    """
-    B = arrays[0].shape[-2]
-
-    def share(rows: slice) -> None:
-        walk([min(max(n - rows.start, 0), rows.stop - rows.start) for n in running], *(array[..., rows, :] for array in arrays))
-
-    with one_blas_thread():
-        in_parallel(share, evenly(B, get_num_threads() if len(running) * B * cost >= WORTH else 1))

@@ -1,4 +1,4 @@
-"""Distances between positions, told apart the less the larger they are."""
+"""Distances between positions, in buckets that are wider for larger distances."""
 
 import math
 
@@ -12,10 +12,11 @@ from scratch.module import Array, Backward
 def relative_position_bucket(
     relative_position: Array, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
 ) -> tuple[Array, Backward]:
-    """The bucket of each relative position, key minus query, as T5 has them (Raffel et al. 2020, section 2.1); no gradient.
+    """Return the bucket of each relative position, key minus query, as in T5 (Raffel et al. 2020, section 2.1).
 
-    Half of the buckets hold one distance each, the others ever more of them, up to max_distance and all beyond.
-    bidirectional: the second half of all buckets is for keys after the query; otherwise those have distance 0.
+    Half of the buckets hold one distance each. The others grow logarithmically up to max_distance, and the last holds all
+    larger distances. If bidirectional, the second half of all buckets is for keys after the query; else these keys have
+    distance 0. There is no gradient.
     """
     count = num_buckets // 2 if bidirectional else num_buckets
     exact = count // 2
@@ -25,7 +26,7 @@ def relative_position_bucket(
             f"bidirectional, and a max_distance above {exact}, got {relative_position.dtype}, {num_buckets} and {max_distance}"
         )
     distance = np.abs(relative_position) if bidirectional else np.maximum(-relative_position, 0)
-    share = np.log(np.maximum(distance, exact) / exact) / math.log(max_distance / exact)  # of the way to max_distance
+    share = np.log(np.maximum(distance, exact) / exact) / math.log(max_distance / exact)  # from 0 at exact to 1 at max_distance
     far = np.minimum(exact + (share * (count - exact)).astype(relative_position.dtype), count - 1)
     bucket = np.where(distance < exact, distance, far)
     if bidirectional:

@@ -1,22 +1,24 @@
-"""Normalisation by the root of the mean square."""
+"""Normalisation by the root mean square."""
 
 import numpy as np
 
+from scratch.checks import ends_in, has_shape, is_eps, one_float_dtype
 from scratch.contract import op
+from scratch.fast.reduce import column_sums
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import ends_in, has_shape, is_eps, one_float_dtype
-from scratch.ops.reduce import column_sums
-from scratch.ops.threads import Part, in_blocks
 
 
 @op
 def rms_norm(
     x: Array, weight: Array | None = None, *, normalized_shape: tuple[int, ...], eps: float | None = None
 ) -> tuple[Array, Backward]:
-    """x / √(mean(x²) + eps) * weight, for x (..., *normalized_shape) (Zhang & Sennrich 2019, equation 4).
+    """Compute y = weight x̂, x̂ = x / √(mean(x²) + eps), for x (..., *normalized_shape) (Zhang & Sennrich 2019, equation 4).
 
-    The mean is that of the last axes; weight has their shape, normalized_shape. Without an eps it is, as in torch, the
-    difference between 1 and the next number of the dtype.
+    The mean is over the last axes; weight has their shape, normalized_shape. By default, eps is the difference between 1 and
+    the next number of the dtype, as in torch. With dx̂ = dy weight:
+
+        dx = (dx̂ - x̂ mean(dx̂ x̂)) / √(mean(x²) + eps)    dweight = Σ dy x̂
     """
     one_float_dtype("rms_norm", x=x, weight=weight)
     N = ends_in("rms_norm", x, normalized_shape)

@@ -1,19 +1,19 @@
-"""Positions as rotations."""
+"""Rotary positions."""
 
 import numpy as np
 
+from scratch.checks import has_positions, one_float_dtype
 from scratch.contract import op
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_positions, one_float_dtype
-from scratch.ops.threads import Part, in_blocks
 
 
 @op
 def rotary(x: Array, positions: Array, base: float = 10000.0, interleaved: bool = False) -> tuple[Array, Backward]:
-    """Turn each pair i of numbers of x (..., T, D) by the angle position / base^(2i / D) (Su et al. 2021, section 3.2.2).
+    """Rotate each pair i of numbers of x (..., T, D) by the angle θ = position / base^(2i / D) (Su et al. 2021, section 3.2.2).
 
-    A pair is made of the numbers i and i + D / 2, as in GPT-NeoX and Llama, or `interleaved` of 2i and 2i + 1, as in the
-    paper and GPT-J. positions (T,) or (..., T) have no gradient.
+    A pair is the numbers i and i + D / 2, as in GPT-NeoX and Llama; if `interleaved`, 2i and 2i + 1, as in the paper and GPT-J.
+    The backward rotates dy by -θ. positions (T,) or (..., T) have no gradient.
     """
     one_float_dtype("rotary", x=x)
     has_positions("rotary", x, positions)
@@ -36,4 +36,4 @@ def rotary(x: Array, positions: Array, base: float = 10000.0, interleaved: bool 
         in_blocks(turn, y)
         return y
 
-    return turned(x, sin), lambda dy: (turned(dy, -sin), None)  # back by the same angles
+    return turned(x, sin), lambda dy: (turned(dy, -sin), None)  # rotates back

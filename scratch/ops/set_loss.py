@@ -1,11 +1,11 @@
-"""The loss of a set of predictions, which are in no order."""
+"""The loss of a set of predictions without an order."""
 
 import numpy as np
 
+from scratch.checks import are_weights
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.boxes import box_convert
-from scratch.ops.checks import are_weights
 from scratch.ops.cross_entropy import cross_entropy
 from scratch.ops.loss import generalized_box_iou_loss, l1_loss
 from scratch.ops.matching import bipartite_matching, check_set, matching_cost
@@ -21,13 +21,17 @@ def set_loss(
     box_weight: float = 5.0,
     giou_weight: float = 2.0,
 ) -> tuple[tuple[Array, Array, Array], Backward]:
-    """The parts (of classes, of distances, of overlaps) whose sum DETR is trained by (Carion et al. 2020, section 3.1).
+    """Compute the three terms (class, distance, overlap) whose sum DETR minimises (Carion et al. 2020, section 3.1).
 
-    logits (B, Q, K + 1) and boxes (B, Q, 4) are matched with the objects as in matching.py. Queries with an object are to say
-    its class, the others the last one, "no object", which counts `no_object` times as much. The distance |box - target|₁
-    and 1 - giou of those with an object are divided by their number. Targets are constants.
+    logits (B, Q, K + 1) and boxes (B, Q, 4) are matched with the objects as in matching.py, in float64, so that rounding does
+    not change the match. The target class of a matched query is that of its object; that of the others is the last class, "no
+    object", with weight `no_object`. Over the M matched queries:
 
-    The matching is made in float64, so that rounding decides nothing.
+        class = cross_entropy(logits, target class)    distance = box_weight Σ |box - target|₁ / M
+        overlap = giou_weight Σ (1 - giou(box, target)) / M
+
+    The backward is that of cross_entropy for logits; dboxes is the sum of those of l1_loss and generalized_box_iou_loss at
+    matched queries, else 0. Targets and the match are constants.
     """
     check_set("set_loss", logits, boxes, labels, target_boxes)
     are_weights("set_loss", no_object=no_object, box_weight=box_weight, giou_weight=giou_weight)
@@ -55,7 +59,7 @@ def set_loss(
         dfound, _ = distance_backward(ddistance * box_scale)
         dcorners, _ = overlap_backward(doverlap * giou_scale)
         dboxes = np.zeros_like(boxes)
-        dboxes[image, query] = dfound + corners_backward(dcorners)  # two paths meet
+        dboxes[image, query] = dfound + corners_backward(dcorners)  # both losses
         return dlogits.reshape(logits.shape), dboxes, None, None
 
     return (class_loss, distance * box_scale, overlap * giou_scale), backward

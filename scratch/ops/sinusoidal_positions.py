@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from scratch.checks import has_positions, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_positions, one_float_dtype
 
 
 @op
 def sinusoidal_positions(x: Array, positions: Array, base: float = 10000.0) -> tuple[Array, Backward]:
-    """x (..., T, D) plus the sines and cosines of its positions, (T,) or (..., T) (Vaswani et al. 2017, section 3.5)."""
+    """Add the sines and cosines of positions (T,) or (..., T) to x (..., T, D) (Vaswani et al. 2017, section 3.5); dx = dy."""
     one_float_dtype("sinusoidal_positions", x=x)
     has_positions("sinusoidal_positions", x, positions)
     table = sinusoidal_table(positions, x.shape[-1], base).astype(x.dtype)
@@ -17,7 +17,7 @@ def sinusoidal_positions(x: Array, positions: Array, base: float = 10000.0) -> t
 
 
 def sinusoidal_table(positions: Array, width: int, base: float = 10000.0) -> Array:
-    """(..., width) for positions (...): sin(position / base^(2i / width)) at 2i, and its cosine at 2i + 1; in float64."""
+    """Return sin(position / base^(2i / width)) at 2i and the cosine at 2i + 1, (..., width) for positions (...), in float64."""
     angles = positions[..., None] * base ** (-np.arange(0, width, 2) / width)
     table = np.empty((*positions.shape, width))
     table[..., 0::2] = np.sin(angles)

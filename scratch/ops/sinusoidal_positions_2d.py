@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from scratch.checks import has_shape, is_bool, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
-from scratch.ops.checks import has_shape, is_bool, one_float_dtype
 from scratch.ops.sinusoidal_positions import sinusoidal_table
 
 EPS = 1e-6
@@ -14,11 +14,12 @@ EPS = 1e-6
 
 @op
 def sinusoidal_positions_2d(x: Array, present: Array, normalize: bool = True, base: float = 10000.0) -> tuple[Array, Backward]:
-    """What tells the places in feature maps x (B, C, H, W) apart, in their shape: sines and cosines of row and column.
+    """Return the sines and cosines of row and column of each place in feature maps x (B, C, H, W), in the shape of x.
 
-    Rows, in the first half of the channels, and columns, in the second, are counted from 1 where `present` (B, H, W) is true,
-    which it is not in the padding of images that are smaller than others. normalize: as a share of 2π of the whole
-    image (Carion et al. 2020, appendix A.4; Parmar et al. 2018). They do not depend on the numbers in x; there is no gradient.
+    The first half of the channels stands for the row, the second for the column. They count from 1 over the places where
+    `present` (B, H, W) is true, that is, outside the padding. With normalize, they are divided by their last value and
+    multiplied by 2π (Carion et al. 2020, appendix A.4; Parmar et al. 2018). The result depends only on the shape of x, so there
+    is no gradient.
     """
     op = "sinusoidal_positions_2d"
     one_float_dtype(op, x=x)

@@ -4,15 +4,18 @@ import math
 
 import numpy as np
 
+from scratch.checks import axis_of, one_float_dtype
 from scratch.contract import op
+from scratch.fast.threads import Part, in_blocks
 from scratch.module import Array, Backward
-from scratch.ops.checks import axis_of, one_float_dtype
-from scratch.ops.threads import Part, in_blocks
 
 
 @op
 def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
-    """exp(x) / sum(exp(x)) along `dim`, shifted by the maximum so that nothing overflows."""
+    """Compute y = exp(x) / Σ exp(x), with sums along `dim` (Bridle 1990); the maximum is subtracted from x against overflow.
+
+    dx = y (dy - Σ dy y).
+    """
     one_float_dtype("softmax", x=x)
     dim = axis_of("softmax", "dim", dim, x.ndim)
     rows = _rows(x, dim)
@@ -40,7 +43,10 @@ def softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
 
 @op
 def log_softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
-    """x - log(sum(exp(x))) along `dim`, shifted by the maximum so that nothing overflows."""
+    """Compute y = x - log Σ exp(x), with sums along `dim`; the maximum is subtracted from x against overflow.
+
+    dx = dy - exp(y) Σ dy.
+    """
     one_float_dtype("log_softmax", x=x)
     dim = axis_of("log_softmax", "dim", dim, x.ndim)
     rows = _rows(x, dim)
@@ -66,12 +72,12 @@ def log_softmax(x: Array, dim: int = -1) -> tuple[Array, Backward]:
 
 
 def _rows(x: Array, dim: int) -> Array:
-    """x as a matrix (M, n) whose rows run along `dim`."""
+    """Return x as a matrix (M, n) whose rows run along `dim`."""
     last = np.moveaxis(np.atleast_1d(x), dim, -1)
     return last.reshape(math.prod(last.shape[:-1]), last.shape[-1])
 
 
 def _unrows(rows: Array, x: Array, dim: int) -> Array:
-    """Rows that run along `dim` in the shape of x."""
+    """Return rows that run along `dim` in the shape of x."""
     whole = np.atleast_1d(x)
     return np.moveaxis(rows.reshape(np.moveaxis(whole, dim, -1).shape), -1, dim).reshape(x.shape)

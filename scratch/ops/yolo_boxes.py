@@ -1,8 +1,8 @@
-"""What a grid of anchors says of boxes (Redmon & Farhadi 2017, section 2; 2018, section 2.1).
+"""Boxes from the predictions on grids of anchors (Redmon & Farhadi 2017, section 2; 2018, section 2.1).
 
-A grid is ((H, W), anchors): it divides an image into cells, and each anchor is a (width, height) in cells. Of predictions
-(B, P, 5 + K), P counts grid by grid, in each row by row, cell by cell and anchor by anchor; a prediction holds two numbers for
-the place of the box in its cell, two for its size, one that tells whether an object is there, and one for each of K classes.
+A grid is ((H, W), anchors): it divides an image into H x W cells, and each anchor is a (width, height) in cells. Predictions
+are (B, P, 5 + K), where P counts grids, then rows, then cells, then anchors. The numbers of a prediction are two for the place
+of the box in its cell, two for its size, one for the presence of an object, and one for each of K classes.
 """
 
 import math
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.activation import sigmoid
 from scratch.ops.boxes import box_convert
-from scratch.ops.checks import one_float_dtype
 from scratch.ops.nms import nms
 
 Grid = tuple[tuple[int, int], Sequence[tuple[float, float]]]
@@ -23,10 +23,10 @@ LARGEST = math.log(1000 / 16)  # as in torchvision's detectors: e^t may be 62.5 
 
 @op
 def yolo_boxes(predictions: Array, grids: Sequence[Grid]) -> tuple[Array, Backward]:
-    """The boxes (B, P, 4), (x centre, y centre, width, height) as shares of the image, of predictions (B, P, 5 + K).
+    """Decode predictions t (B, P, 5 + K) to boxes (B, P, 4): x centre, y centre, width and height as fractions of the image.
 
-    The centre lies sigmoid(t) of a cell to the right of and below the cell's corner, the sides are those of the anchor times
-    e^t (2018, section 2.1), where t is at most LARGEST.
+    centre = corner + cell sigmoid(t_0:2) and sides = anchor exp(t_2:4), t_2:4 at most LARGEST (2018, section 2.1). With
+    s = sigmoid(t_0:2), dt_0:2 = cell s (1 - s) dcentre and dt_2:4 = sides dsides, or 0 above LARGEST.
     """
     check_predictions("yolo_boxes", predictions, grids)
     corner, cell, anchor = (part.astype(predictions.dtype) for part in _priors(grids))
@@ -47,11 +47,11 @@ def yolo_boxes(predictions: Array, grids: Sequence[Grid]) -> tuple[Array, Backwa
 def yolo_detections(
     predictions: Array, grids: Sequence[Grid], score_threshold: float = 0.05, iou_threshold: float = 0.5
 ) -> tuple[list[dict[str, Array]], Backward]:
-    """What is seen in each image: `boxes` (D, 4) as yolo_boxes has them, `scores` (D,) and `labels` (D,), the surest first.
+    """Return the detections of each image, the highest score first: `boxes` (D, 4) as in yolo_boxes, `scores` (D,), `labels` (D,).
 
-    The score of a box for a class is the probability that an object is there times that of the class; it has every class whose
-    score is above the threshold. Of each class, boxes that repeat a surer one are left out: nms at iou_threshold. All of it is
-    done in float64, so that rounding decides nothing. There is no gradient.
+    The score of a box for a class is the probability of an object times that of the class. A box has every class whose score
+    is above score_threshold. In each class, nms at iou_threshold removes boxes that repeat one with a higher score.
+    All of it is computed in float64, so that rounding does not change the detections. There is no gradient.
     """
     check_predictions("yolo_detections", predictions, grids)
     exact = predictions.astype(np.float64)
@@ -76,7 +76,7 @@ def yolo_detections(
 
 
 def check_predictions(op: str, predictions: Array, grids: Sequence[Grid]) -> None:
-    """Raise ValueError unless the predictions are those of the grids."""
+    """Raise ValueError unless the predictions fit the grids."""
     one_float_dtype(op, predictions=predictions)
     are_grids(op, grids)
     P = sum(H * W * len(anchors) for (H, W), anchors in grids)
@@ -88,7 +88,7 @@ def check_predictions(op: str, predictions: Array, grids: Sequence[Grid]) -> Non
 
 
 def are_grids(op: str, grids: Sequence[Grid]) -> None:
-    """Raise ValueError unless each grid is ((H, W), anchors), sizes whole numbers above 0 and anchors pairs of numbers above 0."""
+    """Raise ValueError unless each grid is ((H, W), anchors) with positive whole sizes and pairs of positive numbers."""
     try:
         sizes = [number for size, _ in grids for number in _pair(size)]
         anchors = [number for _, of_grid in grids for anchor in of_grid for number in _pair(anchor)]
@@ -100,12 +100,13 @@ def are_grids(op: str, grids: Sequence[Grid]) -> None:
 
 
 def _pair(pair: Sequence[float]) -> tuple[float, float]:
+    """Return a sequence of two numbers as a tuple, or raise ValueError."""
     one, two = pair
     return one, two
 
 
 def _priors(grids: Sequence[Grid]) -> tuple[Array, Array, Array]:
-    """For each of P predictions the corner of its cell, the sides of the cell and those of the anchor, (P, 2) of the image."""
+    """Return the corner of each prediction's cell, the cell's sides and the anchor's sides, (P, 2) in fractions of the image."""
     parts = []
     for (H, W), anchors in grids:
         row, column, anchor = (index.ravel() for index in np.indices((H, W, len(anchors))))

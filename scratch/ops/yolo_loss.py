@@ -1,14 +1,14 @@
-"""The loss of a grid of anchors, each of which may see an object in its cell."""
+"""The loss of predictions on grids of anchors."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from scratch.checks import are_weights, has_shape, is_probability, one_float_dtype
 from scratch.contract import op
 from scratch.module import Array, Backward
 from scratch.ops.anchor_matching import anchor_matching, check_objects
 from scratch.ops.boxes import box_convert, iou_and_union
-from scratch.ops.checks import are_weights, has_shape, is_probability, one_float_dtype
 from scratch.ops.loss import binary_cross_entropy_with_logits, generalized_box_iou_loss
 from scratch.ops.yolo_boxes import Grid, check_predictions, yolo_boxes
 
@@ -23,17 +23,23 @@ def yolo_loss(
     no_object: float = 0.5,
     box_weight: float = 5.0,
 ) -> tuple[tuple[Array, Array, Array], Backward]:
-    """The parts (of classes, of objectness, of boxes) whose sum YOLO is trained by (Redmon & Farhadi 2018, section 2).
+    """Compute the three terms (class, objectness, box) whose sum YOLO minimises (Redmon & Farhadi 2018, section 2).
 
-    predictions (B, P, 5 + K) are matched with the objects as in anchor_matching. A matched one is to say that an object is
-    there, which classes it is of, each for itself (section 2.2), and where. All others are to say that there is none, which
-    counts `no_object` times as much (Redmon et al. 2016, equation 3), but for those whose box overlaps an object's by more than
-    `ignore_above`: what they say has no loss (2018, section 2.1). Each part is the sum over an image, and the mean over images, so
-    that images without any object are as good as others.
+    predictions (B, P, 5 + K) are matched with the objects, labels (B, N) and boxes (B, N, 4), as in anchor_matching.
 
-    The loss of a box is box_weight (1 - giou): unlike the squared errors of the paper it weighs small and large boxes alike, and
-    is what detections are judged by (Rezatofighi et al. 2019, section 4.1, where it is put in YOLOv3). Targets are constants.
-    What is matched and what is ignored is found in float64, so that rounding decides nothing.
+        class        binary cross-entropy of each class at matched predictions (section 2.2)
+        objectness   binary cross-entropy; the target is 1 at matched predictions, else 0 with weight `no_object` (Redmon et al.
+                     2016, equation 3). Unmatched predictions whose box overlaps an object by more than `ignore_above` have
+                     weight 0 (2018, section 2.1)
+        box          box_weight (1 - giou) at matched predictions. The paper's squared errors weigh large boxes more; giou does
+                     not, and detections are evaluated by it (Rezatofighi et al. 2019, section 4.1)
+
+    Each term is a sum over the predictions of an image and a mean over images, so that images without objects count too.
+    Targets, the match and the weights are constants. The match is made in float64, so that rounding does not change it. For a
+    prediction t (5 + K,) of one of B images, with dclass, dobjectness and dbox the upstream gradients:
+
+        dt_5: = dclass (sigmoid(t_5:) - target) / B    dt_4 = dobjectness weight (sigmoid(t_4) - target) / B
+        dt_0:4 = dbox box_weight / B times the gradient of 1 - giou, through yolo_boxes
     """
     _check("yolo_loss", predictions, labels, boxes, grids)
     are_weights("yolo_loss", no_object=no_object, box_weight=box_weight)
@@ -72,7 +78,7 @@ def yolo_loss(
 
 
 def _overlaps(predictions: Array, labels: Array, boxes: Array, grids: Sequence[Grid], above: float) -> Array:
-    """Which predictions (B, P) have a box whose intersection over union with an object's is above a number."""
+    """Return a mask (B, P) of the predictions whose box has an intersection over union above a number with an object."""
     found, _ = yolo_boxes(predictions.astype(np.float64), grids)
     sought = np.where(labels[:, :, None] < 0, 0, boxes.astype(np.float64))
     (corners, _), (objects, _) = (box_convert(each, "cxcywh", "xyxy") for each in (found, sought))
@@ -82,6 +88,7 @@ def _overlaps(predictions: Array, labels: Array, boxes: Array, grids: Sequence[G
 
 
 def _check(op: str, predictions: Array, labels: Array, boxes: Array, grids: Sequence[Grid]) -> None:
+    """Raise ValueError unless predictions, objects and grids fit each other."""
     one_float_dtype(op, predictions=predictions, boxes=boxes)
     check_predictions(op, predictions, grids)
     if not len(predictions):

@@ -10,15 +10,15 @@ from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, over
 
 
 class Adam(Optimizer):
-    """Steps of about lr in every direction, from running means of the gradient g and of its square (Kingma & Ba 2015).
+    """Gradient descent with running means of the gradient g and of its square (Kingma & Ba 2015).
 
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g²
         p = p - lr * m̂ / (√v̂ + eps)      m̂ = m / (1 - beta1^t),  v̂ = v / (1 - beta2^t) at step t
 
-    This is algorithm 1; g is negated where it is to `maximize`. Weight decay adds weight_decay * p to g, or, decoupled
-    (Loshchilov & Hutter 2019, algorithm 2, where AdamW starts), subtracts lr * weight_decay * p from p instead. With
-    amsgrad v̂ comes from the largest v there has been (Reddi, Kale & Kumar 2018).
+    This is algorithm 1. With `maximize`, g is negated. Weight decay adds weight_decay * p to g. If decoupled, as in AdamW
+    (Loshchilov & Hutter 2019, algorithm 2), it subtracts lr * weight_decay * p from p instead. With amsgrad, v̂ is computed from
+    the largest v so far (Reddi, Kale & Kumar 2018).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Adam(Optimizer):
             state.update({name: np.zeros_like(data) for name in moments})
         state["step"] += 1
         t = float(state["step"])
-        # lr * m̂ / (√v̂ + eps) with the corrections taken out of the arrays, as at the end of the paper's section 2
+        # lr * m̂ / (√v̂ + eps), with the corrections applied to numbers, not to arrays, as at the end of the paper's section 2
         root = math.sqrt(1 - beta2**t)
         corrected_lr, corrected_eps = lr * root / (1 - beta1**t), eps * root
 
@@ -93,7 +93,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay is decoupled from the gradient: p shrinks by lr * weight_decay * p at every step."""
+    """Adam with decoupled weight decay: each step subtracts lr * weight_decay * p from p."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What all optimisers share: groups of parameters, the step over them, and a state that torch.optim reads and continues."""
+"""The base of all optimisers: groups of parameters, the step, and a state in the layout of torch.optim."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from scratch.fast.threads import BLOCK, in_parallel
 from scratch.module import Array, Parameter
-from scratch.ops.threads import BLOCK, in_parallel
 
 Group = dict[str, Any]
 State = dict[str, Array]
 
 
 class Optimizer:
-    """Moves parameters against their gradients, in place; a subclass says how far.
+    """The base of optimisers, which change parameters in place; a subclass defines the update.
 
     `params` is an iterable of Parameters, or of dicts {"params": [...], "lr": ...} whose options override the defaults.
-    `param_groups` is the list of these dicts with every option filled in: what is written there, as schedules do with
-    "lr", holds from the next step. `state` has the arrays that are kept for each parameter from step to step.
+    `param_groups` is the list of these dicts with all options. Schedules write the "lr" of the next step there. `state` holds
+    the arrays that an optimiser keeps for each parameter from step to step.
     """
 
     def __init__(self, params: Iterable[Parameter] | Iterable[Group], defaults: Group):
@@ -33,19 +33,19 @@ class Optimizer:
             self.add_param_group(group)
 
     def check(self, group: Group) -> None:
-        """Raise ValueError where an option of a group is out of its range."""
+        """Raise ValueError where an option of a group is out of range."""
         raise NotImplementedError(f"{self._name} has no check")
 
     def state_names(self, group: Group) -> tuple[str, ...]:
-        """The names of the arrays that are kept for each parameter of a group."""
+        """Return the names of the arrays that are kept for each parameter of a group."""
         raise NotImplementedError(f"{self._name} has no state_names")
 
     def update(self, data: Array, grad: Array, state: State, group: Group) -> None:
-        """Move one parameter's array by one step; `state` is empty before the first."""
+        """Update one parameter's array by one step; `state` is empty before the first step."""
         raise NotImplementedError(f"{self._name} has no update")
 
     def step(self) -> None:
-        """Move every parameter that has a gradient; the gradients stay as they are."""
+        """Update every parameter that has a gradient; the gradients do not change."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -54,12 +54,12 @@ class Optimizer:
                     self.update(parameter.data, parameter.grad, state, group)
 
     def zero_grad(self) -> None:
-        """Forget the accumulated gradients."""
+        """Delete the accumulated gradients."""
         for parameter in self._parameters():
             parameter.grad = None
 
     def add_param_group(self, group: Group) -> None:
-        """Take on a dict of "params", a Parameter or several, and the options in which they differ from the defaults."""
+        """Add a group: a dict of "params", one Parameter or several, and the options that differ from the defaults."""
         if not isinstance(group, Mapping) or "params" not in group:
             raise ValueError(f'{self._name}: expected a group {{"params": [...], ...}}, got {group!r}')
         params = [group["params"]] if isinstance(group["params"], Parameter) else list(group["params"])
@@ -73,7 +73,7 @@ class Optimizer:
         self.param_groups.append(group)
 
     def state_dict(self) -> dict[str, Any]:
-        """Options and state in torch.optim's layout, parameters numbered through the groups; the arrays are not copied."""
+        """Return options and state in torch.optim's layout, with parameters numbered over all groups; no array is copied."""
         number = {parameter: i for i, parameter in enumerate(self._parameters())}
         return {
             "state": {number[parameter]: dict(state) for parameter, state in self.state.items() if state},
@@ -81,11 +81,11 @@ class Optimizer:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from a state_dict() of this class or of its twin in torch.optim, whose tensors have become arrays.
+        """Load a state_dict() of this class, or of its twin in torch.optim with arrays in place of tensors.
 
-        The arrays are copied and take the dtypes of the parameters. Options come from the saved groups: one that is not
-        known here (torch's foreach, a schedule's initial_lr) is kept along, and one that is not saved stays.
-        Raises ValueError, before anything is changed, where groups, names or shapes differ.
+        The arrays are copied and cast to the dtypes of the parameters. Options come from the saved groups. Unknown ones (torch's
+        foreach, a schedule's initial_lr) are kept, and options that were not saved do not change. Raise ValueError, before
+        anything is changed, where groups, names or shapes differ.
         """
         if not {"state", "param_groups"} <= state_dict.keys():
             raise ValueError(f'{self._name}: expected a state of "state" and "param_groups", got {list(state_dict)}')
@@ -119,7 +119,7 @@ class Optimizer:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _misfits(self, i: int, saved: State, parameter: Parameter, group: Group) -> Iterator[str]:
-        """What is wrong with the state that was saved for parameter number i; nothing is where there is none."""
+        """Yield the problems of the state that was saved for parameter number i; no state has no problems."""
         names = self.state_names(group) if saved else ()
         yield from (f"missing {name} of parameter {i}" for name in names if name not in saved)
         yield from (f"unexpected {name} of parameter {i}" for name in saved if name not in names)
@@ -129,7 +129,7 @@ class Optimizer:
                 yield f"{name} of parameter {i} has shape {np.shape(array)}, expected {shape}"
 
     def _check_arrays(self, data: Array, **arrays: Array) -> None:
-        """Raise ValueError unless the gradient and what is kept fit the parameter: NumPy would broadcast and cast them."""
+        """Raise ValueError unless gradient and state fit the parameter; NumPy would broadcast and cast them."""
         for name, array in arrays.items():
             if name != "step" and (array.shape != data.shape or array.dtype != data.dtype):
                 raise ValueError(
@@ -139,20 +139,20 @@ class Optimizer:
 
 
 def at_least_zero(optimizer: str, group: Group, *names: str) -> None:
-    """Raise ValueError where one of these options is negative or not a number."""
+    """Raise ValueError where one of the named options is negative or NaN."""
     for name in names:
         if not group[name] >= 0:
             raise ValueError(f"{optimizer}: {name} is {group[name]!r}, expected at least 0")
 
 
 def over_pieces(work: Callable[..., None], data: Array, grad: Array, *state: Array, temporaries: int) -> None:
-    """Call work on arrays of one shape together, in flat pieces of at most BLOCK numbers; `temporaries` to work in come last.
+    """Call `work` for each piece of arrays of one shape: flat pieces of at most BLOCK elements, and `temporaries` empty ones.
 
-    An expression over whole arrays waits for memory at every operation; over pieces, only at the first. What is written
-    to a piece reaches its array, whatever its layout; the gradient's may not be written to.
+    An expression over whole arrays waits for memory at every operation; over pieces it waits only at the first. Pieces are
+    views: writing to a piece changes its array, in any memory layout. The gradient is read only.
     """
     arrays = (data, grad, *state)
-    if all(array.flags.c_contiguous for array in arrays):  # which several threads can share
+    if all(array.flags.c_contiguous for array in arrays):  # several threads can share these
         flat = [array.reshape(-1) for array in arrays]
 
         def piece(start: int) -> None:

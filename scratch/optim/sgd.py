@@ -9,12 +9,12 @@ from scratch.optim.optimizer import Group, Optimizer, State, at_least_zero, over
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum b, which starts as the first gradient and is then
+    """Gradient descent with momentum.
 
-        b = momentum * b + (1 - dampening) * g
-        p = p - lr * b                          or, with nesterov, p - lr * (g + momentum * b)
+        b = momentum * b + (1 - dampening) * g  at the first step, b = g
+        p = p - lr * b                          with nesterov, p - lr * (g + momentum * b)
 
-    where g is the gradient (negated where it is to `maximize`) plus weight_decay * p; without momentum, p = p - lr * g.
+    Here g is the gradient plus weight_decay * p; with `maximize`, the gradient is negated. Without momentum, p = p - lr * g.
     Nesterov's form is that of Sutskever, Martens, Dahl & Hinton 2013, with lr outside b as in torch.optim.SGD.
     """
 

@@ -10,12 +10,12 @@ from scratch.optim.optimizer import Optimizer
 
 
 def along_cosine(start: float, end: float, share: float) -> float:
-    """From start to end along half a wave."""
+    """Return the value at `share` of the way from start to end, along half a cosine wave."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Along a cosine from the first rate to eta_min in T_max steps, and back in as many."""
+    """A schedule along a cosine, from the first rate to eta_min in T_max steps, and back in as many."""
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1):
         whole("CosineAnnealingLR", 1, T_max=T_max)
@@ -27,12 +27,12 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Along a cosine from the first rate towards eta_min, again and again: in T_0 steps, T_0 T_mult, T_0 T_mult², ... ."""
+    """A schedule along a cosine from the first rate to eta_min, repeated in cycles of T_0, T_0 T_mult, T_0 T_mult², ... steps."""
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1):
         whole("CosineAnnealingWarmRestarts", 1, T_0=T_0, T_mult=T_mult)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
-        self.T_i: int = T_0  # the steps of the cycle, and how many of them are done
+        self.T_i: int = T_0  # the number of steps of the cycle; T_cur of them are done
         self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
@@ -40,7 +40,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [along_cosine(base_lr, self.eta_min, self.T_cur / self.T_i) for base_lr in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Go on by one step, or to an epoch, which may be part of one: epoch + batch / batches."""
+        """Advance by one step, or to an epoch, which may be fractional: epoch + batch / batches."""
         if epoch is not None and not epoch >= 0:
             raise ValueError(f"{self._name}: epoch is {epoch!r}, expected at least 0")
         if epoch is None and self.last_epoch < 0:

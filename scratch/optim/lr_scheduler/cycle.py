@@ -1,4 +1,4 @@
-"""Rates that go up and down, with the momentum going the other way."""
+"""Schedules in which the rate rises and falls while the momentum falls and rises."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from scratch.ops.checks import one_of
+from scratch.checks import one_of
 from scratch.optim.lr_scheduler.checks import for_each_group, whole, within
 from scratch.optim.lr_scheduler.scheduler import LRScheduler
 from scratch.optim.optimizer import Optimizer
 
 
 class CycleLR(LRScheduler):
-    """A rate and, with cycle_momentum, a momentum: that of SGD, or the first of Adam's betas."""
+    """A schedule of the rate and, with cycle_momentum, of the momentum: that of SGD, or the first of Adam's betas."""
 
     cycle_momentum: bool
 
     def get_momentum(self) -> list[float]:
-        """The momentum of each group at last_epoch."""
+        """Return the momentum of each group at last_epoch."""
         raise NotImplementedError(f"{self._name} has no get_momentum")
 
     def _write(self) -> None:
@@ -29,7 +29,7 @@ class CycleLR(LRScheduler):
                 group.update({"betas": (momentum, *group["betas"][1:])} if self.use_beta1 else {"momentum": momentum})
 
     def _take_momentums(self, optimizer: Optimizer, *limits: float | Sequence[float]) -> Iterator[list[float]]:
-        """What the momentum of each group is at least and at most."""
+        """Yield the lowest momentum of each group, then the highest; raise ValueError where the optimiser has none."""
         if not {"momentum", "betas"} & optimizer.defaults.keys():
             raise ValueError(f"{self._name}: {type(optimizer).__name__} has no momentum; set cycle_momentum=False")
         self.use_beta1 = "betas" in optimizer.defaults
@@ -41,11 +41,11 @@ class CycleLR(LRScheduler):
 
 
 class CyclicLR(CycleLR):
-    """From base_lr to max_lr in step_size_up steps and back in step_size_down, again and again (Smith 2017, section 3.2).
+    """Cycles from base_lr to max_lr in step_size_up steps and back in step_size_down steps (Smith 2017, section 3.2).
 
-    mode: "triangular"; "triangular2", where each cycle is half as high as the one before; or "exp_range", where the height
-    is times gamma at every step. Or the height is times scale_fn(number of the cycle, from 1), or with
-    scale_mode="iterations" times scale_fn(number of the step). The momentum goes from max_momentum to base_momentum and back.
+    mode is "triangular"; "triangular2", where each cycle is half as high as the one before; or "exp_range", where the height is
+    multiplied by gamma at every step. If scale_fn is given, the height is multiplied by scale_fn(number of the cycle, from 1), or
+    with scale_mode="iterations" by scale_fn(number of the step). The momentum goes from max_momentum to base_momentum and back.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class CyclicLR(CycleLR):
         return [highest - (highest - base) * height for base, highest in zip(self.base_momentums, self.max_momentums, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """What scale_fn is is not saved; of an object that can be called, its attributes are."""
+        """Return the state; of scale_fn it has None for a function and the attributes for a callable object."""
         function = self._scale_fn_custom
         saved = None if function is None or isinstance(function, FunctionType) else dict(vars(function))
         return {**super().state_dict(), "_scale_fn_custom": saved}
@@ -106,9 +106,9 @@ class CyclicLR(CycleLR):
         self._scale_fn_custom = function
 
     def _height(self) -> float:
-        """How far up it is, from 0 to 1 or what the cycle or step is scaled by."""
+        """Return the height in the cycle: 0 at base_lr, 1 at max_lr, multiplied by the scale of the cycle or step."""
         cycle = math.floor(1 + self.last_epoch / self.total_size)
-        x = 1 + self.last_epoch / self.total_size - cycle  # of the cycle, from 0 to 1
+        x = 1 + self.last_epoch / self.total_size - cycle  # the place in the cycle, from 0 to 1
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
         n = cycle if self.scale_mode == "cycle" else self.last_epoch
         if self._scale_fn_custom is not None:

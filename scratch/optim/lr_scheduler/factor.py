@@ -1,4 +1,4 @@
-"""Schedules that multiply the rate that a group began with."""
+"""Schedules that multiply each group's initial rate by a factor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scratch.optim.optimizer import Optimizer
 
 
 class LambdaLR(LRScheduler):
-    """The factor that a function, or one for each group, gives for the number of the step; the first is 0."""
+    """A schedule whose factor is a function of the number of the step, from 0; one function, or one for each group."""
 
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
@@ -33,7 +33,7 @@ class LambdaLR(LRScheduler):
         return [base_lr * factor(self.last_epoch) for base_lr, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """What lr_lambdas are is not saved; of objects that can be called, their attributes are."""
+        """Return the state; of lr_lambdas it has None for a function and the attributes for a callable object."""
         saved = [None if isinstance(f, FunctionType) else dict(vars(f)) for f in self.lr_lambdas]
         return {**super().state_dict(), "lr_lambdas": saved}
 
@@ -47,10 +47,10 @@ class LambdaLR(LRScheduler):
 
 
 class _FactorLR(LRScheduler):
-    """One multiplier for all groups."""
+    """A schedule with one factor for all groups."""
 
     def multiplier(self) -> float:
-        """What base_lrs are multiplied by at last_epoch."""
+        """Return the factor of base_lrs at last_epoch."""
         raise NotImplementedError(f"{self._name} has no multiplier")
 
     def get_lr(self) -> list[float]:
@@ -59,7 +59,7 @@ class _FactorLR(LRScheduler):
 
 
 class StepLR(_FactorLR):
-    """Times gamma every step_size steps."""
+    """A schedule that multiplies the rate by gamma every step_size steps."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1):
         whole("StepLR", 1, step_size=step_size)
@@ -72,7 +72,7 @@ class StepLR(_FactorLR):
 
 
 class MultiStepLR(_FactorLR):
-    """Times gamma at each of the milestones, in any order; twice at one that comes twice."""
+    """A schedule that multiplies the rate by gamma at each milestone, and twice at one that is given twice."""
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1):
         self.milestones = Counter(milestones)
@@ -87,7 +87,7 @@ class MultiStepLR(_FactorLR):
 
 
 class ConstantLR(_FactorLR):
-    """Times factor in the first total_iters steps."""
+    """A schedule that multiplies the rate by `factor` in the first total_iters steps."""
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1):
         within("ConstantLR", 0, 1, factor=factor)
@@ -100,7 +100,7 @@ class ConstantLR(_FactorLR):
 
 
 class LinearLR(_FactorLR):
-    """Times a number that goes from start_factor to end_factor in total_iters equal steps and stays there."""
+    """A schedule whose factor goes from start_factor to end_factor in total_iters equal steps, and stays there."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class LinearLR(_FactorLR):
 
 
 class ExponentialLR(_FactorLR):
-    """Times gamma at every step."""
+    """A schedule that multiplies the rate by gamma at every step."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
         within("ExponentialLR", 0, math.inf, gamma=gamma)
@@ -133,7 +133,7 @@ class ExponentialLR(_FactorLR):
 
 
 class PolynomialLR(_FactorLR):
-    """Times a power of what is left of total_iters steps, down to 0."""
+    """A schedule with the factor (1 - step / total_iters) ** power, down to 0."""
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1):
         whole("PolynomialLR", 1, total_iters=total_iters)

@@ -1,11 +1,11 @@
-"""A rate that goes up and down once, with the momentum going the other way."""
+"""A schedule in which the rate rises and falls once while the momentum falls and rises."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from scratch.ops.checks import one_of
+from scratch.checks import one_of
 from scratch.optim.lr_scheduler.checks import for_each_group, whole, within
 from scratch.optim.lr_scheduler.cosine import along_cosine
 from scratch.optim.lr_scheduler.cycle import CycleLR
@@ -13,11 +13,12 @@ from scratch.optim.optimizer import Optimizer
 
 
 class OneCycleLR(CycleLR):
-    """Up to max_lr and down again, once (Smith & Topin 2018, section 2).
+    """One cycle up to max_lr and down again (Smith & Topin 2018, section 2).
 
-    In pct_start of all steps from max_lr / div_factor to max_lr, then to max_lr / div_factor / final_div_factor, along a
-    cosine or, with anneal_strategy="linear", a line; three_phase: first back to max_lr / div_factor in as many steps.
-    The momentum goes from max_momentum to base_momentum and back. All steps are total_steps, or epochs * steps_per_epoch.
+    In the first pct_start of all steps the rate goes from max_lr / div_factor to max_lr; then it goes to
+    max_lr / div_factor / final_div_factor. It follows a cosine, or a line with anneal_strategy="linear". With three_phase, it first
+    goes back to max_lr / div_factor in as many steps. The momentum goes from max_momentum to base_momentum and back. The number
+    of all steps is total_steps, or epochs * steps_per_epoch.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class OneCycleLR(CycleLR):
         return self._now("momentum")
 
     def _now(self, what: str) -> list[float]:
-        """The rate or the momentum of each group at last_epoch."""
+        """Return the rate ("lr") or the "momentum" of each group at last_epoch."""
         if self.last_epoch > self.total_steps:
             raise ValueError(f"OneCycleLR: step {self.last_epoch} is beyond total_steps, {self.total_steps}; make a new schedule")
         start = 0.0
@@ -92,12 +93,12 @@ class OneCycleLR(CycleLR):
 
 
 def along_line(start: float, end: float, share: float) -> float:
-    """From start to end in equal steps."""
+    """Return the value at `share` of the way from start to end, along a line."""
     return start + (end - start) * share
 
 
 def _phase(end_step: float, start_lr: str, end_lr: str, start_momentum: str, end_momentum: str) -> dict[str, Any]:
-    """From where to where a phase of OneCycleLR goes, as options of the groups, and its last step."""
+    """Return a phase of OneCycleLR: its last step, and the options of the groups that it starts from and goes to."""
     return dict(end_step=end_step, start_lr=start_lr, end_lr=end_lr, start_momentum=start_momentum, end_momentum=end_momentum)
 
 

@@ -1,4 +1,4 @@
-"""What all schedules share: the steps, the groups that they write to, and a state that torch.optim.lr_scheduler continues."""
+"""The base of all schedules: the steps, the groups whose rates they set, and a state in torch.optim.lr_scheduler's layout."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from scratch.optim.optimizer import Optimizer
 
-BOOKKEEPING = {"_get_lr_called_within_step", "_is_initial", "verbose"}  # in the states of one or another version of torch
+BOOKKEEPING = {"_get_lr_called_within_step", "_is_initial", "verbose"}  # keys in the states of some versions of torch
 
 
 class LRScheduler:
-    """Sets the learning rate of every group of an optimiser by how often step() has been called.
+    """The base of schedules, which set the learning rate of every group of an optimiser at each call of step().
 
-    Made, it sets the first rates; then optimizer.step() and scheduler.step() take turns. A subclass says in get_lr() what
-    the rates are at last_epoch, the number of the step, from 0. It computes them from base_lrs, the rates that the groups
-    began with, where torch.optim.lr_scheduler mostly changes the last ones: the same numbers but for rounding. But a rate
-    written by hand holds only until the next step, and two schedules of one optimiser do not multiply: for that, there are
-    LambdaLR and SequentialLR.
+    The constructor sets the first rates; then optimizer.step() and scheduler.step() are called in turn. A subclass defines
+    get_lr(), which returns the rates at last_epoch, the number of the step, from 0. They are computed from base_lrs, the initial
+    rates of the groups. torch.optim.lr_scheduler mostly changes the last rates instead, which gives the same numbers but for
+    rounding. So a rate that is written by hand lasts only until the next step, and two schedules of one optimiser do not
+    multiply; use LambdaLR or SequentialLR for that.
 
-    To resume without a state, last_epoch is the number of the last step, and the groups have an "initial_lr".
+    To resume without a state, pass the number of the last step as last_epoch; the groups then need an "initial_lr".
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
@@ -39,26 +39,26 @@ class LRScheduler:
         self._start()
 
     def get_lr(self) -> list[float]:
-        """The learning rate of each group at last_epoch."""
+        """Return the learning rate of each group at last_epoch."""
         raise NotImplementedError(f"{self._name} has no get_lr")
 
     def get_last_lr(self) -> list[float]:
-        """The learning rates that were set last."""
+        """Return the learning rates that were set last."""
         return self._last_lr
 
     def step(self) -> None:
-        """Go on by one step."""
+        """Advance by one step."""
         self._step_count += 1
         self._go_to(self.last_epoch + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the optimiser, in torch.optim.lr_scheduler's layout; the optimiser's state has the rates that are set."""
+        """Return the state in torch.optim.lr_scheduler's layout, without the optimiser, whose own state has the rates."""
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from a state_dict() of this class or of its twin in torch.optim.lr_scheduler.
+        """Load a state_dict() of this class or of its twin in torch.optim.lr_scheduler.
 
-        Raises ValueError, before anything is changed, where names are missing or unexpected.
+        Raise ValueError, before anything is changed, where names are missing or unexpected.
         """
         own = self.state_dict()
         problems = [f"missing {name}" for name in own if name not in state_dict]

@@ -11,7 +11,7 @@ from scratch.optim.optimizer import Optimizer
 
 
 class SequentialLR(LRScheduler):
-    """The first of several schedules of one optimiser up to the first milestone, then the second, ... , each from its start."""
+    """Several schedules of one optimiser, one after another: each begins at its milestone, from its own start."""
 
     def __init__(self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1):
         if not schedulers or any(s.optimizer is not optimizer or isinstance(s, SequentialLR) for s in schedulers):
@@ -22,7 +22,7 @@ class SequentialLR(LRScheduler):
             )
         self.optimizer, self._schedulers, self._milestones = optimizer, schedulers, milestones
         self.last_epoch = last_epoch + 1
-        for scheduler in schedulers:  # each has set its first rate when it was made
+        for scheduler in schedulers:  # each constructor has set a first rate
             scheduler.last_epoch -= 1
         current = schedulers[bisect_right(milestones, 0)]
         current._start()

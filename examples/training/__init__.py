@@ -1,0 +1,1 @@
+"""Training in either backend: options, backends, objectives, the training loop, checkpoints and progress."""
