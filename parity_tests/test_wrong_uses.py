@@ -50,7 +50,7 @@ def mistakes():
     return dict(wrong_uses(uses, Whole))
 
 
-def test_every_use_of_a_submodule_has_its_mistakes(mistakes):
+def test_every_use_has_its_mistakes(mistakes):
     used = ["layers.0", "call 1 of layers.1", "call 2 of layers.1", "every call of layers.1"]
     expected = [f"loses the gradient of the argument input of {part}" for part in used]
     expected += [f"passes zeros to {part} as input" for part in used]
@@ -65,7 +65,7 @@ def test_every_use_of_a_submodule_has_its_mistakes(mistakes):
     assert sorted(mistakes) == sorted(expected)
 
 
-def test_every_wrong_use_changes_its_own_pass(mistakes):
+def test_every_wrong_use_shows_in_its_pass(mistakes):
     y, *gradients = results(Whole)
     for text, build in mistakes.items():
         wrong_y, *wrong_gradients = results(build)
@@ -74,7 +74,7 @@ def test_every_wrong_use_changes_its_own_pass(mistakes):
         assert not all(map(torch.equal, wrong_gradients, gradients)), text
 
 
-def test_a_wrong_use_does_what_its_message_says(mistakes):
+def test_a_wrong_use_is_what_it_says(mistakes):
     _, dx, dother, dscale = results(Whole)
     _, wrong_dx, wrong_dother, wrong_dscale = results(mistakes["loses the gradient of the argument x of pair"])
     assert not wrong_dx.any()
@@ -123,7 +123,7 @@ def test_all_calls_of_a_submodule_are_wrong_alike_or_all_but_the_last():
     assert torch.equal(mistakes["leaves every call of act but the last out"], x + 2 * (x + 1) + 3 * (x - 1).tanh())
 
 
-def test_no_mistake_gives_key_and_value_different_lengths():
+def test_a_key_is_not_made_of_another_length_than_its_value():
     layer = DETRDecoderLayer(6, 2, 5)
     uses = watch_submodules(layer)
     queries, memory, mask = torch.randn(3, 4, 6), torch.randn(3, 5, 6), torch.ones(3, 1, 1, 5, dtype=torch.bool)
@@ -134,7 +134,7 @@ def test_no_mistake_gives_key_and_value_different_lengths():
     assert "passes the inverse of attn_mask to multihead_attn" in mistakes
 
 
-def test_masks_and_memories_have_their_own_mistakes():
+def test_masks_and_memories_have_mistakes_of_their_own():
     layer = TransformerDecoderLayer(6, 2, 5)
     uses = watch_submodules(layer)
     x, memory, mask = torch.randn(3, 4, 6), torch.randn(3, 5, 6), torch.ones(3, 1, 1, 5, dtype=torch.bool)
@@ -235,7 +235,7 @@ def test_a_mistake_may_affect_one_or_all_listed_layers(stack_mistakes, text, cha
         torch.testing.assert_close(gradients[name], gradient, msg=name)
 
 
-def test_a_shared_weight_has_the_gradient_of_one_of_its_submodules(stack_mistakes):
+def test_a_mistake_may_lose_one_gradient_of_a_shared_weight(stack_mistakes):
     y, gradients = stack_results(Stack)
     of_parts = []
     for part in ("table", "head"):
@@ -307,7 +307,7 @@ def norms_results(build, mode=None):
     return [y.detach(), *gradients]
 
 
-def test_residual_connections_are_wrong_in_every_way():
+def test_every_mistake_in_residual_connections_does_what_it_says():
     right_results = norms_results(Norms)
     found = {text: (build, add) for text, build, add in wrong_residuals(Norms(), 2, Norms)}
     assert found.keys() == SUMS.keys()
@@ -358,7 +358,7 @@ AFTER_THE_SUM = {
 }
 
 
-def test_the_submodule_that_takes_a_sum_is_wrong_in_every_way():
+def test_every_mistake_after_a_residual_sum_does_what_it_says():
     right_results = norms_results(Shortcut)
     found = {text: (build, add) for text, build, add in wrong_residuals(Shortcut(), 1, Shortcut) if "submodule that takes" in text}
     assert found.keys() == AFTER_THE_SUM.keys()
@@ -371,7 +371,7 @@ def test_the_submodule_that_takes_a_sum_is_wrong_in_every_way():
         assert not all(torch.allclose(one, other) for one, other in zip(wrong, right_results, strict=True)), text
 
 
-def test_a_sum_that_no_submodule_takes_has_no_such_mistakes():
+def test_a_sum_without_an_activation_has_no_such_mistakes():
     messages = [message for message, _, _ in wrong_residuals(Norms(), 2, Norms)]
     assert not any("takes the sum" in message for message in messages)  # all submodules of Norms have parameters
     for message, build, add in wrong_residuals(Shortcut(), 1, lambda: Shortcut().ending(lambda x, y: x + y)):
@@ -381,7 +381,7 @@ def test_a_sum_that_no_submodule_takes_has_no_such_mistakes():
             norms_results(build, Instead("add", add))
 
 
-def test_a_submodule_inside_another_is_left_out_and_counts_nothing():
+def test_a_skipped_batch_norm_counts_no_batch():
     watched = Shortcut()
     uses = watch_submodules(watched)
     norms_results(lambda: watched)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.mistakes.register import registered
+from parity.mistakes import registered
 from parity.running.problem import Problem, Tensors
 from parity.running.training_steps import (
     FIRST_MOMENTUM,

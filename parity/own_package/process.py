@@ -31,7 +31,7 @@ MOST_SECONDS_TO_START = 120.0  # a process that is not forked has to import PyTo
 MOST_PRINTED = 10_000  # bytes of printed text that are kept of one comparison
 MOST_ON_DISK = 2**20  # bytes of printed text on the disk, before a check removes most of them
 
-# by PyTorch's first backward, which takes most of a second; and by the first explanation of a wrong result
+# PyTorch's first backward imports the one, which takes most of a second; the first explanation imports the other
 IMPORTED_LATE = ("torch.fx.experimental.symbolic_shapes", "parity.mistakes.functions")
 
 _context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # a fork has torch imported already
@@ -72,7 +72,7 @@ class JudgingProcess:
         self._channel = Channel(ours, token)
         arguments = theirs, token, directory, time_limit, printed, last_words, refused
         self._process = _context.Process(target=serve, args=arguments, daemon=True)
-        for name in IMPORTED_LATE:  # here, once, rather than in every fork
+        for name in IMPORTED_LATE:  # once here instead of once in every fork
             with warnings.catch_warnings(), suppress(ImportError):
                 importlib.import_module(name)
         with warnings.catch_warnings():

@@ -122,7 +122,7 @@ FAULTS = [
         "LearnedPositions: vectors in place of x",
         "return x + vectors",
         "return 0 * x + vectors",
-        cause="leaves the term|leaves the first term of the sum out",
+        cause="lacks the term|leaves the first term of the sum out",
     ),
     learned(
         "LearnedPositions: gradient of the vectors averaged over the batch",
