@@ -21,7 +21,7 @@ from parity.cases import (
 )
 from parity.cases.draws import normal
 from parity.check import reference_run_of
-from parity.explaining.counterfactual_runs import Calls, Instead, mistaken
+from parity.explaining.counterfactual_runs import Calls, Instead, run_mistaken
 from parity.explaining.hints import MARGIN
 from parity.judging.tolerance import deviation
 from parity.mistakes import register, registered
@@ -80,9 +80,9 @@ def calls_of(case):
 
 def differences(case, name, function):
     """Return the tensors that are missing, and those that differ, when `function` replaces the one of this name."""
-    standard = calibrated(case, 0)
-    calibration = standard.calibration
-    tensors = mistaken(standard.build, standard.problem, mode=Instead(name, function))
+    reference_run = calibrated(case, 0)
+    calibration = reference_run.calibration
+    tensors = run_mistaken(reference_run.build, reference_run.problem, mode=Instead(name, function))
     missing = calibration.truth.keys() - tensors.keys()
     shared = tensors.keys() & calibration.truth.keys()
     return missing, [key for key in shared if _differ(key, tensors[key], calibration)]

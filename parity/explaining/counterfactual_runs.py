@@ -28,21 +28,21 @@ from parity.running.training_steps import TrainingSteps
 Run = Callable[[bool], Tensors]  # with its backward, or the outputs alone
 
 
-def known_mistakes(standard: ReferenceRun) -> Iterable[tuple[str, Run]]:
+def known_mistakes(reference_run: ReferenceRun) -> Iterable[tuple[str, Run]]:
     """Return the message of each mistake, and the run that computes the tensors it leads to.
 
     The runs of a small reference are kept for the next comparison with it.
     """
-    return _kept(standard) if standard.is_small else _runs_with_mistakes(standard)
+    return _kept(reference_run) if reference_run.is_small else _runs_with_mistakes(reference_run)
 
 
 @lru_cache(maxsize=32)
-def _kept(standard: ReferenceRun) -> list[tuple[str, Run]]:
-    return [(message, cache(run)) for message, run in _runs_with_mistakes(standard)]
+def _kept(reference_run: ReferenceRun) -> list[tuple[str, Run]]:
+    return [(message, cache(run)) for message, run in _runs_with_mistakes(reference_run)]
 
 
-def _runs_with_mistakes(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
-    build, problem = standard.build, standard.problem
+def _runs_with_mistakes(reference_run: ReferenceRun) -> Iterator[tuple[str, Run]]:
+    build, problem = reference_run.build, reference_run.problem
     if isinstance(steps := build(), TrainingSteps):
         yield from mistaken_steps(steps, problem)
         return
@@ -51,32 +51,32 @@ def _runs_with_mistakes(standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
         subject = build()
         uses = watch_submodules(subject) if isinstance(subject, torch.nn.Module) else []
         run_reference(lambda: subject, problem, "float64", backward=False, taps=False)
-    yield from _with_wrong_inputs(subject, standard)
+    yield from _with_wrong_inputs(subject, reference_run)
     for message, wrong_build in wrong_uses(uses, build):
-        yield message, partial(mistaken, wrong_build, problem)
+        yield message, partial(run_mistaken, wrong_build, problem)
     for message, reference in other_switches(subject, build, problem):
-        yield message, partial(mistaken, *reference)
+        yield message, partial(run_mistaken, *reference)
     if isinstance(subject, torch.nn.Module):
         for message, wrong_build, add in wrong_residuals(subject, calls.sums, build):
-            yield message, partial(mistaken, wrong_build, problem, mode=Instead("add", add))
+            yield message, partial(run_mistaken, wrong_build, problem, mode=Instead("add", add))
     for name, (arguments, options) in calls.seen.items():
         for message, wrong in chain(registered(name), other_options(name, arguments, options)):
-            yield message, partial(mistaken, build, problem, mode=Instead(name, wrong))
+            yield message, partial(run_mistaken, build, problem, mode=Instead(name, wrong))
 
 
-def _with_wrong_inputs(subject: Any, standard: ReferenceRun) -> Iterator[tuple[str, Run]]:
-    build, problem = standard.build, standard.problem
+def _with_wrong_inputs(subject: Any, reference_run: ReferenceRun) -> Iterator[tuple[str, Run]]:
+    build, problem = reference_run.build, reference_run.problem
     for message, reference in other_mode(subject, build, problem):
-        yield message, partial(mistaken, *reference)
+        yield message, partial(run_mistaken, *reference)
     for name, reference in left_out(subject, build, problem):
-        yield f"ignores {name}", partial(mistaken, *reference)
+        yield f"ignores {name}", partial(run_mistaken, *reference)
         message = f"ignores where {name} ends a sequence, and only sets y to 0 there"
-        yield message, partial(_cut, standard.calibration.truth, *reference)
+        yield message, partial(_cut, reference_run.calibration.truth, *reference)
     for message, reference in chain(read_wrongly(build, problem), of_a_later_call(build, problem)):
-        yield message, partial(mistaken, *reference)
+        yield message, partial(run_mistaken, *reference)
 
 
-def mistaken(build: Build, problem: Problem, backward: bool = True, *, mode: TorchFunctionMode | None = None) -> Tensors:
+def run_mistaken(build: Build, problem: Problem, backward: bool = True, *, mode: TorchFunctionMode | None = None) -> Tensors:
     """Return the tensors of a wrong reference: only its outputs if they have another shape, and {} if it cannot run."""
     for with_backward in (True, False) if backward else (False,):
         with suppress(Exception), mode or nullcontext():
@@ -91,7 +91,7 @@ def _cut(truth: Tensors, build: Build, problem: Problem, backward: bool = True) 
     if kept.all() or kept.shape != problem.cotangents[0].shape:
         return {}
     dy, *others = problem.cotangents
-    tensors = mistaken(build, replace(problem, cotangents=(dy * kept, *others)), backward)
+    tensors = run_mistaken(build, replace(problem, cotangents=(dy * kept, *others)), backward)
     return {**tensors, first: tensors[first] * kept} if first in tensors else {}
 
 

@@ -21,7 +21,7 @@ from parity.case import did_you_mean
 from parity.running.definitions import Definitions
 from parity.running.safe_text import in_one_line, message_of
 
-ON_THE_WAY = {__file__, importlib.__file__}  # files between an import and what it raises
+IMPORT_MACHINERY = {__file__, importlib.__file__}  # files between an import and what it raises
 OnImport = Callable[[str], AbstractContextManager[None]]  # of the path of a file, around its import
 
 
@@ -174,5 +174,7 @@ def _story(error: BaseException) -> str:
     if isinstance(error, BrokenImportError):
         return str(error)
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    places = [f"{Path(file).name}:{line}" for file, line in frames if not file.startswith("<frozen ") and file not in ON_THE_WAY]
+    places = [
+        f"{Path(file).name}:{line}" for file, line in frames if not file.startswith("<frozen ") and file not in IMPORT_MACHINERY
+    ]
     return f"{type(error).__name__}: {message_of(error)}" + (f" ({places[-1]})" if places else "")

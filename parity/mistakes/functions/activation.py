@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 Slope = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +26,7 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 def activation(function: Callable[..., Tensor], input: Tensor, *options: Any, slope: Slope | None = None, **rest: Any) -> Tensor:
     """Compute y = function(x), whose backward multiplies dy by slope(x, y) where a slope is given."""
     y = function(input, *options, **rest)
-    return y if slope is None else graft(y, slope(input, y).detach() * input)
+    return y if slope is None else with_gradient_of(y, slope(input, y).detach() * input)
 
 
 for name, function in ACTIVATIONS.items():
@@ -61,7 +61,7 @@ def relu_times_x(x: Tensor, y: Tensor) -> Tensor:
 @mistake("leaky_relu", "has slope 1 where x is 0; torch's slope there is negative_slope")
 def leaky_relu_1_at_0(input: Tensor, *options: Any, **rest: Any) -> Tensor:
     y = F.leaky_relu(input, *options, **rest)
-    return torch.where(input == 0, graft(y, input), y)
+    return torch.where(input == 0, with_gradient_of(y, input), y)
 
 
 @mistake("leaky_relu", "multiplies negative x by -negative_slope: the sign is wrong")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 wrong_attention = partial(mistake, "scaled_dot_product_attention")
@@ -164,7 +164,7 @@ def masked_after_softmax(scores: Tensor, allowed: Tensor | None) -> Tensor:
 def large_number(scores: Tensor, allowed: Tensor | None) -> Tensor:
     if allowed is None:
         return masked_softmax(scores, None)
-    return torch.softmax(graft(scores.masked_fill(~allowed, -1e9), scores), dim=-1)
+    return torch.softmax(with_gradient_of(scores.masked_fill(~allowed, -1e9), scores), dim=-1)
 
 
 @wrong_attention("takes the softmax over the queries; it goes over the keys", "weighing")
@@ -188,20 +188,20 @@ def _first_term(weights: Tensor, scores: Tensor, allowed: Tensor | None) -> Tens
 )
 def normaliser_constant(scores: Tensor, allowed: Tensor | None) -> Tensor:
     weights = masked_softmax(scores, allowed)
-    return graft(weights, _first_term(weights, scores, allowed))
+    return with_gradient_of(weights, _first_term(weights, scores, allowed))
 
 
 @wrong_attention("sums the second term of the softmax's gradient over the queries; the sum goes over the keys", "weighing")
 def second_term_over_queries(scores: Tensor, allowed: Tensor | None) -> Tensor:
     weights = masked_softmax(scores, allowed)
     first = _first_term(weights, scores, allowed)
-    return graft(weights, first - weights.detach() * first.sum(-2, keepdim=True))
+    return with_gradient_of(weights, first - weights.detach() * first.sum(-2, keepdim=True))
 
 
 @wrong_attention("adds the second term of the softmax's gradient; it is subtracted", "weighing")
 def second_term_added(scores: Tensor, allowed: Tensor | None) -> Tensor:
     weights = masked_softmax(scores, allowed)
-    return graft(weights, 2 * _first_term(weights, scores, allowed) - weights)
+    return with_gradient_of(weights, 2 * _first_term(weights, scores, allowed) - weights)
 
 
 @wrong_attention("repeats grouped heads in rounds, 0 1 0 1; each one serves neighbouring heads, 0 0 1 1", "repeated")
@@ -213,7 +213,7 @@ def heads_in_rounds(x: Tensor, times: int) -> Tensor:
 def gradient_of_one_head(x: Tensor, times: int) -> Tensor:
     repeated = repeat_heads(x, times)
     first = torch.arange(repeated.shape[-3], device=x.device) % times == 0
-    return graft(repeated, repeated * first[:, None, None])
+    return with_gradient_of(repeated, repeated * first[:, None, None])
 
 
 @wrong_attention("swaps query and key")

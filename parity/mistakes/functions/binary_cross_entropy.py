@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.mistakes.functions.loss import total
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 wrong_bce = partial(mistake, "binary_cross_entropy_with_logits")
@@ -55,12 +55,12 @@ def weights_swapped(input: Tensor, target: Tensor, **options: Any) -> Tensor:
 
 @wrong_bce("leaves weight out of the gradient")
 def gradient_without_weight(input: Tensor, target: Tensor, **options: Any) -> Tensor:
-    return graft(bce(input, target, **options), bce(input, target, **options | {"weight": None}))
+    return with_gradient_of(bce(input, target, **options), bce(input, target, **options | {"weight": None}))
 
 
 @wrong_bce("leaves pos_weight out of the gradient")
 def gradient_without_pos_weight(input: Tensor, target: Tensor, **options: Any) -> Tensor:
-    return graft(bce(input, target, **options), bce(input, target, **options | {"pos_weight": None}))
+    return with_gradient_of(bce(input, target, **options), bce(input, target, **options | {"pos_weight": None}))
 
 
 @wrong_bce("divides by the sum of weight; torch divides by the number of elements")

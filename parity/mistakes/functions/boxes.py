@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import reference.ops as right
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 Pick = Callable[[Tensor, Tensor], Tensor]
@@ -45,4 +45,4 @@ def whole_sides(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
 
 @mistake("box_convert", "does not convert the gradient back")
 def gradient_unconverted(boxes: Tensor, in_fmt: str, out_fmt: str) -> Tensor:
-    return graft(right.box_convert(boxes, in_fmt, out_fmt), boxes)
+    return with_gradient_of(right.box_convert(boxes, in_fmt, out_fmt), boxes)

@@ -9,7 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 wrong_conv = partial(mistake, "conv2d")
@@ -143,7 +143,7 @@ def first_group(input: Tensor, weight: Tensor, bias: Tensor | None = None, *opti
 )
 def gradient_of_x_flipped(input: Tensor, weight: Tensor, bias: Tensor | None = None, *options: Any, **rest: Any) -> Tensor:
     through_x = F.conv2d(input, weight.detach().flip(-1, -2), None, *options, **rest)
-    return graft(
+    return with_gradient_of(
         F.conv2d(input, weight, bias, *options, **rest), through_x + F.conv2d(input.detach(), weight, bias, *options, **rest)
     )
 
@@ -151,6 +151,6 @@ def gradient_of_x_flipped(input: Tensor, weight: Tensor, bias: Tensor | None = N
 @wrong_conv("the gradient of the weight is flipped")
 def gradient_of_weight_flipped(input: Tensor, weight: Tensor, bias: Tensor | None = None, *options: Any, **rest: Any) -> Tensor:
     through_weight = F.conv2d(input.detach(), weight.flip(-1, -2), bias, *options, **rest)
-    return graft(
+    return with_gradient_of(
         F.conv2d(input, weight, bias, *options, **rest), F.conv2d(input, weight.detach(), None, *options, **rest) + through_weight
     )

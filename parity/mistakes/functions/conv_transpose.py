@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.mistakes.functions.conv import Size, bias_interleaved, interleaved, outputs_interleaved, pair, reversed_groups
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 wrong_conv_transpose = partial(mistake, "conv_transpose2d")
@@ -83,11 +83,11 @@ def groups_reversed(input: Tensor, weight: Tensor, bias: Tensor | None = None, *
 def gradient_of_x_flipped(input: Tensor, weight: Tensor, bias: Tensor | None = None, *options: Any, **rest: Any) -> Tensor:
     through_x = F.conv_transpose2d(input, weight.flip(-1, -2).detach(), None, *options, **rest)
     through_weight = F.conv_transpose2d(input.detach(), weight, bias, *options, **rest)
-    return graft(F.conv_transpose2d(input, weight, bias, *options, **rest), through_x + through_weight)
+    return with_gradient_of(F.conv_transpose2d(input, weight, bias, *options, **rest), through_x + through_weight)
 
 
 @wrong_conv_transpose("the gradient of the weight is flipped")
 def gradient_of_weight_flipped(input: Tensor, weight: Tensor, bias: Tensor | None = None, *options: Any, **rest: Any) -> Tensor:
     through_x = F.conv_transpose2d(input, weight.detach(), None, *options, **rest)
     through_weight = F.conv_transpose2d(input.detach(), weight.flip(-1, -2), bias, *options, **rest)
-    return graft(F.conv_transpose2d(input, weight, bias, *options, **rest), through_x + through_weight)
+    return with_gradient_of(F.conv_transpose2d(input, weight, bias, *options, **rest), through_x + through_weight)

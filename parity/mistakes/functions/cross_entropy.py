@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 Loss = Callable[..., Tensor]
@@ -24,7 +24,7 @@ def with_divisor(loss: Loss, divisor: Divisor, in_the_backward: bool, input: Ten
         raise ValueError("the loss takes no mean")
     y, total = loss(input, target, **options), loss(input, target, **options | {"reduction": "sum"})
     wrong = total / divisor(input, target, options.get("ignore_index", -100))
-    return graft(y, wrong) if in_the_backward else wrong
+    return with_gradient_of(y, wrong) if in_the_backward else wrong
 
 
 def of_labels(input: Tensor, target: Tensor, ignore_index: int) -> int:
@@ -144,4 +144,4 @@ def gradient_without_label(input: Tensor, target: Tensor, **options: Any) -> Ten
     label_smoothing, others = _split(**options)
     on_label = -F.nll_loss(input, target, **others | {"reduction": "none"})
     y = F.cross_entropy(input, target, **options)
-    return graft(y, y + (1 - label_smoothing) * reduced(on_label, target, **others))
+    return with_gradient_of(y, y + (1 - label_smoothing) * reduced(on_label, target, **others))

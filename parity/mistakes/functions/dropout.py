@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 Dropped = Callable[[Tensor, Tensor, float], Tensor]  # of the input, the mask of what is kept, and p
@@ -53,19 +53,19 @@ def kept_with_p_and_divided(x: Tensor, keep: Tensor, p: float) -> Tensor:
 
 @mistake("dropout", "does not mask the gradient", "dropped")
 def gradient_not_masked(x: Tensor, keep: Tensor, p: float) -> Tensor:
-    return graft(right(x, keep, p), x / (1 - p))
+    return with_gradient_of(right(x, keep, p), x / (1 - p))
 
 
 @mistake("dropout", "does not divide the gradient by 1 - p", "dropped")
 def gradient_not_scaled(x: Tensor, keep: Tensor, p: float) -> Tensor:
-    return graft(right(x, keep, p), x * keep)
+    return with_gradient_of(right(x, keep, p), x * keep)
 
 
 @mistake("dropout", "neither masks the gradient nor divides it by 1 - p", "dropped")
 def gradient_unchanged(x: Tensor, keep: Tensor, p: float) -> Tensor:
-    return graft(right(x, keep, p), x)
+    return with_gradient_of(right(x, keep, p), x)
 
 
 @mistake("dropout", "draws another mask for the backward pass", "dropped")
 def another_mask(x: Tensor, keep: Tensor, p: float) -> Tensor:
-    return graft(right(x, keep, p), F.dropout(x, p, True))
+    return with_gradient_of(right(x, keep, p), F.dropout(x, p, True))

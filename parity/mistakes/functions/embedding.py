@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 wrong_embedding = partial(mistake, "embedding")
@@ -32,7 +32,7 @@ def _with_gradient_of(order: Iterable[int], input: Tensor, y: Tensor) -> Tensor:
     """Return y with the gradient of only the last place of each index, in an order of places."""
     flat, counted = input.flatten(), torch.zeros(input.numel(), dtype=torch.bool)
     counted[list({int(flat[i]): i for i in order}.values())] = True
-    return graft(y, y * counted.view(*input.shape, 1))
+    return with_gradient_of(y, y * counted.view(*input.shape, 1))
 
 
 @wrong_embedding("looks up the row before: indices are assumed to begin at 1")

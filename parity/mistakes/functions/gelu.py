@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 SHORT_CUBES = (0.0447, 0.04472, 0.044)
@@ -48,13 +48,13 @@ for root in SHORT_ROOTS:
 
 @mistake("gelu", "leaves the term x density(x) out of the backward pass")
 def no_density(input: Tensor, approximate: str = "none") -> Tensor:
-    return graft(F.gelu(input, approximate=approximate), input * _cdf(input, approximate))
+    return with_gradient_of(F.gelu(input, approximate=approximate), input * _cdf(input, approximate))
 
 
 @mistake("gelu", "leaves the term cdf(x) out of the backward pass")
 def no_cdf(input: Tensor, approximate: str = "none") -> Tensor:
     value = F.gelu(input, approximate=approximate)
-    return graft(value, value - input * _cdf(input, approximate))
+    return with_gradient_of(value, value - input * _cdf(input, approximate))
 
 
 def _cdf(x: Tensor, approximate: str) -> Tensor:
@@ -64,4 +64,4 @@ def _cdf(x: Tensor, approximate: str) -> Tensor:
 
 @mistake("gelu", "has the slope of the other form of GELU in the backward pass")
 def other_slope(input: Tensor, approximate: str = "none") -> Tensor:
-    return graft(F.gelu(input, approximate=approximate), other_form(input, approximate))
+    return with_gradient_of(F.gelu(input, approximate=approximate), other_form(input, approximate))

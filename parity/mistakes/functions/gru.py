@@ -11,7 +11,7 @@ from torch import Tensor
 
 from parity.mistakes.functions.recurrent_kernels import CELLS, NextH, State, Weights
 from parity.mistakes.functions.recurrent_step import constant_gates, in_step, wrong_slopes, wrong_stage
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 
 Function = Callable[[Tensor], Tensor]
 Reset = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # of r, h, h's product, the candidate's weight and bias
@@ -95,22 +95,22 @@ def whole_candidate(u: Tensor, n: Tensor, h: Tensor) -> Tensor:
 
 @wrong_stage("leaves the factor r out of the backward pass", "reset", "gru")
 def gradient_without_r(r: Tensor, h: Tensor, product: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return graft(r * product, r * product.detach() + product)
+    return with_gradient_of(r * product, r * product.detach() + product)
 
 
 @wrong_stage("leaves the factor r out of the gradients of weight_hh and bias_hh", "reset", "gru")
 def weight_and_bias_without_r(r: Tensor, h: Tensor, product: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return graft(r * product, r * F.linear(h, weight.detach(), bias.detach()) + F.linear(h.detach(), weight, bias))
+    return with_gradient_of(r * product, r * F.linear(h, weight.detach(), bias.detach()) + F.linear(h.detach(), weight, bias))
 
 
 @wrong_stage("leaves the factor r out of the gradient of weight_hh", "reset", "gru")
 def weight_without_r(r: Tensor, h: Tensor, product: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return graft(r * product, r * F.linear(h, weight.detach(), bias) + F.linear(h.detach(), weight))
+    return with_gradient_of(r * product, r * F.linear(h, weight.detach(), bias) + F.linear(h.detach(), weight))
 
 
 @wrong_stage("leaves the factor r out of the gradient of bias_hh, which differs from that of bias_ih", "reset", "gru")
 def bias_without_r(r: Tensor, h: Tensor, product: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return graft(r * product, r * F.linear(h, weight, bias.detach()) + bias)
+    return with_gradient_of(r * product, r * F.linear(h, weight, bias.detach()) + bias)
 
 
 @wrong_stage("leaves the gradient through u h out of the backward pass", "mixed", "gru")

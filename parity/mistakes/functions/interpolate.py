@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 wrong_interpolate = partial(mistake, "interpolate")
@@ -149,4 +149,4 @@ def shares_swapped(low: Tensor, high: Tensor, before: int) -> tuple[Tensor, Tens
 @wrong_interpolate("takes the mean of the gradients of the pixels that show one pixel; they add up")
 def gradient_averaged(input: Tensor, *options: Any, **rest: Any) -> Tensor:
     y = F.interpolate(input, *options, **rest)
-    return graft(y, y * (input.shape[-1] * input.shape[-2] / (y.shape[-1] * y.shape[-2])))
+    return with_gradient_of(y, y * (input.shape[-1] * input.shape[-2] / (y.shape[-1] * y.shape[-2])))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from parity.mistakes.functions.norm import eps_outside, eps_squared, no_eps, no_root, not_divided, root, root_of_unbiased
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 Statistics = tuple[Tensor, Tensor]  # mean and variance of the rows
@@ -67,7 +67,7 @@ def layer_norm(
     def normalised(mean: Tensor, var: Tensor) -> Tensor:
         return affine(centred(x, mean) / divisor(var, math.prod(normalized_shape), eps), weight, bias, scaled)
 
-    return graft(normalised(mean, var), gradient(normalised, mean, var))
+    return with_gradient_of(normalised(mean, var), gradient(normalised, mean, var))
 
 
 DIVISORS = {
@@ -140,12 +140,12 @@ def one_plus_weight(y: Tensor, weight: Tensor) -> Tensor:
 
 @mistake("layer_norm", "leaves weight out of the gradient of x", "scaled")
 def gradient_without_weight(y: Tensor, weight: Tensor) -> Tensor:
-    return graft(y * weight, y + y.detach() * weight)
+    return with_gradient_of(y * weight, y + y.detach() * weight)
 
 
 @mistake("layer_norm", "does not divide by the root in the backward pass", "prepared")
 def gradient_undivided(x: Tensor, root: Tensor) -> Tensor:
-    return graft(x, x * root.detach())
+    return with_gradient_of(x, x * root.detach())
 
 
 @mistake("layer_norm", "adds the term of the gradient that goes through the root; it is subtracted", "gradient")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from parity.mistakes.functions.recurrent_kernels import CELLS, State, Weights
 from parity.mistakes.functions.recurrent_step import constant_gates, in_step, wrong_slopes, wrong_stage
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 
 Function = Callable[[Tensor], Tensor]
 OTHER_ORDERS = ("i f o g", "i o f g", "i g f o", "f i g o", "f i o g", "o f i g")
@@ -92,13 +92,13 @@ def neither_dh_n_nor_dc_n(state: State) -> State:
 
 @wrong_stage("passes dc to the previous step without the factor f", "next_c", "lstm")
 def dc_without_f(i: Tensor, f: Tensor, g: Tensor, c: Tensor) -> Tensor:
-    return graft(f * c, f * c.detach() + c) + i * g
+    return with_gradient_of(f * c, f * c.detach() + c) + i * g
 
 
 @wrong_stage("multiplies the gradient of the forget gate by the new c; the factor is the previous c", "next_c", "lstm")
 def df_by_new_c(i: Tensor, f: Tensor, g: Tensor, c: Tensor) -> Tensor:
     new = new_c(i, f, g, c)
-    return graft(new, f * new.detach() + f.detach() * c + i * g)
+    return with_gradient_of(new, f * new.detach() + f.detach() * c + i * g)
 
 
 in_step("leaves out the tanh of c", "lstm", c=lambda z: z)

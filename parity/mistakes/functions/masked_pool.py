@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 
@@ -30,7 +30,7 @@ def filled_with_0(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 @mistake("masked_fill", "lets the gradient through where the mask is true")
 def gradient_unmasked(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    return graft(input.masked_fill(mask, value), input)
+    return with_gradient_of(input.masked_fill(mask, value), input)
 
 
 @mistake("lt", "treats padding as valid steps")
@@ -67,7 +67,7 @@ def shared_among_equal(input: Tensor, dim: int) -> Tensor:
 
 @mistake("max", "gives the whole gradient to each of several equal maxima; torch gives it to the first", "taken")
 def whole_to_each_of_equal(input: Tensor, dim: int) -> Tensor:
-    return graft(input.amax(dim), torch.where(_winners(input, dim), input, 0).sum(dim))
+    return with_gradient_of(input.amax(dim), torch.where(_winners(input, dim), input, 0).sum(dim))
 
 
 @mistake("max", "gives the gradient to the last of equal maxima; torch gives it to the first", "taken")
@@ -78,7 +78,7 @@ def last_of_equal(input: Tensor, dim: int) -> Tensor:
 
 @mistake("max", "gives the gradient to every step; it belongs to the maximum", "taken")
 def every_step(input: Tensor, dim: int) -> Tensor:
-    return graft(input.amax(dim), torch.where(input.isfinite(), input, 0).sum(dim))
+    return with_gradient_of(input.amax(dim), torch.where(input.isfinite(), input, 0).sum(dim))
 
 
 def _several(other: Any) -> None:
@@ -102,13 +102,13 @@ def largest_divisor(input: Tensor, other: Tensor) -> Tensor:
 @mistake("div", "does not divide the gradient")
 def gradient_not_divided(input: Tensor, other: Tensor) -> Tensor:
     _several(other)
-    return graft(input / other, input)
+    return with_gradient_of(input / other, input)
 
 
 @mistake("div", "treats the divisors as constants in the backward pass")
 def divisors_constant(input: Tensor, other: Tensor) -> Tensor:
     _several(other)
-    return graft(input / other, input / other.detach())
+    return with_gradient_of(input / other, input / other.detach())
 
 
 def _a_number(other: Any) -> None:
@@ -126,7 +126,7 @@ def not_multiplied(input: Tensor, other: Any) -> Tensor:
 @mistake("mul", "does not multiply the gradient by the factor")
 def gradient_not_multiplied(input: Tensor, other: Any) -> Tensor:
     _a_number(other)
-    return graft(input * other, input)
+    return with_gradient_of(input * other, input)
 
 
 def _first(index: Any) -> tuple[int, tuple[Any, ...]]:
@@ -152,7 +152,7 @@ def mean_for_first(input: Tensor, index: Any) -> Tensor:
 @mistake("__getitem__", "gives the gradient of the first entry along an axis to all entries")
 def gradient_to_all(input: Tensor, index: Any) -> Tensor:
     axis, last = _first(index)
-    return graft(input[index], input.sum(axis, keepdim=True)[last])
+    return with_gradient_of(input[index], input.sum(axis, keepdim=True)[last])
 
 
 @mistake("cat", "joins the tensors in reverse order")

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 wrong_batch_norm = partial(mistake, "batch_norm")
@@ -73,7 +73,7 @@ def batch_norm(
         return y if bias is None else y + bias.view(along)
 
     in_backward = mean.detach() if "mean" in constant else mean, var.detach() if "variance" in constant else var
-    return graft(normalised(mean, var), normalised(*in_backward))
+    return with_gradient_of(normalised(mean, var), normalised(*in_backward))
 
 
 @wrong_batch_norm("normalises with the unbiased variance, / (n - 1); torch normalises with the biased one, / n", "divisor")

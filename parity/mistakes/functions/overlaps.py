@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 from reference import ops as right
 
@@ -88,7 +88,7 @@ def sum_for_mean(loss: Tensor) -> Tensor:
 
 def sum_in_the_backward(loss: Tensor) -> Tensor:
     """Compute the mean of a loss with the gradient of its sum."""
-    return graft(loss.mean(), loss.sum())
+    return with_gradient_of(loss.mean(), loss.sum())
 
 
 def reduced(loss: Tensor, reduction: str, averaged: Callable[[Tensor], Tensor]) -> Tensor:
@@ -183,7 +183,7 @@ for name, measure in MEASURES.items():
 
 @in_overlaps("treats the union as a constant in the backward pass", "divided")
 def union_constant(shared: Tensor, divisor: Tensor) -> Tensor:
-    return graft(shared / divisor, shared / divisor.detach())
+    return with_gradient_of(shared / divisor, shared / divisor.detach())
 
 
 mistake("generalized_box_iou_loss", "takes the sum; the reduction is the mean", "averaged")(sum_for_mean)

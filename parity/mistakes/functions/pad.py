@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 
@@ -30,7 +30,7 @@ def both_sides(input: Tensor, pad: Sequence[int], *options: Any, **rest: Any) ->
 
 @mistake("pad", "returns the gradient of the padding instead of that of the input")
 def gradient_of_padding(input: Tensor, pad: Sequence[int], *options: Any, **rest: Any) -> Tensor:
-    return graft(F.pad(input, pad, *options, **rest), other_side(input, pad, *options, **rest))
+    return with_gradient_of(F.pad(input, pad, *options, **rest), other_side(input, pad, *options, **rest))
 
 
 def _sides(pad: Sequence[int]) -> list[tuple[int, int]]:

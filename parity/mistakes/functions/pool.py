@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.judging.windows import windows
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 wrong_max_pool = partial(mistake, "max_pool2d")
@@ -51,7 +51,7 @@ def shared_among_equal(seen: Tensor) -> Tensor:
 
 @wrong_max_pool("gives the whole gradient to each of several equal maxima; torch gives it to the first", "taken")
 def whole_to_each_of_equal(seen: Tensor) -> Tensor:
-    return graft(seen.amax(-1), torch.where(_winners(seen), seen, 0).sum(-1))
+    return with_gradient_of(seen.amax(-1), torch.where(_winners(seen), seen, 0).sum(-1))
 
 
 @wrong_max_pool("gives the gradient to the last of equal maxima; torch gives it to the first", "taken")
@@ -62,7 +62,7 @@ def last_of_equal(seen: Tensor) -> Tensor:
 
 @wrong_max_pool("gives the gradient to the whole window; it belongs to the maximum", "taken")
 def whole_window(seen: Tensor) -> Tensor:
-    return graft(seen.amax(-1), torch.where(seen.isinf(), 0, seen).sum(-1))
+    return with_gradient_of(seen.amax(-1), torch.where(seen.isinf(), 0, seen).sum(-1))
 
 
 wrong_max_pool("pads with zeros, which are larger than negative values; torch pads with -inf", "fill")(0.0)
@@ -85,12 +85,12 @@ def sum_of_window(*arguments: Any, **options: Any) -> Tensor:
 
 @wrong_avg_pool("does not divide the gradient by the size of the window")
 def gradient_not_divided(*arguments: Any, **options: Any) -> Tensor:
-    return graft(F.avg_pool2d(*arguments, **options), _seen(*arguments, **options).sum(-1))
+    return with_gradient_of(F.avg_pool2d(*arguments, **options), _seen(*arguments, **options).sum(-1))
 
 
 @wrong_avg_pool("divides the gradient by the size of the whole window, though padding is not counted")
 def gradient_divided_by_all(*arguments: Any, **options: Any) -> Tensor:
-    return graft(F.avg_pool2d(*arguments, **options), _seen(*arguments, **options).mean(-1))
+    return with_gradient_of(F.avg_pool2d(*arguments, **options), _seen(*arguments, **options).mean(-1))
 
 
 @wrong_avg_pool("takes the maximum of each window")

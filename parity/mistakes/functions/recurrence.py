@@ -12,7 +12,7 @@ from torch import Tensor
 from parity.mistakes.functions import gru, lstm, rnn  # noqa: F401  their mistakes come first
 from parity.mistakes.functions.recurrent_kernels import State, Values, Weights, kernel
 from parity.mistakes.functions.recurrent_step import KINDS, no_dh_n
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 from parity.mistakes.register import mistake
 
 Stage = Callable[..., Any]
@@ -42,7 +42,7 @@ def skipped(at: str, before: State, new: State, place: str) -> State:
 
 def skipped_in_the_backward(at: str, before: State, new: State, place: str) -> State:
     """Pass the gradient of the state by the step of this place."""
-    return tuple(map(graft, new, before)) if place == at else new
+    return tuple(map(with_gradient_of, new, before)) if place == at else new
 
 
 def hidden_in_the_backward(at: str, before: Tensor, h: Tensor, place: str) -> Tensor:

@@ -8,7 +8,7 @@ from parity.mistakes.functions import dropout  # noqa: F401  its mistakes come f
 from parity.mistakes.functions.recurrence import Stage, in_sequences
 from parity.mistakes.functions.recurrent_kernels import State, Values, turned
 from parity.mistakes.functions.recurrent_step import KINDS
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 from parity.mistakes.register import registered
 
 Matters = Callable[[int, bool, bool], bool]  # with so many layers, with both directions, with dropout
@@ -91,7 +91,7 @@ in_sequences("does not reverse the y of the reverse direction", *KINDS, matters=
 
 def gradient_not_turned(values: Values) -> Values:
     """Reverse the order of the steps, but not of their gradients."""
-    return list(map(graft, turned(values), values))
+    return list(map(with_gradient_of, turned(values), values))
 
 
 in_sequences("does not reverse the dx of the reverse direction", *KINDS, matters=both_directions, turned_x=gradient_not_turned)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from parity.mistakes.functions import activation  # noqa: F401  its mistakes come first
 from parity.mistakes.functions.recurrent_kernels import NextH, State, cell, kernel, product
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 from parity.mistakes.register import definition, mistake, registered
 
 KINDS = ("rnn_tanh", "rnn_relu", "lstm", "gru")
@@ -87,7 +87,7 @@ def transposed(h: Tensor, weight_hh: Tensor, bias_hh: Any, next_h: NextH) -> Ten
 @wrong_stage("multiplies by the transpose of weight_hh in dh; the factor is weight_hh itself", "of_h", *KINDS)
 def transposed_in_dh(h: Tensor, weight_hh: Tensor, bias_hh: Any, next_h: NextH) -> Tensor:
     b = F.linear(h.detach(), weight_hh, bias_hh)
-    return graft(b, b + F.linear(h, _transposed(weight_hh).detach()))
+    return with_gradient_of(b, b + F.linear(h, _transposed(weight_hh).detach()))
 
 
 @wrong_stage("treats the previous h as a constant in the backward pass: no gradient flows through it", "carried", *KINDS)
@@ -103,4 +103,4 @@ def no_dh_n(state: State) -> State:
 @wrong_stage("multiplies the gradient of weight_hh by the step's own h; the factor is the previous h", "of_h", *KINDS)
 def gradient_by_new_h(h: Tensor, weight_hh: Tensor, bias_hh: Any, next_h: NextH) -> Tensor:
     b = product(h, weight_hh, bias_hh, next_h)
-    return graft(b, F.linear(h, weight_hh.detach(), bias_hh) + F.linear(next_h(b).detach(), weight_hh))
+    return with_gradient_of(b, F.linear(h, weight_hh.detach(), bias_hh) + F.linear(next_h(b).detach(), weight_hh))

@@ -19,7 +19,7 @@ from parity.mistakes.functions.layer_norm import (
     scale,
 )
 from parity.mistakes.functions.norm import root, root_of_unbiased
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 Normalised = Callable[[Tensor], Tensor]  # y of a mean square
@@ -56,7 +56,7 @@ def rms_norm(
         return y if weight is None else scaled(y, weight)
 
     found = square(x, over, n)
-    return graft(normalised(found), gradient(normalised, found))
+    return with_gradient_of(normalised(found), gradient(normalised, found))
 
 
 for message, divisor in DIVISORS.items():

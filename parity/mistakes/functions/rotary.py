@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from parity.mistakes.functions.sinusoidal_positions import WRONG_ANGLES, Angles, angles
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 Turn = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
@@ -64,12 +64,12 @@ def swapped(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
 
 @wrong_rotary("turns the gradient forward; it must be turned back by the same angle", "turn")
 def gradient_forward(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
-    return graft(turned(x, cos, sin, interleaved), turned(x, cos, -sin, interleaved))
+    return with_gradient_of(turned(x, cos, sin, interleaved), turned(x, cos, -sin, interleaved))
 
 
 @wrong_rotary("leaves the sine out of the backward pass", "turn")
 def gradient_without_sine(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
-    return graft(turned(x, cos, sin, interleaved), turned(x, cos, 0 * sin, interleaved))
+    return with_gradient_of(turned(x, cos, sin, interleaved), turned(x, cos, 0 * sin, interleaved))
 
 
 for message, wrong in WRONG_ANGLES.items():

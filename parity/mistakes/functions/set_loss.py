@@ -11,7 +11,7 @@ from torch import Tensor
 
 from parity.mistakes.functions.matching import corners, matching_cost, padding_matched, unconverted
 from parity.mistakes.functions.overlaps import overlap
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake, registered
 from reference.ops import bipartite_matching, generalized_box_iou_loss
 
@@ -113,7 +113,7 @@ def not_divided(loss: Tensor, objects: int, images: int, queries: int) -> Tensor
 
 @wrong_loss("does not divide the gradients of boxes by the number of objects", "divided")
 def gradient_not_divided(loss: Tensor, objects: int, images: int, queries: int) -> Tensor:
-    return graft(divided(loss, objects, images, queries), loss)
+    return with_gradient_of(divided(loss, objects, images, queries), loss)
 
 
 @wrong_loss("takes the mean of the four distances; the loss is their sum", "distance")

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 Angles = Callable[[Tensor, int, float], Tensor]
@@ -68,7 +68,7 @@ def only_sines(sines: Tensor, cosines: Tensor) -> Tensor:
 
 @wrong_positions("returns the table; the table is added to x", "added")
 def not_added(x: Tensor, table: Tensor) -> Tensor:
-    return graft(table.expand_as(x), x)
+    return with_gradient_of(table.expand_as(x), x)
 
 
 @wrong_positions("multiplies x by √D first; this is the task of the embedding", "added")

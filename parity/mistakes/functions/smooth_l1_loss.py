@@ -12,7 +12,7 @@ from torch import Tensor
 
 from parity.mistakes.functions import loss  # noqa: F401  its mistakes come first
 from parity.mistakes.functions.overlaps import mean, reduced
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 wrong_smooth_l1 = partial(mistake, "smooth_l1_loss")
@@ -76,4 +76,4 @@ def line_of_beta_1(distance: Tensor, beta: float) -> Tensor:
 
 @wrong_smooth_l1("does not clip the slope to -1 and 1 where the distance is larger than beta", "joined")
 def unclipped(distance: Tensor, below: Tensor, above: Tensor, beta: float) -> Tensor:
-    return graft(joined(distance, below, above, beta), below)
+    return with_gradient_of(joined(distance, below, above, beta), below)

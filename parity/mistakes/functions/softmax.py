@@ -9,7 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 
 # takes x, y and y with a constant normaliser; dx goes back through what it returns
@@ -31,7 +31,9 @@ def _with_gradient(
     total = shifted.exp().sum(dim, keepdim=True).detach()
     y = F.log_softmax(input, dim) if log else F.softmax(input, dim)
     first = shifted - total.log() if log else shifted.exp() / total
-    return graft(y, gradient(input.transpose(dim, -1), y.transpose(dim, -1), first.transpose(dim, -1)).transpose(dim, -1))
+    return with_gradient_of(
+        y, gradient(input.transpose(dim, -1), y.transpose(dim, -1), first.transpose(dim, -1)).transpose(dim, -1)
+    )
 
 
 def in_both(message: str) -> Callable[[Gradient], Gradient]:

@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import mistake
 
 
 @mistake("softplus", "does not divide by beta")
 def not_divided(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     right = F.softplus(input, beta, threshold)
-    return graft(torch.where(beta * input > threshold, input, beta * right), right)
+    return with_gradient_of(torch.where(beta * input > threshold, input, beta * right), right)
 
 
 @mistake("softplus", "compares x with threshold; torch compares beta x")
@@ -24,4 +24,4 @@ def threshold_on_x(input: Tensor, beta: float = 1.0, threshold: float = 20.0) ->
 @mistake("softplus", "multiplies the slope by beta; the division of the value by beta removes that factor")
 def slope_times_beta(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     right = F.softplus(input, beta, threshold)
-    return graft(right, torch.where(beta * input > threshold, right, beta * right))
+    return with_gradient_of(right, torch.where(beta * input > threshold, right, beta * right))

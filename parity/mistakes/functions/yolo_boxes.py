@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from parity.mistakes.functions.matching import corners
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 from reference.ops.yolo_boxes import LARGEST, Grid
 
@@ -119,6 +119,6 @@ register("stretches the sigmoid beyond the cell, as YOLOv4 and YOLOv5 do", place
 register("applies no exponential to the sides", scale=lambda t: t)
 register("applies a sigmoid to the sides; they need an exponential", scale=torch.sigmoid)
 register("does not clip the exponent: it overflows", clipped=lambda t: t)
-register("has a gradient where the exponent is clipped", in_detections=False, clipped=lambda t: graft(clipped(t), t))
+register("has a gradient where the exponent is clipped", in_detections=False, clipped=lambda t: with_gradient_of(clipped(t), t))
 register("uses the position as the first corner of the box; it is the centre", centred=lambda centre, sides: centre + sides / 2)
 register("returns corners; the boxes consist of centre, width and height", in_loss=False, in_detections=False, form=corners)

@@ -13,7 +13,7 @@ from parity.mistakes.functions.anchor_matching import SHARED_WITH_BOXES, anchor_
 from parity.mistakes.functions.matching import corners
 from parity.mistakes.functions.overlaps import box_iou, generalized_overlap, overlap
 from parity.mistakes.functions.yolo_boxes import WITHIN_LOSS, Boxes, Grids, yolo_boxes
-from parity.mistakes.graft import graft
+from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake, registered
 
 Place = tuple[Tensor, Tensor]  # the image and the number of each matched prediction
@@ -189,7 +189,7 @@ def divided_by_predictions(part: Tensor, images: int, objects: int, predictions:
 
 @wrong_loss("does not divide the gradient by the batch size", "divided")
 def gradient_not_divided(part: Tensor, images: int, objects: int, predictions: int) -> Tensor:
-    return graft(part / images, part)
+    return with_gradient_of(part / images, part)
 
 
 for message, wrong in WITHIN_LOSS:

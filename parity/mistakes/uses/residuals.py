@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 
 Build = Callable[[], Any]
 Add = Callable[..., Tensor]
@@ -26,7 +26,7 @@ AFTER_THE_SUM: dict[str, Apply] = {
     "applies the submodule that takes the sum to the {} too, before the sum": lambda module, term, other: module(
         module(term) + other
     ),
-    "passes the gradient of the {} around the submodule that takes the sum": lambda module, term, other: graft(
+    "passes the gradient of the {} around the submodule that takes the sum": lambda module, term, other: with_gradient_of(
         module(term + other), module(term.detach() + other) + term
     ),
 }

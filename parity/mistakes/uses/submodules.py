@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from parity.mistakes.graft import constant, graft
+from parity.mistakes.passes import constant, with_gradient_of
 from parity.running import nested
 
 Build = Callable[[], Any]
@@ -123,7 +123,7 @@ def _wrong_outputs(use: Use, name: str) -> Iterator[tuple[str, Wrong]]:
     if isinstance(first, Tensor) and isinstance(use.output, Tensor) and first.shape == use.output.shape:
         yield f"leaves {name} out", lambda forward, items: items[0]
         if first.is_floating_point():
-            yield f"leaves {name} out of the backward pass", _returning(lambda items, y: graft(y, items[0]))
+            yield f"leaves {name} out of the backward pass", _returning(lambda items, y: with_gradient_of(y, items[0]))
 
 
 def _fits(x: Tensor, replaced: Tensor, others: list[Any]) -> bool:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class _Graft(torch.autograd.Function):
+class _WithGradientOf(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, value: Tensor, gradient: Tensor) -> Tensor:
         return value.clone()
@@ -16,11 +16,11 @@ class _Graft(torch.autograd.Function):
         return None, dy
 
 
-def graft(value: Tensor, gradient: Tensor) -> Tensor:
+def with_gradient_of(value: Tensor, gradient: Tensor) -> Tensor:
     """Return a tensor with the numbers of `value` whose gradient flows back through `gradient`."""
-    return _Graft.apply(value.detach(), gradient)
+    return _WithGradientOf.apply(value.detach(), gradient)
 
 
 def constant(x: Tensor) -> Tensor:
     """Return the same numbers with a gradient of 0, so that every parameter still has one."""
-    return graft(x, 0 * x)
+    return with_gradient_of(x, 0 * x)
