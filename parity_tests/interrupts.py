@@ -10,10 +10,12 @@ LIMIT = 30  # seconds within which an interrupted process must end
 EARLY = 0.05  # seconds after the work begins within which the interrupt comes
 
 WORK = """
+import signal
 import numpy as np
 from scratch.ops import conv2d, gelu
 from scratch.fast.threads import set_num_threads
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background with SIGINT ignored
 set_num_threads(3)
 x, weight = np.ones((4, 32, 16, 16), np.float32), np.ones((32, 32, 3, 3), np.float32)
 long = np.ones((64, 1 << 13), np.float32)
