@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from parity.calibrate import calibrate_cases, describe_records, vacuous
-from parity.cases import CASES, matching
+from parity.cases import FAMILIES, matching
 from parity.judging.tolerance import Calibration
 
 
@@ -34,8 +34,10 @@ def test_records_tell_of_alarms():
 
 
 @pytest.mark.slow
-def test_no_false_alarm_and_nothing_vacuous_over_eight_seeds():
-    records = list(calibrate_cases([case for case in CASES if case.training], 8))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_false_alarm_and_nothing_vacuous_over_two_seeds(family):
+    """CI calibrates eight seeds by `make calibrate`."""
+    records = list(calibrate_cases([case for case in FAMILIES[family].CASES if case.training], 2))
     assert [(alarm.name, alarm.dtype, alarm.seed) for record in records for alarm in record.alarms] == []
     assert [(record.name, text) for record in records for text in record.vacuous] == []
-    assert sum(record.tensors for record in records) > 9000
+    assert all(record.tensors for record in records)

@@ -24,6 +24,7 @@ WITHOUT_TWIN = {"Sequential", "activation_named"}  # one is made of layers, the 
 NAN, INF = float("nan"), float("inf")
 
 EARLIER_FINDINGS = [  # each of these once ran without a message or ended in a traceback
+    ("MultiheadAttention-dropout-grouped-eval", [("option", "scale", 0)]),
     ("binary_cross_entropy_with_logits-weighted-none", [("add", "weight", 2)]),
     ("binary_cross_entropy_with_logits-weighted-none", [("size", "weight", (0, 1)), ("add", "pos_weight", 1)]),
     ("cross_entropy-weighted-mean", [("put", "input", (0, NAN))]),

@@ -131,7 +131,7 @@ LANGUAGE_MODELS = [
         "dfirst.sum(axis=1, keepdims=True)",
         "dfirst",
         "backward",
-        r"a gradient of shape \(\d, 5, 6\) came for a parameter of shape \(\d, 1, 6\)",
+        r"a gradient has shape \(\d, 5, 6\), expected that of its parameter, \(\d, 1, 6\)",
     ),
     names(
         "NameGenerator: the start not trained",

@@ -26,7 +26,8 @@ def scaled_dot_product_attention(
     """
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"expected a value for each key, got {tuple(value.shape)} and {tuple(key.shape)}")
-    if is_causal and (attn_mask is not None or causal_offset):
+    # torch's causal kernel multiplies the masked scores, which are -inf, by the scale: 0 would give NaN
+    if is_causal and (attn_mask is not None or causal_offset or scale == 0):
         causal = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril(causal_offset)
         if attn_mask is None:
             attn_mask = causal
