@@ -8,7 +8,7 @@ import torch
 
 from parity.explaining.cause import cause_of
 from parity.explaining.hints import hint
-from parity.explaining.locate import examine
+from parity.explaining.locate import examine, source_of
 from parity.inputs import Draw
 from parity.judging.reference_run import ReferenceRun
 from parity.running.problem import Problem
@@ -217,7 +217,7 @@ def test_breaking_the_contract_is_the_cause():
     )
 
 
-def test_counterfactuals_serve_functions_and_layers_alike():
+def test_mistakes_explain_functions_and_layers_alike():
     images = {"x": draw.normal(3, 5, 7, 4)}
     state = {"weight": draw.normal(5), "bias": draw.normal(5)}
     state |= {"running_mean": draw.normal(5), "running_var": draw.positive(5), "num_batches_tracked": np.array(3)}
@@ -318,3 +318,10 @@ def test_the_hint_names_the_tensor_that_it_is_of():
     evidence = evidence_of(lambda: lambda x, w, b: linear(2 * x, w, b), lambda: F.linear, NAMES)
     assert hint(evidence, "grad weight") == "needs the factor 1/2"
     assert hint(evidence, "grad x") == ""
+
+
+def test_code_without_a_module_has_a_place_too():
+    scope = {"__name__": None}
+    exec("def double(x):\n    return 3 * x, lambda dy: 3 * dy", scope)
+    evidence = evidence_of(lambda: scope["double"], lambda: lambda x: 2 * x, {"x": X})
+    assert source_of(evidence).endswith("double")

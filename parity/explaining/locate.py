@@ -137,7 +137,7 @@ def _place(target: Any) -> str:
         file = Path(inspect.getsourcefile(target) or "")
     except TypeError:
         return str(getattr(target, "__qualname__", repr(target)))
-    package = target.__module__.split(".")[0]
+    package = str(target.__module__).split(".")[0]  # None for code that was run without a module
     names = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
     return f"{'/'.join(names)}, {target.__qualname__}"
 

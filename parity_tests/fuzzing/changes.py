@@ -20,7 +20,6 @@ from parity.running import nested
 Change = tuple[str, str, Any]
 DTYPES = ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool", "complex128")
 NUMBERS = (np.nan, np.inf, -np.inf, -0.0, 0.0, 1e4, -1e4, 1e-30, -1.0, 2.0)
-KINDS = ("size", *["every size"] * 2, "drop", "add", "swap", "dtype", "every dtype", *["put"] * 2, "layout", "none")
 LAYOUTS = ("strided", "reversed", "read-only", "column-major")
 OPTIONS: dict[type, tuple[Any, ...]] = {
     bool: (True, False, None, 2),
