@@ -15,7 +15,7 @@ from scratch.fast.im2col import conv2d_by_columns
 from scratch.fast.reduce import column_sums
 from scratch.fast.window import window
 from scratch.fast.winograd import conv2d_by_winograd, suits_winograd
-from scratch.ops import batch_norm, conv2d, cross_entropy, linear, max_pool2d, relu
+from scratch.ops import batch_norm, conv2d, conv_transpose2d, cross_entropy, linear, max_pool2d, relu
 from scratch.ops.conv import conv2d_by_taps
 
 RELATIVE = {np.float64: 1e-12, np.float32: 2e-6}
@@ -118,6 +118,20 @@ def test_every_block_size_agrees_with_torch(monkeypatch, block, channels, stride
     rng = np.random.default_rng(0)
     weight, bias = rng.standard_normal((4, channels, 3, 3)), rng.standard_normal(4)
     check_conv2d(images(rng, 5, channels, 7, 6), weight, bias, rng, 1e-12, stride=stride, padding=1)
+
+
+def test_blocks_of_rows_leave_out_the_output_padding(monkeypatch):
+    monkeypatch.setattr(im2col_module, "BLOCK", 300)  # 3 of 7 rows a block
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((2, 4, 7, 6)), rng.standard_normal((4, 2, 3, 2))
+    options = {"dilation": 2, "output_padding": 1}
+    y, backward = conv_transpose2d(x, weight, **options)
+    dy = rng.standard_normal(y.shape)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight)]
+    expected = F.conv_transpose2d(*leaves, **options)
+    expected.backward(torch.tensor(dy))
+    for ours, theirs in zip((y, *backward(dy)[:2]), (expected.detach(), *(leaf.grad for leaf in leaves)), strict=True):
+        assert_near(ours, theirs, 1e-12)
 
 
 def test_the_bias_and_the_images_may_be_missing():
