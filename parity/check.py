@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from typing import Any
 
 from parity.case import ParityCase, resolve
@@ -73,8 +74,29 @@ def missing_twins(case: ParityCase, package: str = "scratch") -> list[str]:
 
 
 def judge(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, diagnose: bool = True) -> Verdict:
-    """Fill in a verdict: run the side under judgement, compare it, and look for the culprit of a difference."""
-    dtype, device = verdict.dtype, verdict.device
+    """Return the verdict on the side under judgement, with the culprits of a difference.
+
+    In float64 on the CPU, a subject that agrees is called again on numbers that need all digits of float64. This finds a cast to
+    float32, and an object that keeps something from one call to the next.
+    """
+    build_once = cache(build_scratch)
+    judged = _judge_run(verdict, build_once, reference_run)
+    if judged.ok and verdict.device == "cpu" and verdict.dtype == "float64":
+        reference_run = reference_run.with_all_digits
+        again = _judge_run(verdict, build_once, reference_run)
+        again.worst_ratio, again.note = max(again.worst_ratio, judged.worst_ratio), again.note or judged.note
+        judged = again if again.ok else _judge_failure_on_all_digits(again, build_scratch, reference_run)
+    if diagnose and verdict.device == "cpu" and judged.status in (Status.MISMATCH, Status.ERROR) and not judged.culprits:
+        try:
+            _name_culprits(judged, build_scratch, reference_run)
+        except Exception as error:  # code may answer differently when it is asked again
+            judged.message = judged.message or f"the search for its culprit failed: {describe(error)}"
+    return judged
+
+
+def _judge_run(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> Verdict:
+    """Return the verdict on one run of the side under judgement, without culprits."""
+    verdict, dtype, device = replace(verdict, findings=[], culprits=[]), verdict.dtype, verdict.device
     problem, calibration = reference_run.problem, reference_run.calibration
     if unfit := calibration.ill_conditioned():
         name = max(unfit, key=unfit.__getitem__)
@@ -100,12 +122,17 @@ def judge(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, d
             with suppress(Exception):  # if the forward pass runs, its findings are of use
                 run = run_scratch(build_scratch, problem, dtype, backward=False)
                 verdict.findings, _ = compare(run, calibration.of_forward(), dtype)
-    if on_cpu and diagnose and not verdict.ok:
-        try:
-            _name_culprits(verdict, build_scratch, reference_run)
-        except Exception as error:  # code may answer differently when it is asked again
-            verdict.message = verdict.message or f"the search for its culprit failed: {describe(error)}"
     return verdict
+
+
+def _judge_failure_on_all_digits(again: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> Verdict:
+    """Return the verdict on a new object: if that agrees, the verdict on the second call, which alone is wrong."""
+    alone = _judge_run(again, build_scratch, reference_run)
+    if alone.ok:
+        again.message = again.message or "only its second call is wrong: it keeps something from the first"
+        return again
+    alone.note = "it agrees on numbers that float32 can hold, not on these, which need all digits of float64"
+    return alone
 
 
 def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> None:

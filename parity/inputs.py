@@ -111,3 +111,13 @@ def jittered(array: Any, probe: int) -> Any:
         z ^= z >> np.uint64(31)
     h = z.astype(np.float64) / 2.0**63 - 1
     return np.asarray(array * (1 + EPS32 * h))
+
+
+def with_all_digits(array: Any) -> Any:
+    """Return numbers next to those of a float array that need all digits of float64; whole numbers stay, as labels may be.
+
+    A cast to float32 is seen only on such numbers: all that a case draws are float32 numbers.
+    """
+    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):
+        return array
+    return np.asarray(np.where(array == np.rint(array), array, jittered(array, 0)))

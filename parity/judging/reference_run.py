@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property, partial
 
 import torch
 
+from parity.inputs import with_all_digits
 from parity.judging.tolerance import Calibration, measure
 from parity.running.problem import Build, Problem, Run, Tensors
 from parity.running.run_reference import run_reference
@@ -24,11 +26,20 @@ class ReferenceRun:
     reference run of each submodule alone.
     """
 
-    def __init__(self, build: Build, problem: Problem):
+    def __init__(self, build: Build, problem: Problem, calibration: Calibration | None = None):
         self.build = build
         self.problem = problem
-        self.calibration = measure(lambda other, dtype: run_reference(build, other, dtype, taps=False).tensors, problem)
+        self.calibration = calibration or measure(self._run, problem)
         self._of_submodules: dict[tuple[str, ...], ReferenceRun] = {}
+
+    @cached_property
+    def with_all_digits(self) -> ReferenceRun:
+        """Return the run on numbers next to those of the problem that need all digits of float64; the tolerances stay."""
+        problem = self.problem.map(with_all_digits)
+        return ReferenceRun(self.build, problem, replace(self.calibration, truth=self._run(problem, "float64")))
+
+    def _run(self, problem: Problem, dtype: str) -> Tensors:
+        return run_reference(self.build, problem, dtype, taps=False).tensors
 
     @cached_property
     def calls(self) -> list[Call]:

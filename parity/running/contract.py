@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations, product
 from typing import Any
 
 import numpy as np
 
 from parity.running import nested
 from parity.running.problem import Breach, Problem
-from parity.running.tensor_name import Phase
+from parity.running.tensor_name import Phase, gradient
 from scratch.module import Array, Module, Parameter, state_mismatch
 
 
@@ -72,7 +72,7 @@ def changed_in_place(
     expected = _given(problem.inputs, problem.cotangents, {name: problem.state[name] for name in parameters})
     found = _given(inputs, cotangents, {name: parameter.data for name, parameter in parameters.items()})
     return [
-        Breach(phase, f"the {phase} changes its {name.replace('.', ' ', 1)} in place")
+        Breach(phase, f"the {phase} changes its {name} in place")
         for name, array in expected.items()
         if isinstance(array, np.ndarray) and not np.array_equal(array, found[name], equal_nan=array.dtype.kind == "f")
     ]
@@ -81,20 +81,43 @@ def changed_in_place(
 def _given(inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, Array]) -> dict[str, Any]:
     """Return everything that a subject is given, by what it is called in a message."""
     upstream = cotangents[0] if len(cotangents) == 1 else cotangents
-    named = dict(nested.leaves("input", inputs)) | dict(nested.leaves("gradient of y", upstream))
-    return named | {f"parameter {name}": array for name, array in parameters.items()}
+    named = [*nested.leaves("input", inputs), *nested.leaves("gradient of y", upstream)]
+    return {name.replace(".", " ", 1): leaf for name, leaf in named} | {f"parameter {name}": a for name, a in parameters.items()}
 
 
-def shared_gradients(parameters: Mapping[str, Parameter]) -> list[Breach]:
-    """Return a breach for each two parameters whose gradients are one array."""
+def changed_value(before: Mapping[str, Array], y: Any) -> list[Breach]:
+    """Return a breach for each output that the backward has changed."""
     return [
-        Breach(
-            Phase.BACKWARD,
-            f"the backward gives {name} and {other} one array as their gradient, expected one for each: what is done to one "
-            "in place happens to both",
-        )
-        for (name, one), (other, two) in combinations(parameters.items(), 2)
-        if one.grad is not None and two.grad is not None and np.shares_memory(one.grad, two.grad)
+        Breach(Phase.BACKWARD, f"the backward changes {name}, which the forward has returned, in place")
+        for name, leaf in nested.leaves("y", y)
+        if not np.array_equal(before[name], leaf, equal_nan=before[name].dtype.kind == "f")
+    ]
+
+
+def shared_memory(y: Any, gradients: Mapping[str, Any], inputs: Any, parameters: Mapping[str, Parameter]) -> list[Breach]:
+    """Return a breach for each result in the memory of another array: what is done to one in place happens to both.
+
+    As in torch, y may be a view of an input (flatten), an output one of another, and a gradient one of its upstream gradient.
+    """
+    weights = _given({}, (), {name: parameter.data for name, parameter in parameters.items()})
+    outputs = dict(nested.leaves("y", y))
+    others = (outputs | _given(inputs, (), {}) | weights).items()
+    accumulated = {name: parameter.grad for name, parameter in parameters.items()}
+    results = dict(
+        leaf for name, nest in (*gradients.items(), *accumulated.items()) for leaf in nested.leaves(gradient(name), nest)
+    )
+    pairs = {
+        Phase.FORWARD: product(outputs.items(), weights.items()),
+        Phase.BACKWARD: chain(combinations(results.items(), 2), product(results.items(), others)),
+    }
+    return [
+        Breach(phase, f"the {phase} returns {name} in the memory of {other}, expected an array of its own")
+        for phase, pairs_of_phase in pairs.items()
+        for (name, one), (other, two) in pairs_of_phase
+        if isinstance(one, np.ndarray)
+        and isinstance(two, np.ndarray)
+        and np.may_share_memory(one, two)
+        and np.shares_memory(one, two)
     ]
 
 

@@ -2,7 +2,7 @@
 
 The upstream gradients are not contiguous, and the subject is called once more, on other inputs, before the first call's
 backward runs. `Run.breaches` has each breach of the contract: an input, an upstream gradient or a parameter that has changed, a
-gradient that two parameters share, a gradient that a second backward overwrites.
+value that the backward changes, a result in the memory of another array, a gradient that a second backward overwrites.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 from parity.running import nested
 from parity.running.contract import (
     changed_in_place,
+    changed_value,
     gradients_of_inputs,
     overwritten_gradients,
     require_parameters,
-    shared_gradients,
+    shared_memory,
     value_and_backward,
 )
 from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
@@ -69,7 +70,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         for leaf_name, leaf in nested.leaves(name, nest)
     }
     tensors |= {gradient(name): parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
-    breaches += shared_gradients(parameters)
+    breaches += changed_value(outputs, y) + shared_memory(y, gradients, inputs, parameters)
     if parameters and later and not breaches:
         breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
     return Run(tensors | held, trace, breaches)
