@@ -69,6 +69,8 @@ def _try_forward(case: ParityCase, inputs: Mapping[str, Any], path: Path) -> Non
     """Raise ValueError where the PyTorch twin cannot be applied to the inputs."""
     try:
         with reproducible():
-            run_reference(reference_builder(case), Problem(inputs, case.state or {}, ()), "float32", backward=False, taps=False)
+            run_reference(
+                reference_builder(case), Problem(inputs, case.state or {}, ()), "float32", backward=False, record_calls=False
+            )
     except Exception as error:  # the weights fit, so the inputs are to blame
         raise ValueError(f"{path} does not fit the model, to which it cannot be applied: {describe(error)}") from error

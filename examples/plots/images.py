@@ -14,7 +14,7 @@ from examples.tasks.images import Images
 from examples.training.backend import Backend
 from examples.training.models import new_model
 from examples.training.run import Run
-from parity.running.trace import Trace, watch_scratch
+from parity.running.trace import Trace, record_scratch
 from parity.weights import get_state, set_state
 from scratch.layers import Conv2d, ReLU
 from scratch.module import Array, Module
@@ -84,7 +84,7 @@ def feature_maps(path: str | Path, model: Module, image: Array) -> None:
     Feature maps of one pixel are left out.
     """
     trace, relus = Trace(), {path for path, module in model.named_modules() if isinstance(module, ReLU)}
-    with watch_scratch(model, trace):
+    with record_scratch(model, trace):
         model(image[None])
     layers = [
         (call.path, call.outputs["y"][0]) for call in trace.calls if call.path in relus and call.outputs["y"].shape[2:] > (1, 1)

@@ -50,7 +50,7 @@ def _runs_with_mistakes(reference_run: ReferenceRun) -> Iterator[tuple[str, Run]
     with calls:
         subject = build()
         uses = watch_submodules(subject) if isinstance(subject, torch.nn.Module) else []
-        run_reference(lambda: subject, problem, "float64", backward=False, taps=False)
+        run_reference(lambda: subject, problem, "float64", backward=False, record_calls=False)
     yield from _with_wrong_inputs(subject, reference_run)
     for message, wrong_build in wrong_uses(uses, build):
         yield message, partial(run_mistaken, wrong_build, problem)
@@ -80,7 +80,7 @@ def run_mistaken(build: Build, problem: Problem, backward: bool = True, *, mode:
     """Return the tensors of a wrong reference: only its outputs if they have another shape, and {} if it cannot run."""
     for with_backward in (True, False) if backward else (False,):
         with suppress(Exception), mode or nullcontext():
-            return run_reference(build, problem, "float64", backward=with_backward, taps=False).tensors
+            return run_reference(build, problem, "float64", backward=with_backward, record_calls=False).tensors
     return {}
 
 

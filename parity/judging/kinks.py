@@ -84,7 +84,7 @@ def _run(moved: Sequence[Kink], reference_run: ReferenceRun, dtype: str) -> tupl
     trace = reference_run.problem.new_trace()
     problem = replace(reference_run.problem, new_trace=lambda: trace)
     with _Ties(moved, trace, float(np.finfo(dtype).eps)) as ties:
-        return run_reference(reference_run.build, problem, "float64", taps=False).tensors, ties.found
+        return run_reference(reference_run.build, problem, "float64", record_calls=False).tensors, ties.found
 
 
 def _error(run: Run, calibration: Calibration, dtype: str) -> float:

@@ -39,7 +39,7 @@ class ReferenceRun:
         return ReferenceRun(self.build, problem, replace(self.calibration, truth=self._run(problem, "float64")))
 
     def _run(self, problem: Problem, dtype: str) -> Tensors:
-        return run_reference(self.build, problem, dtype, taps=False).tensors
+        return run_reference(self.build, problem, dtype, record_calls=False).tensors
 
     @cached_property
     def calls(self) -> list[Call]:

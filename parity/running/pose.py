@@ -45,5 +45,5 @@ def pose(
     """Return the problem with these inputs and weights; an upstream gradient is drawn for each output that has a gradient."""
     problem = Problem(inputs, state, (), constants, new_trace=partial(Trace, seed))
     draw = Draw(seed, 1)
-    outputs = run_reference(build_reference, problem, "float64", backward=False, taps=False).tensors
+    outputs = run_reference(build_reference, problem, "float64", backward=False, record_calls=False).tensors
     return replace(problem, cotangents=tuple(draw.normal(*y.shape) for y in outputs.values()))

@@ -11,14 +11,16 @@ import torch
 from parity.running import nested
 from parity.running.problem import Build, Problem, Run
 from parity.running.tensor_name import buffer, gradient
-from parity.running.trace import to_numpy, watch_reference
+from parity.running.trace import record_reference, to_numpy
 from parity.running.training_steps import TrainingSteps
 
 
-def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu", backward: bool = True, taps: bool = True) -> Run:
+def run_reference(
+    build: Build, problem: Problem, dtype: str, device: str = "cpu", backward: bool = True, record_calls: bool = True
+) -> Run:
     """Run the PyTorch side; without the backward, return only the outputs that have a gradient.
 
-    `taps` records the inputs and outputs of every submodule in the trace, which costs time and memory.
+    `record_calls` records the inputs and outputs of every submodule in the trace, which costs time and memory.
     """
     subject = build()
     if isinstance(subject, torch.nn.Module):
@@ -29,7 +31,7 @@ def run_reference(build: Build, problem: Problem, dtype: str, device: str = "cpu
         return Run({name: to_numpy(value) for name, value in results.items()}, problem.new_trace())
     with_gradient = _require_gradients(inputs, problem.constants)
     trace = problem.new_trace()
-    with watch_reference(subject, trace, taps):
+    with record_reference(subject, trace, record_calls):
         outputs = dict(nested.leaves("y", subject(*inputs.values())))
         differentiable = {name: y for name, y in outputs.items() if y.requires_grad}
         if not backward:

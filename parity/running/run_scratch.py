@@ -24,7 +24,7 @@ from parity.running.contract import (
 from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
 from parity.running.state import set_state
 from parity.running.tensor_name import Phase, buffer, gradient
-from parity.running.trace import watch_scratch
+from parity.running.trace import record_scratch
 from parity.running.training_steps import TrainingSteps
 from scratch.module import Array, Module
 
@@ -46,7 +46,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     inputs = nested.map_leaves(copied, dict(problem.inputs))
     cotangents = tuple(_not_contiguous(dy) for dy in problem.cotangents)
     trace = problem.new_trace()
-    with watch_scratch(subject, trace):
+    with record_scratch(subject, trace):
         y, run_backward = value_and_backward(subject(*inputs.values()))
     outputs = {name: np.array(leaf) for name, leaf in nested.leaves("y", y)}
     held = {buffer(name): each.data.copy() for name, each in buffers.items()}

@@ -78,7 +78,7 @@ class Trace:
 
 
 @contextmanager
-def watch_scratch(subject: Any, trace: Trace) -> Iterator[None]:
+def record_scratch(subject: Any, trace: Trace) -> Iterator[None]:
     """Record the calls of a scratch module's submodules; inside the block, random numbers come from the trace."""
     paths = {id(module): path for path, module in subject.named_modules()} if isinstance(subject, Module) else {}
 
@@ -90,26 +90,26 @@ def watch_scratch(subject: Any, trace: Trace) -> Iterator[None]:
         trace.leave()
         call.outputs = dict(nested.leaves("y", y))
 
-        def watched_backward(*cotangents: Any) -> Any:
+        def recorded_backward(*cotangents: Any) -> Any:
             call.cotangents = dict(nested.leaves("y", cotangents[0] if len(cotangents) == 1 else cotangents))
             return backward(*cotangents)
 
-        return y, watched_backward
+        return y, recorded_backward
 
     with tap(observe), use_generator(trace):  # type: ignore[arg-type]  # of a generator's methods, twins may call random()
         yield
 
 
 @contextmanager
-def watch_reference(subject: Any, trace: Trace, taps: bool = True) -> Iterator[None]:
+def record_reference(subject: Any, trace: Trace, record_calls: bool = True) -> Iterator[None]:
     """Record the calls of a torch module's submodules; inside the block, dropout masks come from the trace.
 
-    Without the taps, only the paths that draw masks are recorded.
+    Without `record_calls`, only the paths that draw masks are recorded.
     """
     open_calls: list[Call] = []
 
     def before(path: str, module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
-        if not taps:
+        if not record_calls:
             trace.enter(path, (), {})
             return
         buffers = {name: to_numpy(buffer) for name, buffer in module.named_buffers()}
@@ -123,7 +123,7 @@ def watch_reference(subject: Any, trace: Trace, taps: bool = True) -> Iterator[N
 
     def after(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
         trace.leave()
-        if not taps:
+        if not record_calls:
             return output
         call = open_calls.pop()
         # an input handed through becomes a tensor of its own, so that the gradient of this output is not that of the input

@@ -14,7 +14,7 @@ from parity.case import resolve
 from parity.inputs import Draw
 from parity.running import nested
 from parity.running.device import reproducible
-from parity.running.trace import Trace, to_numpy, watch_reference, watch_scratch
+from parity.running.trace import Trace, record_reference, record_scratch, to_numpy
 from parity.weights import set_state
 from parity_tests.fuzzing.changes import Call
 from scratch.module import Module
@@ -118,7 +118,7 @@ def _run_reference(call: Call, jittered: bool = False) -> Outcome:
         inputs = {name: nested.map_leaves(leaf, value) for name, value in call.inputs.items()}
         wanted = {part: t for name, v in inputs.items() if name not in call.case.constants for part, t in nested.leaves(name, v)}
         wanted = {name: t.requires_grad_() for name, t in wanted.items() if isinstance(t, torch.Tensor) and t.is_floating_point()}
-        with watch_reference(subject, Trace(0), taps=False):
+        with record_reference(subject, Trace(0), record_calls=False):
             outputs = dict(nested.leaves("y", subject(*inputs.values())))
         differentiable = {name: y for name, y in outputs.items() if isinstance(y, torch.Tensor) and y.requires_grad}
         outcome.upstream = {name: _draw_upstream(i, to_numpy(y)) for i, (name, y) in enumerate(differentiable.items())}
@@ -145,7 +145,7 @@ def _run_scratch(call: Call, theirs: Outcome) -> Outcome:
             if theirs.state:
                 set_state(subject, theirs.state)
             parameters = dict(subject.named_parameters())
-        with watch_scratch(subject, Trace(0)):
+        with record_scratch(subject, Trace(0)):
             y, backward = subject(*call.inputs.values())
         outcome.tensors = {name: np.array(leaf) for name, leaf in nested.leaves("y", y)}
         if isinstance(subject, Module):
