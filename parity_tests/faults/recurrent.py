@@ -137,7 +137,7 @@ RNN = [
     rnn("rnn: gradient of h0 missing", "dx, dh, rows", "dx, None, rows", "backward", "h0 is missing", cases=("rnn", "rnn-ragged")),
     rnn("rnn: gradient of h0 is zero", "dx, dh, rows", "dx, 0 * dh, rows", "backward", "is zero everywhere", cases=("rnn", "RNN")),
     rnn("rnn: gradient of the biases averaged", "column_sums(rows)", "column_sums(rows) / T", "backward", "needs the factor 13"),
-    rnn("rnn: one gradient for both biases", "dbias.copy()", "dbias", "backward", "one array", cases=("RNN", "RNNCell")),
+    rnn("rnn: one gradient for both biases", "dbias.copy()", "dbias", "backward", "in the memory of", cases=("RNN", "RNNCell")),
     rnn(
         "rnn: runs over the padding",
         'rows_running("rnn", counts, T, B)',
@@ -364,7 +364,7 @@ LSTM = [
         "backward",
         r"is what grad (hx.\d|h0|c0) should be",
     ),
-    lstm("lstm: one gradient for both biases", "dbias.copy()", "dbias", "backward", "one array", cases=("LSTM", "LSTMCell")),
+    lstm("lstm: one gradient for both biases", "dbias.copy()", "dbias", "backward", "in the memory of", cases=("LSTM", "LSTMCell")),
     projected(
         "lstm: projection's gradient missing",
         "if weight_hr is not None:",
@@ -544,7 +544,7 @@ GRU = [
         "column_sums(rows_b)",
         "dbias_ih",
         "backward",
-        "one array|bias_hh",
+        "in the memory of|bias_hh",
         cases=("GRU", "GRUCell"),
     ),
     gru("gru: promotes float32", "np.full(3 * H, 0.5, x.dtype)", "np.full(3 * H, 0.5)", "backward", "is float64", dtype="float32"),
