@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.explaining.replaced import replace_by_reference
 from parity.judging.reference_run import ReferenceRun, submodule_tensors
 from parity.judging.tolerance import Calibration
 from parity.judging.verdict import Finding, compare, describe
@@ -76,7 +77,8 @@ class Evidence:
 def locate(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> tuple[list[Evidence], int]:
     """Return the culprits in the order of the forward pass, and the number of other modules that inherit their error.
 
-    A module that fails alone is a culprit unless a module inside it fails too.
+    A module that fails alone is a culprit. If a module inside it fails too, it is one only if it still fails with that module
+    replaced by the reference's.
     """
     paths = {path for path, _ in build_scratch().named_modules()}
     failed: dict[str, Evidence] = {}
@@ -85,8 +87,23 @@ def locate(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> tup
             evidence = _examine_call(call, build_scratch, reference_run, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
-    culprits = [evidence for path, evidence in failed.items() if not any(_inside(other, path) for other in failed)]
+    culprits = [evidence for path, each in failed.items() if (evidence := _of_its_own(path, each, failed, build_scratch))]
     return culprits, len(_differing(build_scratch, reference_run, dtype) - failed.keys())
+
+
+def _of_its_own(path: str, evidence: Evidence, failed: Collection[str], build_scratch: Build) -> Evidence | None:
+    """Return the evidence of a fault in a module itself, not in a module inside it; None where there is none."""
+    inside = [other for other in failed if _inside(other, path)]
+    outermost = [other for other in inside if not any(_inside(other, between) for between in inside)]
+    if not inside:
+        return evidence
+    with suppress(Exception):  # code that does not take the reference's modules cannot be judged with them
+        submodule = dict(build_scratch().named_modules())[path]
+        relative = [other.removeprefix(path).removeprefix(".") for other in outermost]
+        replace_by_reference(submodule, evidence.reference_run.build(), relative)
+        again = examine(evidence.path, submodule, evidence.reference_run, evidence.dtype)
+        return again if again.tensors and again.findings else None
+    return None
 
 
 def examine(path: str, subject: Any, reference_run: ReferenceRun, dtype: str) -> Evidence:

@@ -101,10 +101,10 @@ def record_scratch(subject: Any, trace: Trace) -> Iterator[None]:
 
 
 @contextmanager
-def record_reference(subject: Any, trace: Trace, record_calls: bool = True) -> Iterator[None]:
+def record_reference(subject: Any, trace: Trace, record_calls: bool = True, root: str = "") -> Iterator[None]:
     """Record the calls of a torch module's submodules; inside the block, dropout masks come from the trace.
 
-    Without `record_calls`, only the paths that draw masks are recorded.
+    Without `record_calls`, only the paths that draw masks are recorded. `root` is the subject's own path in the trace.
     """
     open_calls: list[Call] = []
 
@@ -140,7 +140,8 @@ def record_reference(subject: Any, trace: Trace, record_calls: bool = True) -> I
         stack.enter_context(shared_noise(trace.random))
         if isinstance(subject, torch.nn.Module):
             for path, module in subject.named_modules():
-                stack.callback(module.register_forward_pre_hook(partial(before, path)).remove)
+                inside = ".".join(part for part in (root, path) if part)
+                stack.callback(module.register_forward_pre_hook(partial(before, inside)).remove)
                 stack.callback(module.register_forward_hook(after).remove)
         yield
 
