@@ -87,7 +87,7 @@ def locate(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> tup
             evidence = _examine_call(call, build_scratch, reference_run, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
-    culprits = [evidence for path, each in failed.items() if (evidence := _of_its_own(path, each, failed, build_scratch))]
+    culprits = [own for path, evidence in failed.items() if (own := _of_its_own(path, evidence, failed, build_scratch))]
     return culprits, len(_differing(build_scratch, reference_run, dtype) - failed.keys())
 
 

@@ -40,7 +40,7 @@ def _forward(submodule: Module, reference: torch.nn.Module, *inputs: Any) -> tup
         buffer.data = to_numpy(twin.get_buffer(name))
 
     def backward(*cotangents: Any) -> Any:
-        upstream = dict(nested.leaves("y", cotangents[0] if len(cotangents) == 1 else cotangents))
+        upstream = dict(nested.leaves("y", cotangents if isinstance(y, tuple) else cotangents[0]))
         outputs = {name: leaf for name, leaf in nested.leaves("y", y) if needs_gradient(leaf) and name in upstream}
         torch.autograd.backward(list(outputs.values()), [torch.from_numpy(np.array(upstream[name])) for name in outputs])
         for name, parameter in submodule.named_parameters():

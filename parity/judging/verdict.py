@@ -113,7 +113,7 @@ def _with_phase(plain: dict[str, Any]) -> dict[str, Any]:
 
 def compare(run: Run, calibration: Calibration, dtype: str) -> tuple[list[Finding], float]:
     """Return all differences from the truth, the worst first, and the largest error / tolerance."""
-    findings = [Finding("", breach.message, breach.phase) for breach in run.breaches]
+    findings = [Finding("", breach.message, breach.phase) for breach in run.breaches if not breach.harmless_alone]
     findings += _different_names(run.tensors, calibration.truth)
     worst_ratio = 0.0
     for name in calibration.truth.keys() & run.tensors.keys():
@@ -121,7 +121,9 @@ def compare(run: Run, calibration: Calibration, dtype: str) -> tuple[list[Findin
         worst_ratio = max(worst_ratio, ratio)
         if finding:
             findings.append(finding)
-    return sorted(findings, key=lambda finding: (-_to_two_digits(finding.ratio), finding.tensor)), worst_ratio
+    findings.sort(key=lambda finding: (-_to_two_digits(finding.ratio), finding.tensor))
+    findings += [Finding("", breach.message, breach.phase) for breach in run.breaches if breach.harmless_alone]
+    return findings, worst_ratio
 
 
 def _to_two_digits(ratio: float) -> float:

@@ -50,10 +50,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Breach:
-    """One breach of the contract, and the pass that commits it."""
+    """One breach of the contract, and the pass that commits it.
+
+    harmless_alone   the results are right, until someone changes one of them in place
+    """
 
     phase: Phase
     message: str
+    harmless_alone: bool = False
 
 
 @dataclass
