@@ -99,10 +99,10 @@ def _of_its_own(path: str, evidence: Evidence, failed: Collection[str], build_sc
         return evidence
     with suppress(Exception):  # code that does not take the reference's modules cannot be judged with them
         submodule = dict(build_scratch().named_modules())[path]
-        relative = [other.removeprefix(path).removeprefix(".") for other in outermost]
-        replace_by_reference(submodule, evidence.reference_run.build(), relative)
+        relative = {other.removeprefix(path).removeprefix(".") for other in outermost}
+        called = replace_by_reference(submodule, evidence.reference_run.build(), relative)
         again = examine(evidence.path, submodule, evidence.reference_run, evidence.dtype)
-        return again if again.tensors and again.findings else None
+        return again if again.findings and called == relative else None
     return None
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,24 @@ from scratch.module import Backward, Module
 from scratch.random import generator
 
 
-def replace_by_reference(model: Module, reference: torch.nn.Module, paths: Iterable[str]) -> None:
-    """Let the submodules at these paths compute what the reference's do, with the weights and buffers of the model."""
+def replace_by_reference(model: Module, reference: torch.nn.Module, paths: Iterable[str]) -> set[str]:
+    """Let the submodules at these paths compute what the reference's do, with the weights and buffers of the model.
+
+    Return a set that will have the paths that were called; a library's container may call its layers in its own way.
+    """
     submodules, twins = dict(model.named_modules()), dict(reference.named_modules())
+    called: set[str] = set()
+
+    def replaced(path: str) -> Callable[..., tuple[Any, Backward]]:
+        def forward(*inputs: Any) -> tuple[Any, Backward]:
+            called.add(path)
+            return _forward(submodules[path], twins[path], *inputs)
+
+        return forward
+
     for path in paths:
-        submodules[path].forward = partial(_forward, submodules[path], twins[path])  # type: ignore[method-assign]
+        submodules[path].forward = replaced(path)  # type: ignore[method-assign]
+    return called
 
 
 def _forward(submodule: Module, reference: torch.nn.Module, *inputs: Any) -> tuple[Any, Backward]:
@@ -40,16 +53,29 @@ def _forward(submodule: Module, reference: torch.nn.Module, *inputs: Any) -> tup
         buffer.data = to_numpy(twin.get_buffer(name))
 
     def backward(*cotangents: Any) -> Any:
-        upstream = dict(nested.leaves("y", cotangents if isinstance(y, tuple) else cotangents[0]))
-        outputs = {name: leaf for name, leaf in nested.leaves("y", y) if needs_gradient(leaf) and name in upstream}
-        torch.autograd.backward(list(outputs.values()), [torch.from_numpy(np.array(upstream[name])) for name in outputs])
+        pairs = [
+            (leaf, dy) for leaf, dy in zip(_flat(y), _flat(cotangents), strict=False) if dy is not None and needs_gradient(leaf)
+        ]
+        torch.autograd.backward([leaf for leaf, _ in pairs], [torch.from_numpy(np.array(dy)) for _, dy in pairs])
         for name, parameter in submodule.named_parameters():
             if (gradient := twin.get_parameter(name).grad) is not None:
                 parameter.grad = to_numpy(gradient) if parameter.grad is None else parameter.grad + to_numpy(gradient)
         gradients = nested.map_leaves(lambda leaf: to_numpy(leaf.grad) if needs_gradient(leaf) else None, tensors)
+        gradients += (None,) * (_inputs_of(submodule) - len(gradients))  # one for each input, also where it was not given
         return gradients[0] if len(gradients) == 1 else gradients
 
     return nested.map_leaves(to_numpy, y), backward
+
+
+def _flat(nest: Any) -> list[Any]:
+    """Return the leaves of a nest in their order, None among them; the last outputs may have no upstream gradient."""
+    return [leaf for item in nest for leaf in _flat(item)] if isinstance(nest, tuple | list) else [nest]
+
+
+def _inputs_of(submodule: Module) -> int:
+    """Return the number of inputs that a module can take."""
+    parameters = inspect.signature(type(submodule).forward).parameters.values()
+    return sum(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters) - 1
 
 
 def _as_tensor(value: Any) -> Any:
