@@ -116,7 +116,20 @@ def one_array_for_two(x, weight, bias):
     return y, packed
 
 
+def reused_buffer():
+    buffers = {}
+
+    def into_buffer(x, weight, bias):
+        y, backward = linear(x, weight, bias)
+        buffer = buffers.setdefault(y.dtype, np.zeros_like(y))
+        np.copyto(buffer, y)
+        return buffer, backward
+
+    return into_buffer
+
+
 SHARED = {
+    reused_buffer(): "a second call changes y, which the forward has returned, in place",
     in_place_backward: "the backward changes y, which the forward has returned, in place",
     gradient_in_its_input: "the backward returns grad x in the memory of input x, expected an array of its own",
     one_array_for_two: "the backward returns grad weight in the memory of grad bias, expected an array of its own",
@@ -127,6 +140,25 @@ SHARED = {
 def test_result_in_the_memory_of_another_array_is_found(twin):
     verdict = judged("linear", lambda op: twin)
     assert SHARED[twin] in [finding.message for finding in verdict.findings]
+
+
+def random_value(x, weight, bias):
+    y, backward = linear(x, weight, bias)
+    return y + np.random.default_rng().normal(size=y.shape).astype(y.dtype), backward
+
+
+def memory_never_set(x, weight, bias):
+    y, backward = linear(x, weight, bias)
+    garbage = np.empty_like(y)
+    garbage[:-1] = y[:-1]
+    return garbage, backward
+
+
+@pytest.mark.parametrize("twin", [random_value, memory_never_set])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_other_numbers_on_the_same_inputs_have_that_cause(twin, dtype):
+    verdict = judged("linear", lambda op: twin, dtype)
+    assert verdict.culprits[0].cause.startswith("it gives other numbers on the same inputs")
 
 
 def test_value_in_the_memory_of_a_weight_is_found():

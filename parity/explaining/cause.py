@@ -14,18 +14,22 @@ import numpy as np
 from parity.explaining.counterfactual_runs import known_mistakes
 from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
+from parity.explaining.unsteady import is_unsteady
 from parity.judging.tolerance import deviation, largest
 from parity.running.problem import Tensors
 from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, TensorName, phase_of
 
 MOST_ALTERNATIVES = 3  # causes that this case cannot tell apart
+UNSTEADY = "it gives other numbers on the same inputs: it draws random numbers of its own, or reads memory that it never set"
 
 
 def cause_of(evidence: Evidence) -> str:
     """Return the cause in one line, or "" where none is certain."""
     if not evidence.worst.tensor:  # it breaks the contract, or does not run
         return evidence.worst.message
+    if is_unsteady(evidence):
+        return UNSTEADY
     if evidence.phase is Phase.STEP:
         cause = _as_mistaken_steps(evidence) or _from_first_step(evidence)
     else:

@@ -85,10 +85,10 @@ def _given(inputs: Any, cotangents: tuple[Array, ...], parameters: Mapping[str, 
     return {name.replace(".", " ", 1): leaf for name, leaf in named} | {f"parameter {name}": a for name, a in parameters.items()}
 
 
-def changed_value(before: Mapping[str, Array], y: Any) -> list[Breach]:
-    """Return a breach for each output that the backward has changed."""
+def changed_value(phase: Phase, changer: str, before: Mapping[str, Array], y: Any) -> list[Breach]:
+    """Return a breach for each output that a later call or the backward has changed."""
     return [
-        Breach(Phase.BACKWARD, f"the backward changes {name}, which the forward has returned, in place")
+        Breach(phase, f"{changer} changes {name}, which the forward has returned, in place")
         for name, leaf in nested.leaves("y", y)
         if not np.array_equal(before[name], leaf, equal_nan=before[name].dtype.kind == "f")
     ]

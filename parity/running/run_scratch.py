@@ -54,6 +54,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     later = None
     if not breaches:
         _, later = subject(*nested.map_leaves(other_numbers, dict(problem.inputs)).values())
+        breaches = changed_value(Phase.FORWARD, "a second call", outputs, y)
     if not backward:
         return Run(outputs | held, trace, breaches)
     if run_backward is None:
@@ -63,6 +64,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     gradients = gradients_of_inputs(run_backward(*upstream) if upstream else nothing, inputs)
     if not breaches:
         breaches = changed_in_place(Phase.BACKWARD, problem, inputs, cotangents, parameters)
+        breaches += changed_value(Phase.BACKWARD, "the backward", outputs, y)
     tensors: Tensors = outputs | {
         gradient(leaf_name): np.asarray(leaf)
         for name, nest in gradients.items()
@@ -70,7 +72,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         for leaf_name, leaf in nested.leaves(name, nest)
     }
     tensors |= {gradient(name): parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
-    breaches += changed_value(outputs, y) + shared_memory(y, gradients, inputs, parameters)
+    breaches += shared_memory(y, gradients, inputs, parameters)
     if parameters and later and not breaches:
         breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
     return Run(tensors | held, trace, breaches)
