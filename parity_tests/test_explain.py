@@ -68,7 +68,7 @@ def cause_of_value(change, dtype="float64"):
         ),
         (lambda x: x * 0, "y is zero everywhere"),
         (lambda x: x.astype(np.float16).astype(x.dtype), "y holds numbers of float16 precision in float64"),
-        (lambda x: x * (1 + 1e-8 * np.sin(1e3 * x)), "y is right to the precision of float32 only"),
+        (lambda x: (x * np.pi).astype(np.float32) / np.pi, "y is right to the precision of float32 only"),
         (lambda x: np.where(x < -1, np.nan, x), "y is NaN or infinite in"),
         (lambda x: np.where(x < 0, np.sin(x), x), "y differs only where x is negative"),
         (lambda x: np.concatenate([np.sin(x[:1]), x[1:]]), "y differs only first along axis 0"),
@@ -134,12 +134,12 @@ def test_random_numbers_have_no_cause(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("relative", [1e-3, 1e-9, 3e-12])
-def test_random_errors_of_any_size_have_no_cause_but_their_size(seed, relative):
+def test_random_errors_of_any_size_have_no_cause(seed, relative):
     def wrong(*inputs):
         y, backward = linear(*inputs)
         return y * (1 + relative * np.random.default_rng(seed).normal(size=y.shape)), backward
 
-    assert cause(lambda: wrong, lambda: F.linear, NAMES) in ("", "y is right to the precision of float32 only")
+    assert cause(lambda: wrong, lambda: F.linear, NAMES) == ""
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-9, 0.5 + 1e-9, 1 / 5 + 1e-8])

@@ -26,6 +26,7 @@ Repair = tuple[str, Array]
 FEWEST_WRONG = 4  # numbers that must be wrong before a fitted factor proves anything
 MARGIN = 10  # tolerances by which each of them must be wrong
 FLOAT32_UNITS = 4  # units of error that a float64 computation may have and still be right to float32's precision
+LEAST_OF_A_CAST = 1 / 16  # of a rounding of float32 in the tensor's largest number; a smaller error is no cast to float32
 MOST_NAMES = 3  # names of one number in a hint
 
 
@@ -90,7 +91,8 @@ def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Ite
     is_rounded = deviation(array, rounded) <= evidence.calibration.tolerance(name, "float64")
     if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and is_rounded:
         yield f"holds numbers of float16 precision in {evidence.dtype}", truth
-    if evidence.dtype == "float64" and all(_right_to_float32(evidence, finding.tensor) for finding in evidence.findings):
+    is_large = error >= LEAST_OF_A_CAST * float(np.finfo(np.float32).eps) * largest(truth)
+    if evidence.dtype == "float64" and is_large and all(_right_to_float32(evidence, each.tensor) for each in evidence.findings):
         yield "is right to the precision of float32 only", truth
 
 

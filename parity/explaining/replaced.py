@@ -61,8 +61,9 @@ def _forward(submodule: Module, reference: torch.nn.Module, *inputs: Any) -> tup
             if (gradient := twin.get_parameter(name).grad) is not None:
                 parameter.grad = to_numpy(gradient) if parameter.grad is None else parameter.grad + to_numpy(gradient)
         gradients = nested.map_leaves(lambda leaf: to_numpy(leaf.grad) if needs_gradient(leaf) else None, tensors)
-        gradients += (None,) * (_inputs_of(submodule) - len(gradients))  # one for each input, also where it was not given
-        return gradients[0] if len(gradients) == 1 else gradients
+        if len(gradients) == 1:
+            return gradients[0]
+        return gradients + (None,) * (_inputs_of(submodule) - len(gradients))  # None for an input that was not given
 
     return nested.map_leaves(to_numpy, y), backward
 
