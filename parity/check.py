@@ -82,7 +82,7 @@ def judge(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, d
     build_once = cache(build_scratch)
     judged = _judge_run(verdict, build_once, reference_run)
     if judged.ok and verdict.device == "cpu" and verdict.dtype == "float64":
-        reference_run = reference_run.with_all_digits
+        reference_run = reference_run.on_all_digits
         again = _judge_run(verdict, build_once, reference_run)
         again.worst_ratio, again.note = max(again.worst_ratio, judged.worst_ratio), again.note or judged.note
         judged = again if again.ok else _judge_failure_on_all_digits(again, build_scratch, reference_run)

@@ -33,7 +33,7 @@ class ReferenceRun:
         self._of_submodules: dict[tuple[str, ...], ReferenceRun] = {}
 
     @cached_property
-    def with_all_digits(self) -> ReferenceRun:
+    def on_all_digits(self) -> ReferenceRun:
         """Return the run on numbers next to those of the problem that need all digits of float64; the tolerances stay."""
         problem = self.problem.map(with_all_digits)
         return ReferenceRun(self.build, problem, replace(self.calibration, truth=self._run(problem, "float64")))
