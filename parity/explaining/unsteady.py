@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from parity.explaining.hints import MARGIN, matches
 from parity.explaining.locate import Evidence
-from parity.judging.tolerance import deviation
 from parity.running.run_scratch import run_scratch
 
 FILL = 1  # fits every dtype
@@ -22,9 +22,11 @@ def is_unsteady(evidence: Evidence) -> bool:
     if name not in evidence.tensors or name not in evidence.calibration.unit:
         return False
     with suppress(Exception), _new_arrays_filled():
-        again = run_scratch(lambda: evidence.subject, evidence.problem, evidence.dtype).tensors[name]
-        first = np.asarray(evidence.tensors[name])
-        return again.shape == first.shape and deviation(again, first) > evidence.calibration.tolerance(name, evidence.dtype)
+        first, again = evidence.tensors[name], run_scratch(lambda: evidence.subject, evidence.problem, evidence.dtype).tensors[name]
+        if again.shape != first.shape:
+            return False
+        finite = np.isfinite(first) & np.isfinite(again)
+        return not matches(evidence, name, np.where(finite, again, 0), np.where(finite, first, 0), MARGIN)
     return False
 
 
