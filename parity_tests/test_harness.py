@@ -155,7 +155,7 @@ def test_parameters_that_share_one_gradient_array():
 
     verdict = judged("RNNCell", submodule("", sharing))
     assert [finding.message for finding in verdict.findings] == [
-        "the backward returns grad bias_ih in the memory of grad bias_hh, expected an array of its own"
+        "the backward returns grad bias_ih in the memory of grad bias_hh, expected a copy"
     ]
     assert [(c.path, c.phase) for c in verdict.culprits] == [("", "backward")]
 

@@ -131,8 +131,8 @@ def reused_buffer():
 SHARED = {
     reused_buffer(): "a second call changes y, which the forward has returned, in place",
     in_place_backward: "the backward changes y, which the forward has returned, in place",
-    gradient_in_its_input: "the backward returns grad x in the memory of input x, expected an array of its own",
-    one_array_for_two: "the backward returns grad weight in the memory of grad bias, expected an array of its own",
+    gradient_in_its_input: "the backward returns grad x in the memory of input x, expected a copy",
+    one_array_for_two: "the backward returns grad weight in the memory of grad bias, expected a copy",
 }
 
 
@@ -173,7 +173,7 @@ def test_value_in_the_memory_of_a_weight_is_found():
         return layer
 
     messages = [finding.message for finding in judged("Linear", plant).findings]
-    assert "the forward returns y in the memory of parameter bias, expected an array of its own" in messages
+    assert "the forward returns y in the memory of parameter bias, expected a copy" in messages
 
 
 def test_packed_gradients_in_parts_of_one_array_are_right():

@@ -111,7 +111,7 @@ def shared_memory(y: Any, gradients: Mapping[str, Any], inputs: Any, parameters:
         Phase.BACKWARD: chain(combinations(results.items(), 2), product(results.items(), others)),
     }
     return [
-        Breach(phase, f"the {phase} returns {name} in the memory of {other}, expected an array of its own", harmless_alone=True)
+        Breach(phase, f"the {phase} returns {name} in the memory of {other}, expected a copy", harmless_alone=True)
         for phase, pairs_of_phase in pairs.items()
         for (name, one), (other, two) in pairs_of_phase
         if isinstance(one, np.ndarray)
