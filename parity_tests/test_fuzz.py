@@ -74,6 +74,7 @@ EARLIER_FINDINGS = [  # each of these once ran without a message or ended in a t
     ("LSTM-ragged-dropout", [("size", "hx.1", (0, 0))]),
     ("DETRDecoderLayer-eval", [("dtype", "tgt_positions", "float32")]),
     ("attention-blocks-grouped", [("size", "query", (0, 1))]),
+    ("attention_weights-bias-grouped", [("every size", "", (2, 0))]),
 ]
 
 

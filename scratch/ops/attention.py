@@ -119,7 +119,7 @@ def check_attention(
         raise ValueError(f"{op}: enable_gqa expects query (..., H, L, E), got {query.shape}")
     heads, groups = (a.shape[-3] if enable_gqa else 1 for a in (query, key))
     leading = -3 if enable_gqa else -2  # the axes before this one must be the same
-    if query.shape[:leading] != key.shape[:leading] or heads % max(groups, 1):
+    if query.shape[:leading] != key.shape[:leading] or (heads % groups if groups else heads):
         expected = "heads of query divisible by those of key, all axes before" if enable_gqa else "all axes before the last two"
         raise ValueError(f"{op}: expected {expected} the same, got query {query.shape} and key {key.shape}")
     if value is not None and value.shape[:-1] != key.shape[:-1]:
