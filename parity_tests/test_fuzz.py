@@ -75,6 +75,7 @@ EARLIER_FINDINGS = [  # each of these once ran without a message or ended in a t
     ("DETRDecoderLayer-eval", [("dtype", "tgt_positions", "float32")]),
     ("attention-blocks-grouped", [("size", "query", (0, 1))]),
     ("attention_weights-bias-grouped", [("every size", "", (2, 0))]),
+    ("gelu", [("every dtype", "", "float32"), ("put", "x", (31, INF))]),
 ]
 
 
