@@ -182,6 +182,14 @@ BAD = {
         lambda: ops.dropout(ROWS, ROWS == 0, 1.5),
         "dropout: p is 1.5, expected a probability, 0 to 1",
     ),
+    "ignored labels of no classes": (
+        lambda: ops.cross_entropy(f32(5, 0), np.full(5, 3), ignore_index=3),
+        "cross_entropy: expected at least one class, got 5 labels and an input without classes",
+    ),
+    "keys without heads": (
+        lambda: ops.attention_weights(f32(3, 6, 4, 5), f32(3, 0, 7, 5), enable_gqa=True),
+        "attention_weights: expected heads of query divisible by those of key",
+    ),
     "dropout by numbers": (
         lambda: ops.dropout(ROWS, ROWS, 0.5),
         "dropout: keep is float32, expected bool (true: stays)",

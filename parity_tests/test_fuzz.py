@@ -76,6 +76,7 @@ EARLIER_FINDINGS = [  # each of these once ran without a message or ended in a t
     ("attention-blocks-grouped", [("size", "query", (0, 1))]),
     ("attention_weights-bias-grouped", [("every size", "", (2, 0))]),
     ("gelu", [("every dtype", "", "float32"), ("put", "x", (31, INF))]),
+    ("cross_entropy-nothing-counted", [("every size", "", (7, 0))]),
 ]
 
 

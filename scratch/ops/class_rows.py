@@ -36,6 +36,8 @@ def counted_labels(op: str, target: Array, classes: int, ignore_index: int) -> t
     """Return the labels as one row, with 0 where ignored, and a mask of those that count."""
     are_labels(op, target)
     labels = target.reshape(-1)
+    if labels.size and not classes:
+        raise ValueError(f"{op}: expected at least one class, got {labels.size} labels and an input without classes")
     counted = labels != ignore_index
     labels = np.where(counted, labels, 0)
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
