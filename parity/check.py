@@ -11,7 +11,9 @@ from typing import Any
 
 from parity.case import ParityCase, resolve
 from parity.explaining.cause import cause_of
-from parity.explaining.locate import Evidence, can_be_located, examine, locate, source_of
+from parity.explaining.constructor import holder_of_odd_parameters, place_of_constructor, wrong_option
+from parity.explaining.locate import Evidence, can_be_located, examine, locate
+from parity.explaining.places import source_of
 from parity.inputs import Draw
 from parity.judging.kinks import explained_by_kinks
 from parity.judging.reference_run import ReferenceRun
@@ -139,19 +141,26 @@ def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: Refere
     """Add the culprits to the verdict: the submodules that are wrong alone, or the subject itself."""
     dtype, problem = verdict.dtype, reference_run.problem
     if can_be_located(build_scratch, reference_run.build):
-        if parameters_amiss(build_scratch(), problem.state):
+        root = build_scratch()
+        if parameters_amiss(root, problem.state):
+            path = holder_of_odd_parameters(root, reference_run.build(), problem.state)
+            kind, place = type(dict(root.named_modules())[path]).__name__, place_of_constructor(path, root)
+            verdict.culprits = [Culprit(path, kind, Phase.FORWARD, float("inf"), place, verdict.message)]
             return
         suspects, verdict.inherited = locate(build_scratch, reference_run, dtype)
     else:
         whole = examine("", build_scratch(), reference_run, dtype)
         suspects = [whole] if whole.findings else []
-    verdict.culprits = [_culprit(evidence) for evidence in suspects]
+    verdict.culprits = [_culprit(evidence, build_scratch()) for evidence in suspects]
 
 
-def _culprit(evidence: Evidence) -> Culprit:
-    """Return the culprit that evidence speaks against, with its cause."""
-    worst = evidence.worst
-    return Culprit(evidence.path, evidence.kind, evidence.phase, worst.ratio, source_of(evidence), cause_of(evidence))
+def _culprit(evidence: Evidence, root: Any) -> Culprit:
+    """Return the culprit that evidence speaks against, with its cause; `root` is the whole model."""
+    if option := wrong_option(evidence):
+        cause, source = option, place_of_constructor(evidence.path.split("#")[0], root)
+    else:
+        cause, source = cause_of(evidence), source_of(evidence)
+    return Culprit(evidence.path, evidence.kind, evidence.phase, evidence.worst.ratio, source, cause)
 
 
 def _judge_forward(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, lacking: str) -> Verdict:
@@ -168,7 +177,8 @@ def _judge_forward(verdict: Verdict, build_scratch: Build, reference_run: Refere
     if verdict.findings:
         verdict.status, verdict.message = Status.MISMATCH, f"the backward is missing: {lacking}"
         subject = build_scratch()
-        verdict.culprits = [_culprit(Evidence("", subject, reference_run, forward, run.tensors, verdict.findings, verdict.dtype))]
+        evidence = Evidence("", subject, reference_run, forward, run.tensors, verdict.findings, verdict.dtype)
+        verdict.culprits = [_culprit(evidence, subject)]
     else:
         verdict.status, verdict.findings = Status.MISSING, [Finding(gradient("y"), lacking, Phase.BACKWARD)]
     return verdict

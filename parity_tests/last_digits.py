@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
 from parity import check
-from parity.explaining import cause, counterfactual_runs, locate
-from parity.judging import reference_run
 from parity.judging.tolerance import largest
 from parity.running import run_reference as reference_side
 from parity.running import run_scratch as scratch_side
@@ -40,12 +40,17 @@ def moved_last_digits(seed: int) -> Iterator[None]:
 
     check.reference_run_of.cache_clear()
     with ExitStack() as stack:
-        for module in (check, cause, locate):
-            stack.enter_context(patch.object(module, "run_scratch", run_scratch))
-        for module in (reference_run, counterfactual_runs):
-            stack.enter_context(patch.object(module, "run_reference", run_reference))
+        for original, changed in ((scratch_side.run_scratch, run_scratch), (reference_side.run_reference, run_reference)):
+            for module in _users_of(original):
+                stack.enter_context(patch.object(module, original.__name__, changed))
         yield
     check.reference_run_of.cache_clear()
+
+
+def _users_of(function: Any) -> list[ModuleType]:
+    """Return the modules of the harness that import a function from the one that defines it."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("parity.") and name != function.__module__]
+    return [module for module in modules if vars(module).get(function.__name__) is function]
 
 
 def _with_other_last_digits(tensors: Tensors, rng: np.random.Generator, noise: float) -> Tensors:

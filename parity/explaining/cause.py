@@ -7,17 +7,15 @@ the digits. A cause is given only if the repair that it names makes the tensors 
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 
 from parity.explaining.counterfactual_runs import known_mistakes
+from parity.explaining.dtypes import dependence_on_dtype
 from parity.explaining.hints import FEWEST_WRONG, MARGIN, hint, matches
 from parity.explaining.locate import Evidence
 from parity.explaining.unsteady import is_unsteady
 from parity.judging.tolerance import deviation, largest
 from parity.running.problem import Tensors
-from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, TensorName, phase_of
 
 MOST_ALTERNATIVES = 3  # causes that this case cannot tell apart
@@ -34,22 +32,7 @@ def cause_of(evidence: Evidence) -> str:
         cause = _as_mistaken_steps(evidence) or _from_first_step(evidence)
     else:
         cause = _as_counterfactual(evidence) or _from_arrays(evidence)
-    if evidence.dtype == "float32" and _is_inaccuracy(evidence):
-        return "; ".join(filter(None, (cause, "far less wrong in float64: digits or range are lost, the formula is right")))
-    return cause
-
-
-def _is_inaccuracy(evidence: Evidence) -> bool:
-    """Return whether float64 computes the wrong numbers right to the digits of float32; a wrong formula never does."""
-    name, truth = evidence.worst.tensor, evidence.calibration.truth
-    if name not in truth or name not in evidence.tensors or matches(evidence, name, evidence.tensors[name], truth[name]):
-        return False
-    with suppress(Exception):
-        exact = run_scratch(lambda: evidence.subject, evidence.problem, "float64").tensors
-        return exact.keys() == truth.keys() and all(
-            deviation(exact[key], truth[key]) <= 1e-6 * evidence.calibration.scale(key) for key in truth
-        )
-    return False
+    return "; ".join(filter(None, (cause, dependence_on_dtype(evidence))))
 
 
 def _as_counterfactual(evidence: Evidence) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from parity.explaining.locate import Evidence
+from parity.explaining.noise import has_both_signs, is_rounding
 from parity.judging.tolerance import BY_NATURE_ZERO, deviation, largest
 from parity.running import nested
 from parity.running.tensor_name import Kind, TensorName
@@ -92,7 +93,8 @@ def _precision(evidence: Evidence, name: str, array: Array, truth: Array) -> Ite
     if error < 4 * float(np.finfo(np.float16).eps) * largest(truth) and is_rounded:
         yield f"holds numbers of float16 precision in {evidence.dtype}", truth
     is_large = error >= LEAST_OF_A_CAST * float(np.finfo(np.float32).eps) * largest(truth)
-    if evidence.dtype == "float64" and is_large and all(_right_to_float32(evidence, each.tensor) for each in evidence.findings):
+    right = all(_right_to_float32(evidence, each.tensor) for each in evidence.findings)
+    if evidence.dtype == "float64" and is_large and right and (is_rounding(evidence, name) or has_both_signs(evidence, name)):
         yield "is right to the precision of float32 only", truth
 
 
@@ -301,7 +303,9 @@ def _place(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
     if wrong.all() or not wrong.any() or truth.ndim == 0:
         return ""
     for text, place in _places(evidence, truth.shape):
-        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.9:
+        could_be_wrong_elsewhere = (np.abs(truth[~place]) > evidence.calibration.tolerance(name, evidence.dtype)).sum()
+        proves = could_be_wrong_elsewhere >= max(FEWEST_WRONG, wrong.sum() / 10)
+        if proves and not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.9:
             return f"differs only where {text} ({count})"
     for axis in range(truth.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))

@@ -8,13 +8,10 @@ gradient that the reference's had. Only the culprit fails alone; the other submo
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -26,7 +23,8 @@ from parity.judging.tolerance import Calibration
 from parity.judging.verdict import Finding, compare, describe
 from parity.running import nested
 from parity.running.contract import ContractError
-from parity.running.problem import Build, Problem, Run, Tensors, copied
+from parity.running.layout import Layout, layout_of
+from parity.running.problem import Build, Problem, Run, Tensors
 from parity.running.run_scratch import run_scratch
 from parity.running.tensor_name import Phase, TensorName
 from parity.running.trace import Call
@@ -81,14 +79,16 @@ def locate(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> tup
     replaced by the reference's.
     """
     paths = {path for path, _ in build_scratch().named_modules()}
+    run = _run_of_all(build_scratch, reference_run, dtype)
+    calls = {} if run is None else {call.name: call for call in run.trace.calls}
     failed: dict[str, Evidence] = {}
     for call in reference_run.calls:
         if call.path in paths and call.path not in failed:
-            evidence = _examine_call(call, build_scratch, reference_run, dtype)
+            evidence = _examine_call(call, calls.get(call.name), build_scratch, reference_run, dtype)
             if evidence.findings:
                 failed[call.path] = evidence
     culprits = [own for path, evidence in failed.items() if (own := _of_its_own(path, evidence, failed, build_scratch))]
-    return culprits, len(_differing(build_scratch, reference_run, dtype) - failed.keys())
+    return culprits, 0 if run is None else len(_differing(run, reference_run, dtype) - failed.keys())
 
 
 def _of_its_own(path: str, evidence: Evidence, failed: Collection[str], build_scratch: Build) -> Evidence | None:
@@ -141,59 +141,33 @@ def target_of(subject: Any) -> Any:
     return subject if inspect.isroutine(subject) or isinstance(subject, type) else type(subject)
 
 
-def source_of(evidence: Evidence) -> str:
-    """Return the place to look at, such as `scratch/ops/norm.py, batch_norm`: the ops that a layer calls, or else the subject."""
-    subject = evidence.subject
-    ops = _ops_called(subject, evidence.problem) if isinstance(subject, Module) else []
-    return "; ".join(_place(target) for target in ops or [target_of(subject)])
-
-
-def _place(target: Any) -> str:
-    """Return the file, relative to its package, and the name of a function or class."""
-    target = inspect.unwrap(target)
+def _run_of_all(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> Run | None:
+    """Return a run of the whole model; None where it raises, which the verdict reports."""
     try:
-        file = Path(inspect.getsourcefile(target) or "")
-    except TypeError:
-        return str(getattr(target, "__qualname__", repr(target)))
-    package = str(target.__module__).split(".")[0]  # None for code that was run without a module
-    names = file.parts[file.parts.index(package) :] if package in file.parts else file.parts[-1:]
-    return f"{'/'.join(names)}, {target.__qualname__}"
-
-
-def _ops_called(subject: Any, problem: Problem) -> list[Callable[..., Any]]:
-    """Return the functions of the ops package that a layer calls directly; a profiler observes its forward pass."""
-    if any(True for _ in subject.named_children()):
-        return []
-    package = f"{type(subject).__module__.split('.')[0]}.ops."
-    found: dict[str, Any] = {}
-    running: list[FrameType] = []  # the op that is running; the functions that it calls are not of interest
-
-    def observe(frame: FrameType, event: str, argument: Any) -> None:
-        name = frame.f_globals.get("__name__", "")
-        if event == "return" and running == [frame]:
-            running.clear()
-        if event == "call" and not running and name.startswith(package):
-            running.append(frame)
-            function = getattr(sys.modules.get(name), frame.f_code.co_name, None)
-            if inspect.isfunction(function) and not name.endswith(".checks"):
-                found.setdefault(function.__qualname__, function)
-
-    profile = sys.getprofile()
-    sys.setprofile(observe)
-    try:
-        subject(*nested.map_leaves(copied, dict(problem.inputs)).values())
+        return run_scratch(build_scratch, reference_run.problem, dtype)
     except Exception:
-        return list(found.values())
-    finally:
-        sys.setprofile(profile)
-    return list(found.values())
+        return None
 
 
-def _examine_call(call: Call, build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> Evidence:
-    """Judge one submodule alone, on the inputs of one call of the reference's submodule."""
+def _examine_call(call: Call, ours: Call | None, build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> Evidence:
+    """Judge one submodule alone, on the inputs of one call of the reference's submodule.
+
+    The inputs have the memory layouts that they had in our own call, if the submodule was called.
+    """
     # each time from a new model: in a copy of a model, closures would still refer to the original
     submodule = dict(build_scratch().named_modules())[call.path]
-    return examine(call.name, submodule, reference_run.of_submodule(call, _argument_names(submodule, call)), dtype)
+    names = _argument_names(submodule, call)
+    alone = reference_run.of_submodule(call, names)
+    if ours is not None and call.path:
+        alone = alone.in_layouts(_layouts(ours, dict(zip(call.inputs, names, strict=True))))
+    return examine(call.name, submodule, alone, dtype)
+
+
+def _layouts(call: Call, names: Mapping[str, str]) -> dict[str, Layout]:
+    """Return the layouts of the inputs and upstream gradients of a call; `names` has the submodule's own names of the inputs."""
+    leaves = [leaf for name, value in call.inputs.items() if name in names for leaf in nested.leaves(names[name], value)]
+    arrays = {name: leaf for name, leaf in (*leaves, *call.cotangents.items()) if isinstance(leaf, np.ndarray)}
+    return {name: layout for name, array in arrays.items() if (layout := layout_of(array)) is not None}
 
 
 def _argument_names(submodule: Any, call: Call) -> tuple[str, ...]:
@@ -205,12 +179,8 @@ def _argument_names(submodule: Any, call: Call) -> tuple[str, ...]:
     return names if fit else tuple(call.inputs)
 
 
-def _differing(build_scratch: Build, reference_run: ReferenceRun, dtype: str) -> set[str]:
+def _differing(run: Run, reference_run: ReferenceRun, dtype: str) -> set[str]:
     """Return the paths whose outputs or upstream gradients differ when the whole model runs."""
-    try:
-        run = run_scratch(build_scratch, reference_run.problem, dtype)
-    except Exception:  # the verdict reports it; after the place that raised there is nothing to compare
-        return set()
     truth = reference_run.between.truth
     tensors = {name: np.asarray(array) for name, array in submodule_tensors(run).items() if name in truth}
     findings, _ = compare(Run(tensors, run.trace), reference_run.between, dtype)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Any
 
+import numpy as np
 import torch
 
-from parity.inputs import with_all_digits
+from parity.inputs import jittered, with_all_digits
 from parity.judging.tolerance import Calibration, measure
+from parity.running import nested
+from parity.running.layout import Layout
 from parity.running.problem import Build, Problem, Run, Tensors
 from parity.running.run_reference import run_reference
 from parity.running.tensor_name import Kind, TensorName
 from parity.running.trace import Call, Trace
+from scratch.module import Array
 
 MOST_NUMBERS_TO_KEEP = 2**26  # of weights and results; the submodules of a larger model take several times its memory
 MOST_NUMBERS_OF_SMALL = 2**17  # of weights and results of a run that is small
+NEARBY = 7  # the probe of `nearby`; the calibration uses others
 
 
 class ReferenceRun:
@@ -31,12 +38,32 @@ class ReferenceRun:
         self.problem = problem
         self.calibration = calibration or measure(self._run, problem)
         self._of_submodules: dict[tuple[str, ...], ReferenceRun] = {}
+        self._in_layouts: dict[tuple[tuple[str, Layout], ...], ReferenceRun] = {}
 
     @cached_property
     def on_all_digits(self) -> ReferenceRun:
-        """Return the run on numbers next to those of the problem that need all digits of float64; the tolerances stay."""
+        """Return the run on numbers next to those of the problem that need all digits of float64; the tolerances stay.
+
+        Tokens, labels and lengths come in another order, which needs tolerances of its own.
+        """
         problem = self.problem.map(with_all_digits)
+        if sizes := {len(array) for array in _whole_numbers(problem.inputs)}:
+            inputs = nested.map_leaves(partial(_reversed_batch, sizes), dict(problem.inputs))
+            return ReferenceRun(self.build, replace(problem, inputs=inputs))
         return ReferenceRun(self.build, problem, replace(self.calibration, truth=self._run(problem, "float64")))
+
+    @cached_property
+    def nearby(self) -> ReferenceRun:
+        """Return the run on inputs, weights and upstream gradients that are about a rounding of float32 away."""
+        problem = self.problem.map(partial(jittered, probe=NEARBY))
+        return ReferenceRun(self.build, problem, replace(self.calibration, truth=self._run(problem, "float64")))
+
+    def in_layouts(self, layouts: Mapping[str, Layout]) -> ReferenceRun:
+        """Return the same run for a subject that gets its arrays in these memory layouts."""
+        key = tuple(sorted(layouts.items()))
+        if key not in self._in_layouts:
+            self._in_layouts[key] = ReferenceRun(self.build, replace(self.problem, layouts=layouts), self.calibration)
+        return self._in_layouts[key]
 
     def _run(self, problem: Problem, dtype: str) -> Tensors:
         return run_reference(self.build, problem, dtype, record_calls=False).tensors
@@ -91,6 +118,17 @@ class ReferenceRun:
     @cached_property
     def _modules(self) -> dict[str, torch.nn.Module]:
         return dict(self.build().named_modules())
+
+
+def _whole_numbers(inputs: Mapping[str, Any]) -> list[Array]:
+    """Return the arrays of integers among the inputs, without single numbers."""
+    leaves = [leaf for _, leaf in nested.leaves("", dict(inputs)) if isinstance(leaf, np.ndarray)]
+    return [leaf for leaf in leaves if leaf.ndim and leaf.dtype.kind in "iu"]
+
+
+def _reversed_batch(sizes: set[int], value: Any) -> Any:
+    """Return an array in the reverse order of its first axis if it may be that of a batch with whole numbers."""
+    return value[::-1].copy() if isinstance(value, np.ndarray) and value.ndim and len(value) in sizes else value
 
 
 def submodule_tensors(run: Run) -> Tensors:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from parity.running import nested
+from parity.running.layout import Layout
 from parity.running.tensor_name import Phase
 from parity.running.trace import Trace
 from scratch.module import Array
@@ -30,6 +31,7 @@ class Problem:
     cotangents       an upstream gradient for each output that has a gradient
     constants        names of inputs that have no gradient although they are floating-point
     ignored_gradients  names of inputs whose gradient the whole model does not need; a submodule may return one or not
+    layouts          the memory layouts of inputs and upstream gradients (`y`, `y.0`) by name, where they are known
     new_trace        makes the trace of one run, which draws the dropout masks
     """
 
@@ -38,6 +40,7 @@ class Problem:
     cotangents: tuple[Array, ...]
     constants: tuple[str, ...] = ()
     ignored_gradients: tuple[str, ...] = ()
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
     new_trace: Callable[[], Trace] = Trace
 
     def map(self, function: Callable[[Any], Any]) -> Problem:

@@ -7,6 +7,7 @@ value that the backward changes, a result in the memory of another array, a grad
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from parity.running.contract import (
     shared_memory,
     value_and_backward,
 )
+from parity.running.layout import Layout, in_layout
 from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
 from parity.running.state import set_state
 from parity.running.tensor_name import Phase, buffer, gradient
@@ -43,8 +45,8 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
         set_state(subject.astype(dtype), problem.state)
         subject.zero_grad()
         parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
-    inputs = nested.map_leaves(copied, dict(problem.inputs))
-    cotangents = tuple(_not_contiguous(dy) for dy in problem.cotangents)
+    inputs = {name: _in_layouts(name, value, problem.layouts) for name, value in problem.inputs.items()}
+    cotangents = tuple(_in_known_layout(name, dy, problem.layouts) for name, dy in _named(problem.cotangents))
     trace = problem.new_trace()
     with record_scratch(subject, trace):
         y, run_backward = value_and_backward(subject(*inputs.values()))
@@ -97,6 +99,25 @@ def _in_dtypes_of(cotangents: tuple[Array, ...], outputs: Tensors) -> list[Array
     floats = [y for y in outputs.values() if y.dtype.kind == "f"]
     dtypes = [y.dtype for y in floats] if len(floats) >= len(cotangents) else [dy.dtype for dy in cotangents]
     return [dy.astype(dtype, copy=False) for dy, dtype in zip(cotangents, dtypes, strict=False)]
+
+
+def _in_layouts(name: str, value: Any, layouts: Mapping[str, Layout]) -> Any:
+    """Return a copy of an input, each array in its known layout or else in C order."""
+    if isinstance(value, tuple | list):
+        return type(value)(_in_layouts(f"{name}.{i}", item, layouts) for i, item in enumerate(value))
+    known = isinstance(value, np.ndarray) and name in layouts and len(layouts[name]) == value.ndim
+    return in_layout(value, layouts[name]) if known else nested.map_leaves(copied, value)
+
+
+def _named(cotangents: tuple[Array, ...]) -> list[tuple[str, Array]]:
+    """Return the upstream gradients with the names of their outputs."""
+    return [("y", cotangents[0])] if len(cotangents) == 1 else [(f"y.{i}", dy) for i, dy in enumerate(cotangents)]
+
+
+def _in_known_layout(name: str, dy: Array, layouts: Mapping[str, Layout]) -> Array:
+    """Return a copy of an upstream gradient in its known layout, or else in memory that is not contiguous."""
+    known = name in layouts and len(layouts[name]) == dy.ndim
+    return in_layout(dy, layouts[name]) if known else _not_contiguous(dy)
 
 
 def _not_contiguous(array: Array) -> Array:

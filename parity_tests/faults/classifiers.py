@@ -28,7 +28,7 @@ alexnet = partial(Fault, function="models.alexnet.AlexNet.__init__", cases=("ale
 vgg = partial(Fault, function="models.vgg.VGG.__init__", cases=("vgg-11", "vgg-13-bn-eval"))
 
 CONV2_IN_LATER_STAGES = "|".join(f"layer{i}.0.conv{k}" for i in (2, 3, 4) for k in (1, 2))
-STRIDE_MOVED = "ignores stride|uses stride = 2 instead of"
+STRIDE_MOVED = "its stride is (1, expected 2|2, expected 1)"
 
 BLOCKS = [
     *(
@@ -229,7 +229,7 @@ NETWORKS = [
         "else (7, 2)",
         "else (7, 1)",
         "forward",
-        "ignores stride",
+        "its stride is 1, expected",
         cases=("resnet-10", "resnet-14-eval"),
         culprit="conv1",
     ),
@@ -238,7 +238,7 @@ NETWORKS = [
         "padding=kernel // 2",
         "padding=0",
         "forward",
-        "ignores padding",
+        "its padding is 0, expected",
         cases=("resnet-10", "cifar-resnet-b-eval"),
         culprit="conv1",
     ),
@@ -247,7 +247,7 @@ NETWORKS = [
         "MaxPool2d(3, 2, padding=1)",
         "MaxPool2d(3, 2)",
         "forward",
-        "ignores padding",
+        "its padding is 0, expected",
         cases=("resnet-10", "resnet-14-eval"),
         culprit="maxpool",
     ),
@@ -256,7 +256,7 @@ NETWORKS = [
         "MaxPool2d(3, 2, padding=1)",
         "MaxPool2d(3, padding=1)",
         "forward",
-        "ignores stride",
+        "its stride is 1, expected",
         cases=("resnet-10", "resnet-14-eval"),
         culprit="maxpool",
     ),
@@ -265,7 +265,7 @@ NETWORKS = [
         "2 if i else 1",
         "2",
         "forward",
-        "uses stride = 2 instead of",
+        "its stride is 2, expected 1",
         cases=("cifar-resnet-a", "cifar-resnet-a-eval"),
         culprit="layer1.0.conv1",
     ),
@@ -274,7 +274,7 @@ NETWORKS = [
         "2 if i else 1",
         "1",
         "forward",
-        "ignores stride",
+        "its stride is 1, expected",
         cases=("resnet-10", "resnet-10-eval"),
         culprit="|".join(f"layer{i}.0.{conv}" for i in (2, 3, 4) for conv in ("conv1", "downsample.0")),
     ),
@@ -283,7 +283,7 @@ NETWORKS = [
         "stride=4, padding=2",
         "stride=4",
         "forward",
-        "ignores padding",
+        "its padding is 0, expected",
         culprit="features.0",
     ),
     alexnet(
@@ -291,7 +291,7 @@ NETWORKS = [
         "stride=4, padding=2",
         "padding=2",
         "forward",
-        "ignores stride",
+        "its stride is 1, expected",
         culprit="features.0",
     ),
     alexnet(
@@ -299,7 +299,7 @@ NETWORKS = [
         "MaxPool2d(3, 2),\n            Conv2d(width,",
         "MaxPool2d(2, 2),\n            Conv2d(width,",
         "forward",
-        "uses kernel_size = 2 instead of 3",
+        "its kernel_size is 2, expected 3",
         culprit="features.2",
     ),
     alexnet(
@@ -307,7 +307,7 @@ NETWORKS = [
         "MaxPool2d(3, 2),\n            Conv2d(width,",
         "MaxPool2d(3),\n            Conv2d(width,",
         "forward",
-        "ignores stride",
+        "its stride is 1, expected",
         culprit="features.2",
     ),
     alexnet(
@@ -315,7 +315,7 @@ NETWORKS = [
         "Dropout(dropout),\n            Linear(4",
         "Dropout(0.0),\n            Linear(4",
         "forward",
-        "behaves as in eval mode in training",
+        "its p is 0.0, expected",
         cases=("alexnet", "alexnet-grey"),
         culprit="classifier.0",
     ),
@@ -333,7 +333,7 @@ NETWORKS = [
         "Dropout(dropout),\n            Linear(hidden, hidden)",
         "Dropout(0.0),\n            Linear(hidden, hidden)",
         "forward",
-        "behaves as in eval mode in training",
+        "its p is 0.0, expected",
         cases=("vgg-11", "vgg-13-bn"),
         culprit="classifier.2",
     ),

@@ -334,7 +334,7 @@ FAULTS = [
         VARIANCE,
         "in_blocks(centre, rows) and channels.sums(rows * rows) / count - (near + left) ** 2",
         "forward",
-        "less wrong in float64",
+        "float64 agrees",
         cases=("batch_norm-train", "BatchNorm2d"),
         dtype="float32",
         function="ops.norm._statistics",

@@ -46,7 +46,7 @@ FAULTS = [
         "layer_norm: one-pass variance",
         VARIANCE,
         'np.einsum("mn,mn->m", rows[part], rows[part])[:, None] / N - mean[part] ** 2',
-        cause="less wrong in float64|NaN or infinite",
+        cause="float64 agrees|NaN or infinite",
         dtype="float32",
     ),
     layer_norm(

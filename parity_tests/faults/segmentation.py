@@ -399,7 +399,7 @@ GROUPED = [
         VAR,
         'group_means(np.einsum("ncp,ncp->nc", pixels[part], pixels[part])) - mean[part] * mean[part]',
         "forward",
-        "less wrong in float64",
+        "float64 agrees",
         dtype="float32",
     ),
     group_norm(

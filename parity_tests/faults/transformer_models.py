@@ -43,7 +43,7 @@ ENCODER_LAYERS = [
         "d_model, nhead, norm_first",
         "d_model, nhead, not norm_first",
         "forward",
-        "uses norm_first = (True instead of False|False instead of True)",
+        "its norm_first is (True|False)",
         function="layers.transformer.TransformerEncoderLayer.__init__",
     ),
     encoder_layer(
@@ -179,7 +179,7 @@ ENCODER_LAYERS = [
         "LayerNorm(d_model, layer_norm_eps, bias=bias)",
         "LayerNorm(d_model, bias=bias)",
         "forward",
-        "ignores eps = 0.001: uses the default, 1e-05",
+        "its eps is 1e-05, expected 0.001",
         function="layers.transformer.TransformerEncoderLayer.__init__",
         cases=("TransformerEncoderLayer-ragged",),
         culprit="LayerNorm",
@@ -192,7 +192,7 @@ DECODER_LAYERS = [
         "d_model, nhead, norm_first",
         "d_model, nhead, not norm_first",
         "forward",
-        "uses norm_first = (True instead of False|False instead of True)",
+        "its norm_first is (True|False)",
         function="layers.transformer.TransformerDecoderLayer.__init__",
     ),
     decoder_layer(

@@ -480,7 +480,7 @@ MODEL = [
         "LeakyReLU(0.1)",
         "LeakyReLU()",
         "forward",
-        r"uses negative_slope = 0\.01|ignores negative_slope = 0\.1",
+        r"its negative_slope is 0\.01, expected 0\.1",
         "models.yolo.convolution",
         ("yolo", "yolo-deep"),
         "LeakyReLU",

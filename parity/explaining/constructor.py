@@ -1,0 +1,95 @@
+"""Faults of constructors: an option that has another value than the reference's, and parameters that should not be there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from copy import deepcopy
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.explaining.locate import Evidence, examine
+from parity.explaining.places import place_of
+from scratch.module import Array, Module
+
+CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)  # they hold what another constructor made
+
+
+def wrong_option(evidence: Evidence) -> str:
+    """Return the option whose other value makes a module wrong, or "" where there is none.
+
+    An attribute that both sides have is such an option if the module agrees once it has the reference's value.
+    """
+    subject, reference = evidence.subject, evidence.reference_run.build()
+    if not isinstance(subject, Module) or not isinstance(reference, torch.nn.Module):
+        return ""
+    for name, ours in vars(subject).items():
+        theirs = vars(reference).get(name)
+        if _is_option(ours) and _is_option(theirs) and _plain(ours) != _plain(theirs) and name != "training":
+            repaired = deepcopy(subject)
+            with suppress(Exception):
+                setattr(repaired, name, type(ours)(theirs) if isinstance(theirs, int | float) else theirs)
+                if not examine(evidence.path, repaired, evidence.reference_run, evidence.dtype).findings:
+                    return f"its {name} is {ours!r}, expected {theirs if isinstance(ours, tuple) else _plain(theirs)!r}"
+    return ""
+
+
+def _is_option(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str) or (isinstance(value, tuple) and all(map(_is_option, value)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as one number where it is the same number for each axis."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
+
+
+def place_of_constructor(path: str, root: Module) -> str:
+    """Return the places that decide the options of a submodule: the lines that make it, and its own constructor."""
+    modules = dict(root.named_modules())
+    own = place_of(type(modules[path]).__init__)
+    parts = path.split(".") if path else []
+    for above in (".".join(parts[:n]) for n in reversed(range(len(parts)))):
+        if lines := _lines_that_make(type(modules[path]).__name__, parts[-1], type(modules[above])):
+            return f"{lines}; {own}"
+    return own
+
+
+def _lines_that_make(kind: str, attribute: str, maker: type[Any]) -> str:
+    """Return the lines in the file of a class that call a constructor, such as `models/vit.py:27, 30`, or "".
+
+    If the result of some calls is assigned to an attribute of this name, it is their lines alone.
+    """
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[maker.__module__]))
+    except (OSError, TypeError, KeyError):
+        return ""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == kind]
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _target(node) == attribute]
+    named = [call for call in calls if any(call in ast.walk(node.value) for node in assigned)]
+    lines = sorted({call.lineno for call in named or calls})
+    return f"{place_of(maker).split(',')[0]}:{', '.join(map(str, lines))}" if lines else ""
+
+
+def _target(node: ast.Assign) -> str:
+    """Return the attribute that an assignment sets, or ""."""
+    return node.targets[0].attr if isinstance(node.targets[0], ast.Attribute) else ""
+
+
+def holder_of_odd_parameters(root: Module, reference: torch.nn.Module, state: Mapping[str, Array]) -> str:
+    """Return the path of the module whose parameters are not the reference's.
+
+    It is the innermost module that holds all of them; a container holds what another constructor made.
+    """
+    ours, theirs = ({name: np.shape(array) for name, array in each.items()} for each in (root.state_dict(), state))
+    odd = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    first, last = odd[0].split(".")[:-1], odd[-1].split(".")[:-1]  # in sorted names, what these share is shared by all
+    shared = [one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+    paths = [".".join(shared[:n]) for n in range(len(shared), -1, -1)]
+    modules, twins = dict(root.named_modules()), dict(reference.named_modules())
+    return next(path for path in paths if not path or (path in modules and not isinstance(twins.get(path), CONTAINERS)))
