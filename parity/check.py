@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from parity.case import ParityCase, resolve
@@ -24,13 +24,14 @@ from parity.running.contract import parameters_amiss
 from parity.running.device import reproducible
 from parity.running.importing import SubjectError, find
 from parity.running.pose import pose_case
-from parity.running.problem import Build
+from parity.running.problem import Build, Problem
 from parity.running.run_reference import run_reference
 from parity.running.run_scratch import run_scratch
 from parity.running.safe_text import message_of
 from parity.running.tensor_name import Phase, gradient
 
 DTYPES = ("float64", "float32")
+ONLY_THE_SECOND_CALL = "only its second call is wrong: it keeps something from the first"
 
 
 def check(
@@ -81,13 +82,19 @@ def judge(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun, d
     In float64 on the CPU, a subject that agrees is called again on numbers that need all digits of float64. This finds a cast to
     float32, and an object that keeps something from one call to the next.
     """
-    build_once = cache(build_scratch)
+    first, build_once = reference_run, cache(build_scratch)
     judged = _judge_run(verdict, build_once, reference_run)
     if judged.ok and verdict.device == "cpu" and verdict.dtype == "float64":
         reference_run = reference_run.on_all_digits
         again = _judge_run(verdict, build_once, reference_run)
         again.worst_ratio, again.note = max(again.worst_ratio, judged.worst_ratio), again.note or judged.note
-        judged = again if again.ok else _judge_failure_on_all_digits(again, build_scratch, reference_run)
+        if not again.ok and (alone := _judge_run(again, build_scratch, reference_run)).ok:
+            again.message = again.message or ONLY_THE_SECOND_CALL
+            build_scratch = partial(_called_before, build_scratch, first.problem, verdict.dtype)
+        elif not again.ok:
+            again = alone
+            again.note = "it agrees on numbers that float32 can hold, not on these, which need all digits of float64"
+        judged = again
     if diagnose and verdict.device == "cpu" and judged.status in (Status.MISMATCH, Status.ERROR) and not judged.culprits:
         try:
             _name_culprits(judged, build_scratch, reference_run)
@@ -127,14 +134,12 @@ def _judge_run(verdict: Verdict, build_scratch: Build, reference_run: ReferenceR
     return verdict
 
 
-def _judge_failure_on_all_digits(again: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> Verdict:
-    """Return the verdict on a new object: if that agrees, the verdict on the second call, which alone is wrong."""
-    alone = _judge_run(again, build_scratch, reference_run)
-    if alone.ok:
-        again.message = again.message or "only its second call is wrong: it keeps something from the first"
-        return again
-    alone.note = "it agrees on numbers that float32 can hold, not on these, which need all digits of float64"
-    return alone
+def _called_before(build_scratch: Build, problem: Problem, dtype: str) -> Any:
+    """Return a new object that has solved a problem once."""
+    subject = build_scratch()
+    with suppress(Exception):  # the first call has been judged
+        run_scratch(lambda: subject, problem, dtype)
+    return subject
 
 
 def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> None:

@@ -23,13 +23,14 @@ def explain(verdict: Verdict) -> str:
     lines = [f"{verdict.name}  {verdict.dtype}  {verdict.device}  seed {verdict.seed}  {verdict.status}"]
     alike: dict[tuple[str, ...], list[Culprit]] = {}
     for culprit in verdict.culprits:
-        alike.setdefault((culprit.kind, culprit.phase, culprit.cause, culprit.source), []).append(culprit)
-    for (_, _, cause, source), culprits in alike.items():
+        alike.setdefault((culprit.kind, culprit.phase, culprit.cause), []).append(culprit)
+    for (_, _, cause), culprits in alike.items():
         only = f"; {verdict.inherited} other modules only inherit it" if verdict.inherited and len(alike) == 1 else ""
         lines.append(f"  culprit   {_where(culprits)}{only}")
         if cause:
             lines.append(f"  cause     {cause}")
-        lines.append(f"  look at   {source}")
+        places = dict.fromkeys(place for culprit in culprits for place in culprit.source.split("; "))
+        lines.append(f"  look at   {'; '.join(places)}")
     if verdict.inherited and len(alike) != 1:
         lines.append(f"  inherited {verdict.inherited} other modules are right on their own and only inherit the error")
     differs = Status.MISSING if verdict.missing else "differs"

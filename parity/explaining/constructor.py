@@ -50,30 +50,35 @@ def _plain(value: Any) -> Any:
 
 
 def place_of_constructor(path: str, root: Module) -> str:
-    """Return the places that decide the options of a submodule: the lines that make it, and its own constructor."""
-    modules = dict(root.named_modules())
-    own = place_of(type(modules[path]).__init__)
+    """Return the places that decide the options of a submodule: its constructor, and the lines that call the constructors.
+
+    The lines are those that make the submodule, then those that make the module which holds it, and so on.
+    """
+    modules, lines = dict(root.named_modules()), dict[str, set[int]]()
     parts = path.split(".") if path else []
-    for above in (".".join(parts[:n]) for n in reversed(range(len(parts)))):
-        if lines := _lines_that_make(type(modules[path]).__name__, parts[-1], type(modules[above])):
-            return f"{lines}; {own}"
-    return own
+    for n in range(len(parts), 0, -1):
+        kind = type(modules[".".join(parts[:n])]).__name__
+        if kind not in {container.__name__ for container in CONTAINERS}:
+            makers = [type(modules[".".join(parts[:m])]) for m in reversed(range(n))]
+            file, there = next(filter(None, (_lines_that_make(kind, parts[n - 1], maker) for maker in makers)), ("", set()))
+            lines.setdefault(file, set()).update(there)
+    places = [f"{file}:{', '.join(map(str, sorted(there)))}" for file, there in lines.items() if file]
+    return "; ".join([*places, place_of(type(modules[path]).__init__)])
 
 
-def _lines_that_make(kind: str, attribute: str, maker: type[Any]) -> str:
-    """Return the lines in the file of a class that call a constructor, such as `models/vit.py:27, 30`, or "".
+def _lines_that_make(kind: str, attribute: str, maker: type[Any]) -> tuple[str, set[int]] | None:
+    """Return the file of a class and the lines in it that call a constructor; None where there are none.
 
     If the result of some calls is assigned to an attribute of this name, it is their lines alone.
     """
     try:
         tree = ast.parse(inspect.getsource(sys.modules[maker.__module__]))
     except (OSError, TypeError, KeyError):
-        return ""
+        return None
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == kind]
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _target(node) == attribute]
     named = [call for call in calls if any(call in ast.walk(node.value) for node in assigned)]
-    lines = sorted({call.lineno for call in named or calls})
-    return f"{place_of(maker).split(',')[0]}:{', '.join(map(str, lines))}" if lines else ""
+    return (place_of(maker).split(",")[0], {call.lineno for call in named or calls}) if calls else None
 
 
 def _target(node: ast.Assign) -> str:

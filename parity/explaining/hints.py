@@ -25,6 +25,7 @@ from scratch.module import Array
 Repair = tuple[str, Array]
 
 FEWEST_WRONG = 4  # numbers that must be wrong before a fitted factor proves anything
+UNLIKELY = math.log(1e4)  # a place is named where chance would put the wrong numbers there in fewer than 1 of 10,000 draws
 MARGIN = 10  # tolerances by which each of them must be wrong
 FLOAT32_UNITS = 4  # units of error that a float64 computation may have and still be right to float32's precision
 LEAST_OF_A_CAST = 1 / 16  # of a rounding of float32 in the tensor's largest number; a smaller error is no cast to float32
@@ -303,9 +304,12 @@ def _place(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
     if wrong.all() or not wrong.any() or truth.ndim == 0:
         return ""
     for text, place in _places(evidence, truth.shape):
-        could_be_wrong_elsewhere = (np.abs(truth[~place]) > evidence.calibration.tolerance(name, evidence.dtype)).sum()
-        proves = could_be_wrong_elsewhere >= max(FEWEST_WRONG, wrong.sum() / 10)
-        if proves and not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and place.mean() < 0.9:
+        could_be_wrong = place.sum() + (np.abs(truth[~place]) > evidence.calibration.tolerance(name, evidence.dtype)).sum()
+        if (
+            not (wrong & ~place).any()
+            and wrong.sum() > 0.7 * place.sum()
+            and wrong.sum() * np.log(could_be_wrong / place.sum()) > UNLIKELY
+        ):
             return f"differs only where {text} ({count})"
     for axis in range(truth.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))

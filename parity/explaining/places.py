@@ -106,7 +106,11 @@ def _observed(evidence: Evidence, backward: bool) -> dict[FunctionType, bool]:
 def _function_of(frame: FrameType, package: str) -> FunctionType | type | None:
     """Return the function of the package that a frame runs, or the class whose forward method it is; None for another frame."""
     name = str(frame.f_globals.get("__name__", ""))
-    if name.split(".")[0] != package or name.split(".")[-1] in MACHINERY or frame.f_code.co_name.startswith(("__", "_check", "check")):
+    if (
+        name.split(".")[0] != package
+        or name.split(".")[-1] in MACHINERY
+        or frame.f_code.co_name.startswith(("__", "_check", "check"))
+    ):
         return None
     if frame.f_code.co_name == "forward" and "." in frame.f_code.co_qualname:
         return type(frame.f_locals.get("self"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable
 from types import CodeType, ModuleType
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 from parity_tests.mutation.subject import Place
 from parity_tests.planting import functions_of
 from scratch.module import Module
+from scratch.optim.lr_scheduler.scheduler import LRScheduler
+from scratch.optim.optimizer import Optimizer
+
+CULPRITS = (Module, Optimizer, LRScheduler)
 
 
 def responsible(place: Place, modules: Iterable[ModuleType]) -> set[str]:
@@ -19,26 +24,35 @@ def responsible(place: Place, modules: Iterable[ModuleType]) -> set[str]:
     remaining, seen = [place], {place}
     while remaining:
         module, name = remaining.pop()
-        if "." in name:
-            names |= {name.split(".")[0], *_subclasses(module, name.split(".")[0])}
+        owner, _, method = name.rpartition(".")
+        names.add(owner or name)
+        if owner and (below := _subclasses(module, owner)) is not None:
+            names |= below
             continue
-        names.add(name)
-        for caller in callers.get((module, name), set()) - seen:
+        used = {method, owner} if owner else {name}
+        for caller in set().union(*(callers.get(each, set()) for each in used)) - seen:
             seen.add(caller)
             remaining.append(caller)
     return names
 
 
-def _callers(modules: list[ModuleType]) -> dict[Place, set[Place]]:
-    """Return the functions that use each function by name."""
-    callers: dict[Place, set[Place]] = {}
+def _callers(modules: list[ModuleType]) -> dict[str, set[Place]]:
+    """Return the functions that use each name, in their own code or by a table of their module."""
+    callers: dict[str, set[Place]] = {}
     for module in modules:
-        for name, function in functions_of(module).items():
+        functions = functions_of(module)
+        tables = {name: _functions_in(value) for name, value in vars(module).items() if isinstance(value, dict | tuple | list)}
+        for name, function in functions.items():
             for used in _names(function.__code__):
-                target = inspect.unwrap(vars(module).get(used)) if callable(vars(module).get(used)) else None
-                if inspect.isfunction(target):
-                    callers.setdefault((target.__module__, target.__qualname__), set()).add((module.__name__, name))
+                for each in (used, *tables.get(used, ())):
+                    callers.setdefault(each, set()).add((module.__name__, name))
     return callers
+
+
+def _functions_in(table: Any) -> set[str]:
+    values = table.values() if isinstance(table, dict) else table
+    leaves = [leaf for value in values for leaf in (value if isinstance(value, tuple) else (value,))]
+    return {leaf.__name__ for leaf in leaves if inspect.isfunction(leaf)}
 
 
 def _names(code: CodeType) -> set[str]:
@@ -46,12 +60,15 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _subclasses(module: str, name: str) -> set[str]:
+def _subclasses(module: str, name: str) -> set[str] | None:
+    """Return the names of a class's subclasses if it is a layer, an optimiser or a schedule, which culprits are; else None."""
+
     def below(cls: type[Any]) -> Iterable[type[Any]]:
         for sub in cls.__subclasses__():
             yield sub
             yield from below(sub)
 
-    classes = [Module, *below(Module)]
-    owner = next((cls for cls in classes if (cls.__module__, cls.__name__) == (module, name)), None)
-    return {sub.__name__ for sub in below(owner)} if owner else set()
+    owner = getattr(sys.modules[module], name, None)
+    if not inspect.isclass(owner) or not issubclass(owner, CULPRITS):
+        return None
+    return {sub.__name__ for sub in below(owner)}
