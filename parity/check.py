@@ -11,7 +11,7 @@ from typing import Any
 
 from parity.case import ParityCase, resolve
 from parity.explaining.cause import cause_of
-from parity.explaining.constructor import holder_of_odd_parameters, place_of_constructor, wrong_option
+from parity.explaining.constructor import holder_of_odd_parameters, place_of_constructor, raising_constructors, wrong_option
 from parity.explaining.locate import Evidence, can_be_located, examine, locate
 from parity.explaining.places import source_of
 from parity.inputs import Draw
@@ -145,6 +145,12 @@ def _called_before(build_scratch: Build, problem: Problem, dtype: str) -> Any:
 def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: ReferenceRun) -> None:
     """Add the culprits to the verdict: the submodules that are wrong alone, or the subject itself."""
     dtype, problem = verdict.dtype, reference_run.problem
+    try:
+        build_scratch()
+    except Exception as error:
+        if found := raising_constructors(error):
+            verdict.culprits = [Culprit("", found[0], Phase.FORWARD, float("inf"), found[1], verdict.message)]
+        return
     if can_be_located(build_scratch, reference_run.build):
         root = build_scratch()
         if parameters_amiss(root, problem.state):

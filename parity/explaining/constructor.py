@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
@@ -56,10 +57,10 @@ def place_of_constructor(path: str, root: Module) -> str:
     """
     modules, lines = dict(root.named_modules()), dict[str, set[int]]()
     parts = path.split(".") if path else []
+    above = [type(modules.get(".".join(parts[:n]))) for n in range(len(parts) + 1)]  # a list of modules has no class of its own
     for n in range(len(parts), 0, -1):
-        kind = type(modules[".".join(parts[:n])]).__name__
-        if kind not in {container.__name__ for container in CONTAINERS}:
-            makers = [type(modules[".".join(parts[:m])]) for m in reversed(range(n))]
+        kind, makers = above[n].__name__, above[n - 1 :: -1] if n > 1 else above[:1]
+        if kind not in {container.__name__ for container in (*CONTAINERS, type(None))}:
             file, there = next(filter(None, (_lines_that_make(kind, parts[n - 1], maker) for maker in makers)), ("", set()))
             lines.setdefault(file, set()).update(there)
     places = [f"{file}:{', '.join(map(str, sorted(there)))}" for file, there in lines.items() if file]
@@ -84,6 +85,16 @@ def _lines_that_make(kind: str, attribute: str, maker: type[Any]) -> tuple[str, 
 def _target(node: ast.Assign) -> str:
     """Return the attribute that an assignment sets, or ""."""
     return node.targets[0].attr if isinstance(node.targets[0], ast.Attribute) else ""
+
+
+def raising_constructors(error: Exception) -> tuple[str, str] | None:
+    """Return the class that cannot be made, and the lines at which constructors call one another up to the error."""
+    frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "__init__"]
+    makers = [(type(frame.f_locals.get("self")), line) for frame, line in frames]
+    if not makers:
+        return None
+    places = [f"{place_of(maker.__init__).split(',')[0]}:{line}" for maker, line in makers]
+    return makers[0][0].__name__, "; ".join(dict.fromkeys(places))
 
 
 def holder_of_odd_parameters(root: Module, reference: torch.nn.Module, state: Mapping[str, Array]) -> str:

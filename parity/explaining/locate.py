@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -155,27 +155,12 @@ def _examine_call(call: Call, ours: Call | None, build_scratch: Build, reference
     The inputs have the memory layouts that they had in our own call, if the submodule was called.
     """
     # each time from a new model: in a copy of a model, closures would still refer to the original
-    if ours is None:  # it may leave out optional inputs that the reference gives as None
-        given = sum(value is not None for value in call.inputs.values())
-        versions = (_examine_call(each, each, build_scratch, reference_run, dtype) for each in (call, _shortened(call, given)))
-        return min(versions, key=lambda evidence: bool(evidence.findings))
-    call = _shortened(call, len(ours.inputs))
     submodule = dict(build_scratch().named_modules())[call.path]
     names = _argument_names(submodule, call)
     alone = reference_run.of_submodule(call, names)
-    if call.path:
+    if ours is not None and call.path:
         alone = alone.in_layouts(_layouts(ours, dict(zip(call.inputs, names, strict=True))))
     return examine(call.name, submodule, alone, dtype)
-
-
-def _shortened(call: Call, count: int) -> Call:
-    """Return a call with its first inputs alone where the others are None."""
-    names = list(call.inputs)[:count]
-    is_all = all(value is None for name, value in call.inputs.items() if name not in names)
-    if not is_all:
-        return call
-    inputs, constants = {name: call.inputs[name] for name in names}, tuple(name for name in call.constants if name in names)
-    return replace(call, inputs=inputs, constants=constants)
 
 
 def _layouts(call: Call, names: Mapping[str, str]) -> dict[str, Layout]:

@@ -61,11 +61,29 @@ def _forward(submodule: Module, reference: torch.nn.Module, *inputs: Any) -> tup
             if (gradient := twin.get_parameter(name).grad) is not None:
                 parameter.grad = to_numpy(gradient) if parameter.grad is None else parameter.grad + to_numpy(gradient)
         gradients = nested.map_leaves(lambda leaf: to_numpy(leaf.grad) if needs_gradient(leaf) else None, tensors)
-        if len(gradients) == 1:
+        if len(gradients) == 1 or (not any(map(_is_given, inputs[1:])) and _returns_one(submodule, inputs, cotangents)):
             return gradients[0]
         return gradients + (None,) * (_inputs_of(submodule) - len(gradients))  # None for an input that was not given
 
     return nested.map_leaves(to_numpy, y), backward
+
+
+def _is_given(value: Any) -> bool:
+    """Return whether an optional input is given."""
+    return value is not None
+
+
+def _returns_one(submodule: Module, inputs: tuple[Any, ...], cotangents: tuple[Any, ...]) -> bool:
+    """Return whether the backward of the submodule itself returns one gradient where only the first input is given."""
+    grads = {parameter: parameter.grad for parameter in submodule.parameters()}
+    try:
+        _, backward = type(submodule).forward(submodule, *inputs)
+        return isinstance(backward(*cotangents), np.ndarray)
+    except Exception:
+        return True
+    finally:
+        for parameter, grad in grads.items():
+            parameter.grad = grad
 
 
 def _flat(nest: Any) -> list[Any]:

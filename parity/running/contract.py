@@ -54,6 +54,9 @@ def gradients_of_inputs(gradients: Any, inputs: Mapping[str, Any]) -> dict[str, 
         if isinstance(gradients, tuple | list) and not isinstance(only, tuple | list):
             raise ContractError(f"its backward returned {_kind(gradients)}, expected the gradient of {name} itself", Phase.BACKWARD)
         return {name: gradients}
+    (first, _), *others = inputs.items()
+    if isinstance(gradients, np.ndarray) and all(value is None for _, value in others):
+        return {first: gradients, **dict(others)}  # nothing else was given
     while isinstance(gradients, tuple | list) and len(gradients) > len(inputs) and gradients[-1] is None:
         gradients = gradients[:-1]  # None for an optional input that was not given
     if not isinstance(gradients, tuple | list) or len(gradients) != len(inputs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import random
@@ -13,10 +14,12 @@ from pathlib import Path
 from parity.running.device import reproducible
 from parity_tests.generated.draw import draw, functions_of, modules
 from parity_tests.generated.judged import killers
+from parity_tests.generated.observed import floats_of_functions
 from parity_tests.generated.responsible import responsible
 from parity_tests.mutation.__main__ import track
 from parity_tests.mutation.reach import measure
 from parity_tests.mutation.runner import run
+from parity_tests.mutation.subject import subjects_of
 
 
 def main() -> int:
@@ -29,9 +32,11 @@ def main() -> int:
     options = parser.parse_args()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     found = modules()
-    faults = draw(functions_of(found), options.seed, options.count)
-    faults = [f for f in faults if options.pattern in f"{f.edit.operator} {f.subject.file} {f.subject.name}"]
     with reproducible():
+        floats = floats_of_functions()
+        functions = functions_of(found, floats)
+        faults = draw(functions, options.seed, options.count)
+        faults = [f for f in faults if options.pattern in f"{f.edit.operator} {f.subject.file} {f.subject.name}"]
         reach = measure(killers(), "scratch")
         jobs = []
         for fault in faults:
@@ -58,13 +63,32 @@ def main() -> int:
         else:
             row["outcome"] = result.outcome
         rows.append(row)
+    caught = [r for r in rows if r["outcome"] == "caught"]
+    for r in caught:
+        r["right"] = bool(r["kinds"]) and (set(r["kinds"]) <= set(r["responsible"]) or _is_named(r))
+    right = [r for r in caught if r["right"]]
     if options.save:
         options.save.write_text(json.dumps(rows, indent=1))
-    caught = [r for r in rows if r["outcome"] == "caught"]
-    right = [r for r in caught if r["kinds"] and set(r["kinds"]) <= set(r["responsible"])]
+    print(
+        len(functions),
+        "functions",
+        sum(
+            bool(f.sites)
+            for f in functions_of(
+                found, {s.place: set() for m in found for s in subjects_of(m) if isinstance(s.node, ast.FunctionDef)}
+            )
+        ),
+        sum(bool(f.sites) for f in functions),
+    )
     print(Counter(r["outcome"] for r in rows), "reached", sum(r["reaching"] > 0 for r in rows))
     print("right culprit", len(right), "cause", sum(any(r["causes"]) for r in caught), "of", len(caught))
     return 0
+
+
+def _is_named(row: dict) -> bool:
+    """Return whether the report tells to look at the function with the fault, or at the file of its constructor."""
+    of_constructor = row["function"].endswith("__init__")
+    return any(row["file"] in place and (of_constructor or row["function"] in place) for place in row["places"])
 
 
 if __name__ == "__main__":

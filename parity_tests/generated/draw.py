@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from types import ModuleType
 
 import scratch
 from parity_tests.generated.sites import Function
 from parity_tests.generated.transformations import TRANSFORMATIONS
 from parity_tests.mutation.mutator import Edit, Source
-from parity_tests.mutation.subject import Mutant, modules_of, subjects_of
+from parity_tests.mutation.subject import Mutant, Place, modules_of, subjects_of
 
 LEFT_OUT = ("scratch.ops.definitions", "scratch.checks", "scratch.contract", "scratch.fast.cpus", "scratch.fast.memory")
 
@@ -22,12 +22,12 @@ def modules() -> list[ModuleType]:
     return [m for m in modules_of(scratch) if not m.__name__.startswith(LEFT_OUT) and not m.__name__.endswith("checks")]
 
 
-def functions_of(found: Iterable[ModuleType]) -> list[Function]:
-    """Return the functions of modules."""
+def functions_of(found: Iterable[ModuleType], floats: Mapping[Place, Collection[str]]) -> list[Function]:
+    """Return the functions of modules that some case runs; `floats` has their floating-point arguments."""
     functions = []
     for module in found:
         source = Source(inspect.getsource(module))
-        functions += [Function(s, source) for s in subjects_of(module) if isinstance(s.node, ast.FunctionDef)]
+        functions += [Function(s, source, floats[s.place]) for s in subjects_of(module) if s.place in floats]
     return functions
 
 

@@ -6,7 +6,7 @@ The types are inferred from annotations and from the functions of NumPy. Code th
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,8 +22,10 @@ NOT_ARRAYS = set(
     "issubdtype can_cast broadcast_shapes ix_ ndindex random isclose allclose lexsort nonzero ndarray promote_types".split()
 )
 UNFILLED = {"empty", "empty_like"}
-OF_SIZES = set("empty zeros ones full empty_like zeros_like ones_like full_like arange range len shape ndim isinstance".split())
-FACTS = {"shape", "ndim", "size", "dtype", "nbytes", "flags", "itemsize"}  # what the numbers of an array do not change
+OF_SIZES = set(
+    "empty zeros ones full empty_like zeros_like ones_like full_like arange range len shape ndim isinstance is_constant".split()
+)
+FACTS = {"shape", "ndim", "size", "dtype", "nbytes", "flags", "itemsize", "strides"}  # what the numbers of an array do not change
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class Site:
 
 
 class Function:
-    """A function of scratch with the sites in it."""
+    """A function of scratch with the sites in it; `floats` are its arguments that some case gives as floating-point arrays."""
 
-    def __init__(self, subject: Subject, source: Source):
+    def __init__(self, subject: Subject, source: Source, floats: Collection[str]):
         assert isinstance(subject.node, ast.FunctionDef)
-        self.subject, self.node, self.source = subject, subject.node, source
+        self.subject, self.node, self.source, self.floats = subject, subject.node, source, floats
         self.module_names = vars(subject.module)
 
     @cached_property
@@ -83,6 +85,20 @@ class Function:
                         found |= {target.id} if isinstance(target, ast.Name) else set()
         return found
 
+    def is_float(self, name: str) -> bool:
+        """Return whether a name may be that of a floating-point array."""
+        return name in self.floats or name not in {argument.arg for argument in self._arguments}
+
+    def is_read_after(self, name: str, position: int) -> bool:
+        """Return whether code after a position reads a name."""
+        reads = (node for node in ast.walk(self.node) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+        return any(node.id == name and self.source.start(node) > position for node in reads)
+
+    @cached_property
+    def _arguments(self) -> list[ast.arg]:
+        arguments = self.node.args
+        return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+
     def _name_in(self, node: ast.AST) -> str:
         return next((n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self.arrays), "")
 
@@ -108,7 +124,7 @@ class Function:
         if isinstance(node, ast.Call):
             name = called(node)
             made_by = getattr(self.module_names.get(name), "__module__", "")
-            return made_by.endswith("checks") or name in OF_SIZES
+            return made_by.endswith("checks") or name in OF_SIZES or name.startswith(("check", "_check"))
         return False
 
 

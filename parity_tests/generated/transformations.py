@@ -35,7 +35,7 @@ def this_size_only(function: Function) -> Replacements:
 def this_dtype_only(function: Function) -> Replacements:
     """Make an expression wrong in one dtype."""
     for site in function.sites:
-        if site.name:
+        if site.name and function.is_float(site.name):
             yield from _wrong_where([f"np.asarray({site.name}).dtype == np.{d}" for d in ("float32", "float64")], function, site)
 
 
@@ -62,12 +62,12 @@ def in_place(function: Function) -> Replacements:
     names = {ast.Mult: "multiply", ast.Add: "add", ast.Sub: "subtract", ast.Div: "divide"}
     for site in function.sites:
         match site.node:
-            case ast.BinOp(left=ast.Name() as left, op=op, right=right) if type(op) in names and function.is_array(left):
-                a, b = function.text(left), function.text(right)
-                yield site.start, site.end, f"np.{names[type(op)]}({a}, {b}, out={a})"
-            case ast.BinOp(left=left, op=op, right=ast.Name() as right) if type(op) in names and function.is_array(right):
-                a, b = function.text(left), function.text(right)
-                yield site.start, site.end, f"np.{names[type(op)]}({a}, {b}, out={b})"
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in names:
+                call = f"np.{names[type(op)]}({function.text(left)}, {function.text(right)}, out="
+                for operand in (left, right):
+                    name = operand.id if isinstance(operand, ast.Name) and function.is_array(operand) else ""
+                    if name and (name in function.floats or function.is_read_after(name, site.end)):
+                        yield site.start, site.end, f"{call}{name})"
             case ast.Call(func=ast.Attribute(value=value, attr="copy")):
                 yield site.start, site.end, function.text(value)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr="array"), args=[ast.expr() as value]):
