@@ -90,10 +90,10 @@ def _target(node: ast.Assign) -> str:
 def raising_constructors(error: Exception) -> tuple[str, str] | None:
     """Return the class that cannot be made, and the lines at which constructors call one another up to the error."""
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "__init__"]
-    makers = [(type(frame.f_locals.get("self")), line) for frame, line in frames]
+    makers: list[tuple[type[Any], int]] = [(type(frame.f_locals.get("self")), line) for frame, line in frames]
     if not makers:
         return None
-    places = [f"{place_of(maker.__init__).split(',')[0]}:{line}" for maker, line in makers]
+    places = [f"{place_of(maker).split(',')[0]}:{line}" for maker, line in makers]
     return makers[0][0].__name__, "; ".join(dict.fromkeys(places))
 
 

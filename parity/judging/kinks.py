@@ -88,13 +88,15 @@ def _run(moved: Sequence[Kink], reference_run: ReferenceRun, dtype: str) -> tupl
 
 
 def _error(run: Run, calibration: Calibration, dtype: str) -> float:
-    """Return the sum of all squared errors, each over its tolerance."""
+    """Return the sum of all squared errors, of numbers and of slices, each over its tolerance."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return sum(
-            float(np.nansum(np.square((run.tensors[name] - truth) / calibration.tolerance(name, dtype))))
-            for name, truth in calibration.truth.items()
-            if name in calibration.unit
-        )
+        total = 0.0
+        for name in calibration.unit:
+            array = run.tensors[name]
+            ratios = [(array - calibration.truth[name]) / calibration.tolerance(name, dtype)]
+            ratios += [sizes / tolerances for sizes, tolerances in calibration.slices(name, array, dtype).values()]
+            total += sum(float(np.nansum(np.square(each))) for each in ratios)
+        return total
 
 
 class _Ties(TorchDispatchMode):

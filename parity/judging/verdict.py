@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from parity.judging.status import MARKS, Status
-from parity.judging.tolerance import Calibration, deviation
+from parity.judging.tolerance import Calibration
 from parity.running.contract import ContractError
 from parity.running.problem import Run, Tensors
 from parity.running.safe_text import message_of
@@ -155,14 +155,15 @@ def _compare_tensor(name: str, tensors: Tensors, calibration: Calibration, dtype
     if name not in calibration.unit:
         wrong = int(np.sum(array != truth))
         return (Finding.of_tensor(name, f"differs in {wrong} of {truth.size} values") if wrong else None), 0.0
-    error, tolerance = deviation(array, truth), calibration.tolerance(name, dtype)
-    ratio = error / tolerance if tolerance else (0.0 if error == 0 else float("inf"))
+    error = calibration.error(name, array, dtype)
+    ratio = error.ratio
     if ratio <= 1:
         return None, ratio
     if not np.array_equal(np.isfinite(array), np.isfinite(truth)):
         count, expected = (int(np.sum(~np.isfinite(numbers))) for numbers in (array, truth))
         return Finding.of_tensor(name, f"has {count} values that are NaN or infinite, expected {expected}"), ratio
-    return Finding.of_tensor(name, f"is off by {error:.2g}, {ratio:.2g} x its tolerance of {tolerance:.2g}", ratio), ratio
+    tolerance = f"the tolerance of {error.tolerance:.2g} there" if error.place else f"its tolerance of {error.tolerance:.2g}"
+    return Finding.of_tensor(name, f"is off by {error.size:.2g}{error.place}, {ratio:.2g} x {tolerance}", ratio), ratio
 
 
 def describe(error: BaseException) -> str:
