@@ -1,94 +1,91 @@
-"""Draw faults by a seed, plant each, and print what the harness said: `python -m parity_tests.generated --seed S --count N`."""
+"""Draw faults by a seed, plant each, run the cases that reach it, and print what the harness said.
+
+The exit status is 0 if at least 85% of the faults with an effect are caught and 90% of these have the right culprit.
+"""
 
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import os
 import random
 import sys
-from collections import Counter
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from parity.running.device import reproducible
-from parity_tests.generated.draw import draw, functions_of, modules
-from parity_tests.generated.judged import killers
+from parity_tests.generated.draw import GeneratedFault, draw, functions_of, modules
+from parity_tests.generated.judged import Answer, killers_with_answers
 from parity_tests.generated.observed import floats_of_functions
+from parity_tests.generated.report import CAUGHT, NO_EFFECT, UNSEEN, Result, details, figures
 from parity_tests.generated.responsible import responsible
 from parity_tests.mutation.__main__ import track
-from parity_tests.mutation.reach import measure
-from parity_tests.mutation.runner import run
-from parity_tests.mutation.subject import subjects_of
+from parity_tests.mutation.reach import Reach, measure
+from parity_tests.mutation.runner import SURVIVED, run
+from parity_tests.mutation.subject import Mutant
+
+LEAST_CAUGHT, LEAST_RIGHT_CULPRITS = 0.85, 0.9
+SECONDS = 120  # that a fault may add to a case, with the search for its culprit
+SOURCES = Path(__file__).parents[2] / "scratch"
 
 
 def main() -> int:
+    """Draw, plant and report."""
     parser = argparse.ArgumentParser(prog="python -m parity_tests.generated", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the seed of the draw (default 0)")
+    parser.add_argument("--seed", type=int, metavar="S", help="the seed of the draw (default: one for each version of scratch)")
     parser.add_argument("--count", type=int, default=300, metavar="N", help="faults to draw (default 300)")
-    parser.add_argument("--pattern", default="", metavar="TEXT", help="only faults of this kind, file or function")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a processor)")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="write every report as JSON")
+    parser.add_argument("--causes", action="store_true", help="print each fault with the causes that were given")
     options = parser.parse_args()
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    found = modules()
+    seed = _digest() if options.seed is None else options.seed
+
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a process that has used a GPU cannot be forked
     with reproducible():
-        floats = floats_of_functions()
-        functions = functions_of(found, floats)
-        faults = draw(functions, options.seed, options.count)
-        faults = [f for f in faults if options.pattern in f"{f.edit.operator} {f.subject.file} {f.subject.name}"]
-        reach = measure(killers(), "scratch")
-        jobs = []
-        for fault in faults:
-            reaching = list(reach.killers.get(fault.subject.place, []))
-            random.Random(repr(fault.key)).shuffle(reaching)
-            jobs.append((fault, reaching))
-        results = list(track(run(jobs, reach.seconds, options.jobs, 120), len(jobs)))
-    rows = []
-    for fault, result in results:
-        row = {
-            "kind": fault.edit.operator,
-            "file": fault.subject.file,
-            "function": fault.subject.name,
-            "line": fault.lines[0],
-            "old": fault.lines[1],
-            "new": fault.lines[2],
-            "reaching": len(dict(jobs)[fault]),
-            "outcome": result.outcome[:1],
-            "killer": result.killer,
-            "responsible": sorted(responsible(fault.subject.place, found)),
-        }
-        if result.outcome.startswith("{"):
-            row |= {"outcome": "caught"} | json.loads(result.outcome)
-        else:
-            row["outcome"] = result.outcome
-        rows.append(row)
-    caught = [r for r in rows if r["outcome"] == "caught"]
-    for r in caught:
-        r["right"] = bool(r["kinds"]) and (set(r["kinds"]) <= set(r["responsible"]) or _is_named(r))
-    right = [r for r in caught if r["right"]]
-    if options.save:
-        options.save.write_text(json.dumps(rows, indent=1))
-    print(
-        len(functions),
-        "functions",
-        sum(
-            bool(f.sites)
-            for f in functions_of(
-                found, {s.place: set() for m in found for s in subjects_of(m) if isinstance(s.node, ast.FunctionDef)}
-            )
-        ),
-        sum(bool(f.sites) for f in functions),
-    )
-    print(Counter(r["outcome"] for r in rows), "reached", sum(r["reaching"] > 0 for r in rows))
-    print("right culprit", len(right), "cause", sum(any(r["causes"]) for r in caught), "of", len(caught))
-    return 0
+        results = judge_all(seed, options.count, options.jobs)
+    if options.causes:
+        for result in results:
+            if result.answer is not None and result.names_cause:
+                causes = dict.fromkeys(cause for cause in result.answer.causes if cause)
+                print(f"- {result.fault.mutant.lines[1]}\n+ {result.fault.mutant.lines[2]}", *causes, "", sep="\n")
+    print(details(results), figures(results, seed), sep="\n\n")
+    caught, missed = sum(r.outcome == CAUGHT for r in results), sum(r.is_missed for r in results)
+    right = sum(r.names_culprit for r in results)
+    return int(caught < LEAST_CAUGHT * (caught + missed) or right < LEAST_RIGHT_CULPRITS * caught)
 
 
-def _is_named(row: dict) -> bool:
-    """Return whether the report tells to look at the function with the fault, or at the file of its constructor."""
-    of_constructor = row["function"].endswith("__init__")
-    return any(row["file"] in place and (of_constructor or row["function"] in place) for place in row["places"])
+def _digest() -> int:
+    """Return a number that changes with the source of scratch."""
+    return zlib.crc32(b"".join(path.read_bytes() for path in sorted(SOURCES.rglob("*.py"))))
+
+
+def judge_all(seed: int, count: int, jobs: int) -> list[Result]:
+    """Draw faults and return the outcome of each."""
+    found = modules()
+    faults = draw(functions_of(found, floats_of_functions()), seed, count)
+    reach = measure(killers_with_answers(), "scratch")
+    answers = _outcomes(((fault, fault.mutant) for fault in faults), reach, jobs)
+    unseen = ((f, f.blunt) for f, outcome in answers.items() if outcome == SURVIVED and f.blunt is not None)
+    of_blunt = _outcomes(unseen, reach, jobs)
+    results = []
+    for fault in faults:
+        outcome, culprits = answers[fault], frozenset(responsible(fault.mutant.subject.place, found))
+        answer = Answer(**json.loads(outcome)) if outcome.startswith("{") else None
+        state = CAUGHT if outcome != SURVIVED else NO_EFFECT if of_blunt.get(fault) == SURVIVED else UNSEEN
+        results.append(Result(fault, state, answer, culprits))
+    return results
+
+
+def _outcomes(planted: Iterable[tuple[GeneratedFault, Mutant]], reach: Reach, jobs: int) -> dict[GeneratedFault, str]:
+    """Plant each mutant and return the outcome of the first case that fails, in an order of its own for each mutant."""
+    faults, queue = {}, []
+    for fault, mutant in planted:
+        killers = list(reach.killers.get(mutant.subject.place, []))
+        random.Random(repr(mutant.key)).shuffle(killers)
+        faults[mutant] = fault
+        queue.append((mutant, killers))
+    found = track(run(queue, reach.seconds, jobs, SECONDS), len(queue))
+    return {faults[mutant]: result.outcome for mutant, result in found}
 
 
 if __name__ == "__main__":

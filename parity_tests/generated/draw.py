@@ -6,15 +6,25 @@ import ast
 import inspect
 import random
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 
 import scratch
 from parity_tests.generated.sites import Function
-from parity_tests.generated.transformations import TRANSFORMATIONS
+from parity_tests.generated.transformations import TRANSFORMATIONS, Replacement
 from parity_tests.mutation.mutator import Edit, Source
 from parity_tests.mutation.subject import Mutant, Place, modules_of, subjects_of
 
 LEFT_OUT = ("scratch.ops.definitions", "scratch.checks", "scratch.contract", "scratch.fast.cpus", "scratch.fast.memory")
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedFault:
+    """One fault: its kind, the mutant that plants it, and the one that is grossly wrong at the same place, if there is one."""
+
+    kind: str
+    mutant: Mutant
+    blunt: Mutant | None
 
 
 def modules() -> list[ModuleType]:
@@ -27,31 +37,41 @@ def functions_of(found: Iterable[ModuleType], floats: Mapping[Place, Collection[
     functions = []
     for module in found:
         source = Source(inspect.getsource(module))
-        functions += [Function(s, source, floats[s.place]) for s in subjects_of(module) if s.place in floats]
+        subjects = (s for s in subjects_of(module) if s.place in floats and isinstance(s.node, ast.FunctionDef))
+        functions += [Function(subject, source, floats[subject.place]) for subject in subjects]
     return functions
 
 
-def draw(functions: list[Function], seed: int, count: int) -> list[Mutant]:
-    """Return `count` faults, of each kind in turn; the same seed gives the same faults."""
+def draw(functions: Collection[Function], seed: int, count: int) -> list[GeneratedFault]:
+    """Return `count` faults, one of each kind in turn, or all that there are; the same seed gives the same in the same code."""
     generator = random.Random(seed)
-    faults: dict[tuple[str, int, str], Mutant] = {}
-    kinds = {kind: [(f, edits) for f in functions if (edits := list(kind(f)))] for kind in TRANSFORMATIONS}
-    while len(faults) < count:
-        kind = TRANSFORMATIONS[len(faults) % len(TRANSFORMATIONS)]
-        function, edits = generator.choice(kinds[kind])
-        start, end, text = generator.choice(edits)
-        if "np" not in function.module_names:
-            text = text.replace("np.", "__import__('numpy').")
-        edit = Edit(kind.__name__, start, end, text)
-        mutant = Mutant(function.subject, function.source, edit, 1)
-        if _compiles(function.source.edited(edit)):
-            faults.setdefault((function.subject.file, start, text), mutant)
-    return list(faults.values())
+    left = {kind: [(f, found) for f in functions if (found := list(kind(f)))] for kind in TRANSFORMATIONS}
+    faults: list[GeneratedFault] = []
+    while len(faults) < count and any(left.values()):
+        for kind in TRANSFORMATIONS[: count - len(faults)]:
+            if left[kind] and (fault := _drawn(kind.__name__.replace("_", " "), left[kind], generator)):
+                faults.append(fault)
+    return faults
 
 
-def _compiles(source: str) -> bool:
+def _drawn(kind: str, left: list[tuple[Function, list[Replacement]]], generator: random.Random) -> GeneratedFault | None:
+    """Take a replacement out of those that are left, and return its fault; None where it is no Python."""
+    place = generator.randrange(len(left))
+    function, replacements = left[place]
+    chosen = replacements.pop(generator.randrange(len(replacements)))
+    if not replacements:
+        left.pop(place)
+    planted, blunt = (_mutant(function, chosen.start, chosen.end, text) for text in (chosen.text, chosen.blunt))
+    return None if planted is None else GeneratedFault(kind, planted, blunt)
+
+
+def _mutant(function: Function, start: int, end: int, text: str) -> Mutant | None:
+    """Return the mutant with this text; None where there is none, or where it is no Python."""
+    if "np" not in function.module_names:
+        text = text.replace("np.", "__import__('numpy').")
+    edit = Edit("generated", start, end, text)
     try:
-        ast.parse(source)
+        ast.parse(function.source.edited(edit))
     except SyntaxError:
-        return False
-    return True
+        return None
+    return Mutant(function.subject, function.source, edit, 1) if text else None

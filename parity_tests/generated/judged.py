@@ -1,4 +1,4 @@
-"""The answer of the harness to one fault: the first case that fails, its culprit, its cause, and the place to look at."""
+"""The answer of the harness to a fault: the first comparison that fails, its culprits, their causes and the places to look at."""
 
 from __future__ import annotations
 
@@ -20,33 +20,29 @@ kept = cache(reference_run_of.__wrapped__)  # the reference run is the same for 
 
 
 @dataclass(frozen=True)
-class Report:
-    """The report on the first comparison that fails: the kinds of its culprits, their causes and places, and its text."""
+class Answer:
+    """The report on a comparison that fails: the kinds of its culprits, their causes and places, and its text."""
 
     case: str
     dtype: str
-    kinds: tuple[str, ...]
-    causes: tuple[str, ...]
-    places: tuple[str, ...]
+    kinds: list[str]
+    causes: list[str]
+    places: list[str]
     text: str
 
-    def as_json(self) -> str:
-        return json.dumps(asdict(self))
+
+def killers_with_answers() -> list[Killer]:
+    """Return every case as something that may detect a fault; its outcome is an Answer as JSON."""
+    return [Killer(case.name, partial(_answer, case), 0) for case in CASES]
 
 
-def killers() -> list[Killer]:
-    """Return every case as something that may detect a fault; its answer is a report as JSON."""
-    return [Killer(case.name, partial(report_on, case), 0) for case in CASES]
-
-
-def report_on(case: ParityCase) -> str:
-    """Return the report on a case as JSON, or "" where both dtypes agree."""
-    reference_run = kept(case, 0)
+def _answer(case: ParityCase) -> str:
+    """Return the answer on a case as JSON, or "" where both dtypes agree."""
     for dtype in DTYPES:
         with np.errstate(all="ignore"):
-            verdict = judge(Verdict(case.name, case.family, dtype, "cpu", 0), scratch_builder(case), reference_run)
+            verdict = judge(Verdict(case.name, case.family, dtype, "cpu", 0), scratch_builder(case), kept(case, 0))
         if verdict.fails:
             found = verdict.culprits
-            parts = ([c.kind for c in found], [c.cause for c in found], [c.source for c in found])
-            return Report(case.name, dtype, *map(tuple, parts), explain(verdict)).as_json()
+            parts = [[c.kind for c in found], [c.cause for c in found], [c.source for c in found]]
+            return json.dumps(asdict(Answer(case.name, dtype, *parts, explain(verdict))))
     return ""

@@ -1,17 +1,33 @@
-"""Transformations of an expression into a subtly wrong one, each of one kind.
+"""Transformations of an expression into a subtly wrong one, each of one kind. None depends on what an op computes.
 
-A transformation takes a function and yields replacements (start, end, text) of its source. None depends on what an op computes.
+A transformation takes a function and yields replacements of its source. A replacement may come with a blunt one at the same place,
+which computes something grossly wrong: where no case notices even that, the number has no effect, and the fault is none.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from parity_tests.generated.sites import Function, Site, called
 
-Replacements = Iterator[tuple[int, int, str]]
+SHIFTS = ("+ 1e-3", "- 1e-3", "* 1.01 + 1e-6")  # of a threshold
+NUMBERS = {"eps", "momentum", "slope", "scale", "p"}  # options that are numbers near 0 or 1
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """`text` in place of the source from `start` to `end`; `blunt` is the grossly wrong text, "" where there is none."""
+
+    start: int
+    end: int
+    text: str
+    blunt: str = ""
+
+
+Replacements = Iterator[Replacement]
 Transformation = Callable[[Function], Replacements]
 
 
@@ -54,7 +70,7 @@ def second_call_only(function: Function) -> Replacements:
     for site in function.sites:
         called = f"{state}.setdefault('_called', []).append(0) or len({state}['_called']) > 1"
         yield from _wrong_where([called], function, site)
-        yield site.start, site.end, f"{state}.setdefault(f'_kept{{np.shape({site.text})}}', {site.text})"
+        yield at(site, f"{state}.setdefault(f'_kept{{np.shape({site.text})}}', {site.text})")
 
 
 def in_place(function: Function) -> Replacements:
@@ -67,18 +83,18 @@ def in_place(function: Function) -> Replacements:
                 for operand in (left, right):
                     name = operand.id if isinstance(operand, ast.Name) and function.is_array(operand) else ""
                     if name and (name in function.floats or function.is_read_after(name, site.end)):
-                        yield site.start, site.end, f"{call}{name})"
+                        yield Replacement(site.start, site.end, f"{call}{name})", f"({site.text}, {name}.fill(3))[0]")
             case ast.Call(func=ast.Attribute(value=value, attr="copy")):
-                yield site.start, site.end, function.text(value)
+                yield Replacement(site.start, site.end, function.text(value))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr="array"), args=[ast.expr() as value]):
-                yield site.start, site.end, function.text(value)
+                yield Replacement(site.start, site.end, function.text(value))
 
 
 def cast(function: Function) -> Replacements:
     """Let numbers go through a dtype of fewer digits."""
     for site in function.sites:
         for dtype in ("float32", "float16"):
-            yield site.start, site.end, f"(({site.text}) + (np.{dtype}({site.text}) - ({site.text})))"
+            yield at(site, f"(({site.text}) + (np.{dtype}({site.text}) - ({site.text})))")
 
 
 def nearly_right_constant(function: Function) -> Replacements:
@@ -88,18 +104,17 @@ def nearly_right_constant(function: Function) -> Replacements:
             start, end, value = function.source.start(node), function.source.end(node), node.value
             for text in {f"{value:.2g}", f"{value:.4g}", repr(value * 1.001), repr(value * 1.00001), repr(value * 2)}:
                 if float(text) != value:
-                    yield start, end, text
+                    yield Replacement(start, end, text)
         elif isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and type(node.right.value) is int:
             if function.is_array(node.left) and isinstance(node.op, ast.Mult | ast.Div | ast.Pow | ast.Add | ast.Sub):
                 start, end = function.source.start(node.right), function.source.end(node.right)
-                yield start, end, repr(node.right.value * 1.001)
+                yield Replacement(start, end, repr(node.right.value * 1.001))
         elif isinstance(node, ast.Attribute) and node.attr in ("pi", "inf"):
-            yield function.source.start(node), function.source.end(node), {"pi": "3.1416", "inf": "1e4"}[node.attr]
-        elif (
-            isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in ("eps", "momentum", "slope", "scale", "p")
-        ):
             start, end = function.source.start(node), function.source.end(node)
-            yield start, end, f"({node.id} * 1.01)"
+            yield Replacement(start, end, {"pi": "3.1416", "inf": "1e4"}[node.attr])
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in NUMBERS:
+            start, end = function.source.start(node), function.source.end(node)
+            yield Replacement(start, end, f"({node.id} * 1.01)")
 
 
 def shifted_threshold(function: Function) -> Replacements:
@@ -109,11 +124,11 @@ def shifted_threshold(function: Function) -> Replacements:
             right = node.comparators[0]
             if function.is_array(node.left) or function.is_array(right):
                 start, end, text = function.source.start(right), function.source.end(right), function.text(right)
-                yield from ((start, end, f"({text} {change})") for change in ("+ 1e-3", "- 1e-3", "+ 0.1", "* 1.01 + 1e-6"))
+                yield from (Replacement(start, end, f"({text} {change})") for change in SHIFTS)
         elif isinstance(node, ast.Call) and called(node) in ("maximum", "minimum", "clip") and len(node.args) > 1:
             right = node.args[1]
             start, end, text = function.source.start(right), function.source.end(right), function.text(right)
-            yield from ((start, end, f"({text} {change})") for change in ("+ 1e-3", "- 1e-3", "* 1.01 + 1e-6"))
+            yield from (Replacement(start, end, f"({text} {change})") for change in SHIFTS)
 
 
 def options_together(function: Function) -> Replacements:
@@ -128,7 +143,7 @@ def options_together(function: Function) -> Replacements:
             for other, value in plain.items():
                 if other != node.id:
                     differs = f"{other} is not {value}" if value is None or isinstance(value, bool) else f"{other} != {value!r}"
-                    yield start, end, f"({plain[node.id]!r} if {differs} else {node.id})"
+                    yield Replacement(start, end, f"({plain[node.id]!r} if {differs} else {node.id})")
 
 
 def these_places_only(function: Function) -> Replacements:
@@ -143,32 +158,37 @@ def these_places_only(function: Function) -> Replacements:
             f"np.abs({e}) < 0.01",
             f"({e}) < -1",
         )
-        yield from ((site.start, site.end, f"np.where({place}, ({e}) * 1.05, {e})") for place in places)
+        yield from (at(site, f"np.where({place}, ({e}) * 1.05, {e})") for place in places)
 
 
 def across_the_batch(function: Function) -> Replacements:
     """Let the rows of an array see each other."""
     for site in function.sites:
         e = site.text
-        yield site.start, site.end, f"(({e}) + ({e})[:1] * 1e-3)"
-        yield site.start, site.end, f"np.roll({e}, 1, 0)"
-        yield site.start, site.end, f"np.concatenate([({e})[:-1], ({e})[:1]])"
+        yield at(site, f"(({e}) + ({e})[:1] * 1e-3)")
+        yield at(site, f"np.roll({e}, 1, 0)")
+        yield at(site, f"np.concatenate([({e})[:-1], ({e})[:1]])")
 
 
 def slightly_wrong(function: Function) -> Replacements:
     """Multiply an expression by a number near 1."""
     for site in function.sites:
-        yield from ((site.start, site.end, f"(({site.text}) * {factor})") for factor in (1.01, 0.999, 1.00001))
+        yield from (at(site, f"(({site.text}) * {factor})") for factor in (1.01, 0.999, 1.00001))
 
 
-def _wrong_where(conditions: list[str] | tuple[str, ...], function: Function, site: Site) -> Replacements:
+def _wrong_where(conditions: Iterable[str], function: Function, site: Site) -> Replacements:
     """Yield an expression that is wrong where a condition holds, in each way."""
     wrong = [f"({site.text}) * 1.01", f"({site.text}) * -1", f"({site.text}) * 0", f"np.roll({site.text}, 1, -1)"]
     if isinstance(site.node, ast.BinOp):
         wrong += [function.text(operand) for operand in (site.node.left, site.node.right) if function.is_array(operand)]
     for condition in conditions:
         for each in wrong:
-            yield site.start, site.end, f"({each} if {condition} else {site.text})"
+            yield at(site, f"({each} if {condition} else {site.text})")
+
+
+def at(site: Site, text: str) -> Replacement:
+    """Return a replacement of a whole site."""
+    return Replacement(site.start, site.end, text, f"np.full_like({site.text}, 3)")
 
 
 def _is_method_of_module(function: Function) -> bool:
