@@ -40,10 +40,7 @@ class OneCycleLR(CycleLR):
     ):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ValueError(
-                    f"OneCycleLR: expected total_steps, or epochs and steps_per_epoch, got epochs {epochs} and steps_per_epoch "
-                    f"{steps_per_epoch}"
-                )
+                raise ValueError("OneCycleLR: expected total_steps, or epochs and steps_per_epoch")
             whole("OneCycleLR", 1, epochs=epochs, steps_per_epoch=steps_per_epoch)
             total_steps = epochs * steps_per_epoch
         whole("OneCycleLR", 1, total_steps=total_steps)
