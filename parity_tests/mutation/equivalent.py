@@ -352,11 +352,7 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
         ),
     ],
     ("scratch/fast/winograd.py", "Points.__init__"): [
-        (
-            "self.rows, self.cols, self.padding = -(-OH // TILE), -(-OW // TILE), win.padding # numbers of tiles",
-            ANY,
-            "tiles beyond the image are cropped",
-        ),
+        ("self.rows, self.cols = -(-OH // TILE), -(-OW // TILE) # numbers of tiles", ANY, "tiles beyond the image are cropped"),
         (
             "self.to_tile, self.to_points, self.kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
             ANY,

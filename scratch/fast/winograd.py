@@ -63,7 +63,8 @@ class Points:
 
     def __init__(self, x: Array, weight: Array, win: Window):
         (N, C, _, _), O, (OH, OW) = x.shape, len(weight), win.out
-        self.rows, self.cols, self.padding = -(-OH // TILE), -(-OW // TILE), win.padding  # numbers of tiles
+        self.rows, self.cols = -(-OH // TILE), -(-OW // TILE)  # numbers of tiles
+        self.C, self.dtype, self.padding = C, x.dtype, win.padding
         self.to_tile, self.to_points, self.kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))
         self.lots = _lots(max(C * O, N * self.rows * self.cols * max(C, O)))
         self.strips = _strips(self.rows, SEEN**2 * self.cols * C)
@@ -73,7 +74,7 @@ class Points:
 
     def empty(self, N: int, channels: int) -> list[Array]:
         """Return arrays for N images at the points."""
-        return [np.empty((lot.stop - lot.start, N, self.rows, self.cols, channels), self.U[0].dtype) for lot in self.lots]
+        return [np.empty((lot.stop - lot.start, N, self.rows, self.cols, channels), self.dtype) for lot in self.lots]
 
     def seen_size(self) -> tuple[int, int]:
         """Return the height and width of the pixels that all tiles of an image see."""
@@ -81,26 +82,26 @@ class Points:
 
     def forward(self, x: Array, images: slice, y: Array) -> None:
         """Write V and y of some images."""
-        C, O = x.shape[1], y.shape[3]
+        O = y.shape[3]
         pixels = _padded(x[images], self.padding, *self.seen_size())
         for strip in self.strips:
             seen = _tiles(pixels, SEEN, strip).reshape(SEEN**2, -1)
-            M = np.empty((SEEN**2, seen.shape[1] // C, O), x.dtype)
+            M = np.empty((SEEN**2, seen.shape[1] // self.C, O), self.dtype)
             for lot, U_lot, V_lot in zip(self.lots, self.U, self.V, strict=True):
                 points = V_lot[:, images, strip].reshape(len(V_lot), -1)
                 np.matmul(self.to_points[lot], seen, out=points)
-                np.matmul(points.reshape(len(V_lot), -1, C), U_lot.swapaxes(1, 2), out=M[lot])
+                np.matmul(points.reshape(len(V_lot), -1, self.C), U_lot.swapaxes(1, 2), out=M[lot])
             tiles = _tiles(y[images], TILE, strip)
             tiles[...] = (self.to_tile @ M.reshape(SEEN**2, -1)).reshape(tiles.shape)
 
     def backward(self, dy: Array, images: slice, dM: list[Array], dx: Array | None) -> None:
         """Write dM of some images, and their dx unless it is None."""
-        O, C, (ph, pw) = dy.shape[1], self.V[0].shape[4], self.padding
+        O, (ph, pw) = dy.shape[1], self.padding
         dpixels = _padded(dy[images], (0, 0), self.rows * TILE, self.cols * TILE)
-        dpadded = np.zeros((len(dpixels), *self.seen_size(), C), self.U[0].dtype)
+        dpadded = np.zeros((len(dpixels), *self.seen_size(), self.C), self.dtype)
         for strip in self.strips:
             dtiles, dseen = _tiles(dpixels, TILE, strip).reshape(TILE**2, -1), _tiles(dpadded, SEEN, strip)
-            dV = np.empty((SEEN**2, dtiles.shape[1] // O, C), dpadded.dtype)
+            dV = np.empty((SEEN**2, dtiles.shape[1] // O, self.C), self.dtype)
             for lot, U_lot, dM_lot in zip(self.lots, self.U, dM, strict=True):
                 dpoints = dM_lot[:, images, strip].reshape(len(dM_lot), -1)
                 np.matmul(self.to_tile.T[lot], dtiles, out=dpoints)
