@@ -65,6 +65,27 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 if all agree, 1 if a comparison fails or a twin of ours is missing, 2 if the command is wrong. "
         "With --scratch, a missing function, layer or model is no failure.",
     )
+    _add_check_options(checking)
+    checking.set_defaults(run=check_cases)
+
+    creating = commands.add_parser("new", help="write a package of stubs with the same API, for your own implementation")
+    creating.add_argument("directory", type=Path, metavar="DIR", help="a directory that does not exist yet, or an empty one")
+    creating.set_defaults(run=new_package)
+
+    calibrating = commands.add_parser("calibrate", help="count false alarms and vacuous comparisons over many seeds of every case")
+    calibrating.add_argument("--seeds", type=_positive, default=200, metavar="N", help="seeds for every case (default 200)")
+    calibrating.set_defaults(run=count_alarms)
+
+    for command in (listing, checking, calibrating):
+        command.add_argument(
+            "pattern", nargs="?", default="", metavar="PATTERN", help="part of a case's name, or a family (default: all)"
+        )
+    for command in (listing, checking):
+        command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser
+
+
+def _add_check_options(checking: argparse.ArgumentParser) -> None:
     checking.add_argument(
         "--device",
         default="cpu",
@@ -89,23 +110,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help=f"with --scratch: CPU time for one comparison (default {TIME_LIMIT:g}), {WAITING} times as much on the clock",
     )
-    checking.set_defaults(run=check_cases)
-
-    creating = commands.add_parser("new", help="write a package of stubs with the same API, for your own implementation")
-    creating.add_argument("directory", type=Path, metavar="DIR", help="a directory that does not exist yet, or an empty one")
-    creating.set_defaults(run=new_package)
-
-    calibrating = commands.add_parser("calibrate", help="count false alarms and vacuous comparisons over many seeds of every case")
-    calibrating.add_argument("--seeds", type=_positive, default=200, metavar="N", help="seeds for every case (default 200)")
-    calibrating.set_defaults(run=count_alarms)
-
-    for command in (listing, checking, calibrating):
-        command.add_argument(
-            "pattern", nargs="?", default="", metavar="PATTERN", help="part of a case's name, or a family (default: all)"
-        )
-    for command in (listing, checking):
-        command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    return parser
 
 
 def list_cases(options: argparse.Namespace) -> int:

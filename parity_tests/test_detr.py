@@ -459,7 +459,7 @@ BAD = {
     ),
     "more objects than queries": (
         lambda: detr_loss(*(array[:, :, :2] for array in predictions()), LABELS, targets()),
-        "bipartite_matching: image 2 has 3 objects for 2 queries, of which each takes one",
+        "bipartite_matching: image 2 has 3 objects for 2 queries, expected at most one for each",
     ),
     "objects of another batch": (
         lambda: detr_loss(*predictions(), LABELS[:2], targets()[:2]),

@@ -161,7 +161,7 @@ BAD = {
     ),
     "rising counts": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([2, 1, 2])),
-        "gru: counts rise, expected numbers that never do; sort the sequences, the longest first",
+        "gru: counts rise, expected equal or falling numbers; sort the sequences, the longest first",
     ),
     "counts beyond B": (
         lambda: ops.gru(normal(3, 2, 3), normal(2, 4), normal(12, 3), normal(12, 4), counts=np.array([3, 2, 1])),

@@ -359,12 +359,12 @@ BAD = {
     "conv_transpose with a kernel of three axes": (lambda: ops.conv_transpose2d(X, f32(6, 4, 3)), "got (3, 6, 8, 9) and (6, 4, 3)"),
     "conv_transpose channels": (
         lambda: ops.conv_transpose2d(X, f32(4, 6, 3, 3)),
-        "conv_transpose2d: x has 6 channels; a weight of shape (4, 6, 3, 3) takes 4, in 1 groups that have to divide them",
+        "conv_transpose2d: x has 6 channels, expected 4 for a weight of shape (4, 6, 3, 3), and a number that 1 groups divide",
     ),
-    "conv_transpose groups": (lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), groups=4), "in 4 groups that have to divide them"),
+    "conv_transpose groups": (lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), groups=4), "a number that 4 groups divide"),
     "conv_transpose in no groups": (
         lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), groups=0),
-        "in 0 groups that have to divide them",
+        "a number that 0 groups divide",
     ),
     "conv_transpose bias": (
         lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), f32(2), groups=2),
@@ -378,7 +378,7 @@ BAD = {
     "conv_transpose dilation": (lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), dilation=0), "conv_transpose2d: dilation is 0"),
     "conv_transpose output_padding": (
         lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), stride=(3, 2), output_padding=2),
-        "conv_transpose2d: output_padding (2, 2) is not below stride (3, 2) or dilation (1, 1)",
+        "conv_transpose2d: output_padding is (2, 2), expected less than stride (3, 2) or less than dilation (1, 1)",
     ),
     "conv_transpose output_padding below 0": (
         lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), output_padding=-1),
@@ -386,7 +386,7 @@ BAD = {
     ),
     "conv_transpose padded away": (
         lambda: ops.conv_transpose2d(X, f32(6, 2, 3, 3), padding=(1, 6)),
-        "conv_transpose2d: images of (8, 9) with a kernel of (3, 3) at stride (1, 1) leave nothing within a padding of (1, 6)",
+        "conv_transpose2d: images of (8, 9) with a kernel of (3, 3) at stride (1, 1) give no pixels with a padding of (1, 6)",
     ),
     "ConvTranspose2d groups": (
         lambda: layers.ConvTranspose2d(6, 4, 3, groups=3),

@@ -148,7 +148,7 @@ MAP = np.zeros((2, 6, 3, 4))
 BAD = {
     "more objects than queries": (
         lambda: bipartite_matching(np.zeros((2, 3, 4)), np.array([[True] * 3 + [False], [True] * 4])),
-        "bipartite_matching: image 1 has 4 objects for 3 queries, of which each takes one",
+        "bipartite_matching: image 1 has 4 objects for 3 queries, expected at most one for each",
     ),
     "costs of one image": (
         lambda: bipartite_matching(np.zeros((3, 4)), np.ones((3, 4), bool)),

@@ -20,7 +20,12 @@ bias = partial(weights, cases=BIASED)
 values = partial(Fault, function="ops.attention.scaled_dot_product_attention", culprit=CULPRIT, cases=CASES)
 dropped = partial(values, cases=("attention-dropout", "attention-dropout-ragged"))
 grouped = partial(Fault, function="ops.attention._for_every_head", culprit=CULPRIT, cases=GROUPED)
-blocks = partial(Fault, function="fast.blockwise_attention.blockwise_attention", culprit=CULPRIT, cases=BLOCKS)
+blocks = partial(Fault, function="fast.blockwise_attention.Blocks.backward", culprit=CULPRIT, cases=BLOCKS)
+blocks_forward = partial(blocks, function="fast.blockwise_attention.Blocks.forward")
+blocks_scores = partial(blocks, function="fast.blockwise_attention.Blocks.scores")
+blocks_triangle = partial(blocks, function="fast.blockwise_attention.Blocks.__init__")
+blocks_seen = partial(blocks, function="fast.blockwise_attention.Blocks.seen_by")
+blocks_options = partial(blocks, function="fast.blockwise_attention.blockwise_attention")
 shares = partial(Fault, function="fast.blockwise_attention._shares", culprit=CULPRIT)
 part = partial(Fault, function="fast.blockwise_attention._part", culprit=CULPRIT, cases=("attention-blocks-bias",))
 causal_mask = partial(Fault, function="ops.masks.causal_mask", culprit="causal_mask", cases=("causal_mask", "causal_mask-offset"))
@@ -318,14 +323,14 @@ DEFINITION = [
 ]
 
 IN_BLOCKS = [
-    blocks(
+    blocks_scores(
         "blocks: scaled twice",
         "scaled[..., rows, :] @ keys",
-        "scale * scaled[..., rows, :] @ keys",
+        "self.scale * scaled[..., rows, :] @ keys",
         "forward",
         "scales the scores twice",
     ),
-    blocks(
+    blocks_triangle(
         "blocks: one key too many",
         "np.tri(BLOCK, dtype=bool)",
         "np.tri(BLOCK, BLOCK, 1, dtype=bool)",
@@ -333,7 +338,7 @@ IN_BLOCKS = [
         None,
         cases=("attention-blocks-causal", "attention-blocks-fewer-keys"),
     ),
-    blocks(
+    blocks_triangle(
         "blocks: one key too few",
         "np.tri(BLOCK, dtype=bool)",
         "np.tri(BLOCK, BLOCK, -1, dtype=bool)",
@@ -341,31 +346,31 @@ IN_BLOCKS = [
         "one key too few",
         cases=("attention-blocks-causal",),
     ),
-    blocks(
+    blocks_seen(
         "blocks: keys of the block itself left out",
-        "slice(0, min(rows.stop + causal_offset, S)",
-        "slice(0, min(rows.start + 1 + causal_offset, S)",
+        "slice(0, min(rows.stop + self.causal_offset, S)",
+        "slice(0, min(rows.start + 1 + self.causal_offset, S)",
         "forward",
         None,
         cases=("attention-blocks-causal",),
     ),
-    blocks(
+    blocks_scores(
         "blocks: triangle at the first key",
-        "s[..., rows.start + causal_offset :]",
-        "s[..., causal_offset:][..., :BLOCK]",
+        "s[..., rows.start + self.causal_offset :]",
+        "s[..., self.causal_offset:][..., :BLOCK]",
         "forward",
         None,
         cases=("attention-blocks-causal",),
     ),
-    blocks(
+    blocks_seen(
         "blocks: offset not taken notice of",
-        "min(rows.stop + causal_offset, S)",
+        "min(rows.stop + self.causal_offset, S)",
         "min(rows.stop, S)",
         "forward",
         None,
         cases=("attention-blocks-causal-offset",),
     ),
-    blocks(
+    blocks_forward(
         "blocks: weights not divided by their total",
         "kept / sums, out",
         "kept / sums**0, out",
@@ -374,14 +379,14 @@ IN_BLOCKS = [
     ),
     blocks(
         "blocks: gradient not divided by the total",
-        "dy[at] * (kept / total[at])",
-        "dy[at] * kept",
+        "dy[at] * (self.kept / self.total[at])",
+        "dy[at] * self.kept",
         "backward",
         None,
     ),
     blocks(
         "blocks: largest score of the backward's not subtracted",
-        "weights -= highest[(*at, rows)]",
+        "weights -= self.highest[(*at, rows)]",
         "pass",
         "backward",
         "constant along axis 3",
@@ -393,10 +398,10 @@ IN_BLOCKS = [
         "backward",
         "second term of the Jacobian is missing",
     ),
-    blocks("blocks: second term not divided by the total", "[..., None] / total[at]", "[..., None]", "backward", None),
+    blocks("blocks: second term not divided by the total", "[..., None] / self.total[at]", "[..., None]", "backward", None),
     blocks(
         "blocks: gradient of query not scaled",
-        "np.multiply(dscores @ keys[..., seen, :], scale,",
+        "np.multiply(dscores @ keys[..., seen, :], self.scale,",
         "np.multiply(dscores @ keys[..., seen, :], 1,",
         "backward",
         "grad query needs the factor 1/√5",
@@ -404,7 +409,7 @@ IN_BLOCKS = [
     blocks(
         "blocks: gradient of key not scaled",
         "dscores.swapaxes(-1, -2) @ scaled[..., rows, :]",
-        "dscores.swapaxes(-1, -2) @ query[(*at, rows)]",
+        "dscores.swapaxes(-1, -2) @ self.query[(*at, rows)]",
         "backward",
         "grad key needs the factor 1/√5",
     ),
@@ -434,7 +439,7 @@ IN_BLOCKS = [
         None,
         cases=("attention-blocks-dropout",),
     ),
-    blocks(
+    blocks_options(
         "blocks: dropout's scale left out",
         "1 if keep is None else 1 / (1 - dropout_p)",
         "1 if keep is None else 1",

@@ -173,7 +173,7 @@ DEVIATIONS = [
     Deviation(
         "refused",
         "",
-        r"an int or a pair of ints, each at least|output_padding|padding .* more than half|too small for|does not fit|tokens long|"
+        r"an int or a pair of ints, each at least|output_padding|at most half of|too small for|does not fit|tokens long|"
         "as many targets|a segment for each|expected one batch|one of them",
         "a geometry without output pixels, or with more padding than kernel, is refused with a clear message",
         ("avg_pool2d-2x2", (("option", "stride", (2,)),)),

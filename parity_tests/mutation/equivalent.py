@@ -351,30 +351,25 @@ EQUIVALENT: dict[tuple[str, str], list[tuple[str, str, str]]] = {
             "an array with four axes: axis 2 is axis -2",
         ),
     ],
-    ("scratch/fast/winograd.py", "conv2d_by_winograd"): [
-        ("if needs[0]:", ANY, "what is summed in vain is not returned"),
-        ("rows, cols = -(-OH // TILE), -(-OW // TILE) # numbers of tiles", ANY, "tiles beyond the image are cropped"),
+    ("scratch/fast/winograd.py", "Points.__init__"): [
+        ("self.rows, self.cols = -(-OH // TILE), -(-OW // TILE) # numbers of tiles", ANY, "tiles beyond the image are cropped"),
         (
-            "to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
+            "self.to_tile, self.to_points, self.kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))",
             ANY,
             "float64 is slower, and the result is cast",
         ),
-        ("lots = _lots(max(C * O, N * rows * cols * max(C, O)))", ANY, AT_A_TIME),
+        ("self.lots = _lots(max(C * O, N * self.rows * self.cols * max(C, O)))", ANY, AT_A_TIME),
+        ("self.strips = _strips(self.rows, SEEN**2 * self.cols * C)", ANY, AT_A_TIME),
+    ],
+    ("scratch/fast/winograd.py", "Points.seen_size"): [
         (
-            "groups, strips = _groups(N, SEEN**2 * rows * cols * C), _strips(rows, SEEN**2 * cols * C)",
-            ANY,
-            AT_A_TIME,
-        ),
-        (
-            "pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)",
+            "return SEEN - TILE + self.rows * TILE, SEEN - TILE + self.cols * TILE",
             ANY,
             "zeros beyond the last tile are never read",
         ),
-        (
-            "dpadded = np.zeros((len(dpixels), SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)",
-            ANY,
-            "zeros beyond the last tile are never read",
-        ),
+    ],
+    ("scratch/fast/winograd.py", "conv2d_by_winograd"): [
+        ("groups = _groups(N, SEEN**2 * points.rows * points.cols * C)", ANY, AT_A_TIME),
     ],
     ("scratch/fast/winograd.py", "_lots"): [
         ("return evenly(SEEN**2, max(-(-(SEEN**2) * size // KEPT), get_num_threads()))", ANY, AT_A_TIME),

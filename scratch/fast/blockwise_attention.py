@@ -24,6 +24,97 @@ def suits_blocks(query: Array) -> bool:
     return query.shape[-2] > BLOCK
 
 
+class Blocks:
+    """The attention of blocks of queries: its inputs, its output y, and two numbers for each query.
+
+    `at` is an index of query heads, `rows` the queries of a block, `seen` the keys that some query of the block may attend to.
+    """
+
+    def __init__(
+        self,
+        query: Array,
+        key: Array,
+        value: Array,
+        attn_mask: Array | None,
+        keep: Array | None,
+        kept: np.floating,
+        is_causal: bool,
+        scale: float,
+        causal_offset: int,
+    ):
+        self.query, self.key, self.value, self.attn_mask, self.keep, self.kept = query, key, value, attn_mask, keep, kept
+        self.is_causal, self.scale, self.causal_offset = is_causal, scale, causal_offset
+        L, (S, V) = query.shape[-2], value.shape[-2:]
+        self.y, self.highest, self.total = (np.empty_like(query, shape=(*query.shape[:-1], n)) for n in (V, 1, 1))
+        self.triangle = np.where(np.tri(BLOCK, dtype=bool), 0, -np.inf).astype(query.dtype)
+        self.ones = np.ones((S, 1), query.dtype)  # sums as products, as in reduce.py
+        self.rows = [slice(start, min(start + BLOCK, L)) for start in range(0, L, BLOCK)]
+
+    def seen_by(self, rows: slice) -> slice:
+        """Return the keys that some of these queries may attend to."""
+        S = self.key.shape[-2]
+        return slice(0, min(rows.stop + self.causal_offset, S) if self.is_causal else S)
+
+    def scores(self, scaled: Array, keys: Array, at: Place, rows: slice, seen: slice) -> Array:
+        """Compute the scores of one block from the scaled queries, with minus infinity where a query may not attend."""
+        s: Array = scaled[..., rows, :] @ keys[..., seen, :].swapaxes(-1, -2)
+        mask = None if self.attn_mask is None else _part(self.attn_mask, (*at, rows, seen))
+        if mask is not None and mask.dtype == bool:
+            np.copyto(s, -np.inf, where=~mask)
+        elif mask is not None:
+            s += mask
+        if self.is_causal:
+            corner = s[..., rows.start + self.causal_offset :]
+            corner += self.triangle[: corner.shape[-2], : corner.shape[-1]]
+        return s
+
+    def forward(self, share: Share) -> None:
+        """Write y of some heads, and for each query the highest score and the sum of its exponentials."""
+        heads, group = share
+        keys, values = self.key[group], self.value[group]
+        for at in heads:
+            scaled = self.query[at] * self.scale
+            for rows in self.rows:
+                seen = self.seen_by(rows)
+                weights = self.scores(scaled, keys, at, rows, seen)
+                high = weights.max(axis=-1, keepdims=True, initial=-np.inf)
+                high[high == -np.inf] = 0  # the query may attend no key
+                weights -= high
+                np.exp(weights, out=weights)
+                sums = weights @ self.ones[seen]
+                sums[sums == 0] = 1
+                self.highest[(*at, rows)], self.total[(*at, rows)] = high, sums
+                if self.keep is not None:
+                    weights *= self.keep[(*at, rows, seen)]
+                np.multiply(weights @ values[..., seen, :], self.kept / sums, out=self.y[(*at, rows)])
+
+    def backward(self, share: Share, dy: Array, dquery: Array, dkey: Array, dvalue: Array, dbias: Array | None) -> None:
+        """Write the gradient of some heads' query, and add to those of key, value and the added mask."""
+        heads, group = share
+        keys, values = self.key[group], self.value[group]
+        for at in heads:
+            scaled, dvalues = self.query[at] * self.scale, dy[at] * (self.kept / self.total[at])
+            through_total = np.einsum("...v,...v->...", dy[at], self.y[at])[..., None] / self.total[at]
+            for rows in self.rows:
+                seen = self.seen_by(rows)
+                weights = self.scores(scaled, keys, at, rows, seen)  # not yet divided by their total
+                weights -= self.highest[(*at, rows)]
+                np.exp(weights, out=weights)
+                dscores = dvalues[..., rows, :] @ values[..., seen, :].swapaxes(-1, -2)
+                dropped = weights
+                if self.keep is not None:
+                    dropped = weights * self.keep[(*at, rows, seen)]
+                    dscores *= self.keep[(*at, rows, seen)]
+                dvalue[(*group, seen)] += dropped.swapaxes(-1, -2) @ dvalues[..., rows, :]
+                dscores -= through_total[..., rows, :]
+                dscores *= weights
+                np.multiply(dscores @ keys[..., seen, :], self.scale, out=dquery[(*at, rows)])
+                dkey[(*group, seen)] += dscores.swapaxes(-1, -2) @ scaled[..., rows, :]
+                if dbias is not None:
+                    part = _part(dbias, (*at, rows, seen))
+                    part += sum_to_shape(dscores, part.shape)
+
+
 def blockwise_attention(
     query: Array,
     key: Array,
@@ -40,85 +131,22 @@ def blockwise_attention(
     The backward is the same: dscores = weights * (dweights - sum of dy * y). Here the second term is a sum over V, not over S,
     because the sum of dweights * weights over the keys is the sum of dy * y.
     """
-    L, (S, V) = query.shape[-2], value.shape[-2:]
-    y, highest, total = (np.empty_like(query, shape=(*query.shape[:-1], n)) for n in (V, 1, 1))
-    bias = attn_mask if attn_mask is not None and attn_mask.dtype != bool else None
-    triangle = np.where(np.tri(BLOCK, dtype=bool), 0, -np.inf).astype(query.dtype)
-    ones = np.ones((S, 1), query.dtype)  # sums as products, as in reduce.py
     kept = query.dtype.type(1 if keep is None else 1 / (1 - dropout_p) if dropout_p < 1 else 0)
-    shares, blocks = _shares(query, key), [slice(start, min(start + BLOCK, L)) for start in range(0, L, BLOCK)]
-
-    def keys_of(rows: slice) -> slice:
-        return slice(0, min(rows.stop + causal_offset, S) if is_causal else S)
-
-    def scores(scaled: Array, keys: Array, at: Place, rows: slice, seen: slice) -> Array:
-        s = scaled[..., rows, :] @ keys[..., seen, :].swapaxes(-1, -2)
-        if bias is not None:
-            s += _part(bias, (*at, rows, seen))
-        elif attn_mask is not None:
-            np.copyto(s, -np.inf, where=~_part(attn_mask, (*at, rows, seen)))
-        if is_causal:
-            corner = s[..., rows.start + causal_offset :]
-            corner += triangle[: corner.shape[-2], : corner.shape[-1]]
-        return s
-
-    def forward(share: Share) -> None:
-        heads, group = share
-        keys, values = key[group], value[group]
-        for at in heads:
-            scaled = query[at] * scale
-            for rows in blocks:
-                seen = keys_of(rows)
-                weights = scores(scaled, keys, at, rows, seen)
-                high = weights.max(axis=-1, keepdims=True, initial=-np.inf)
-                high[high == -np.inf] = 0  # the query may attend no key
-                weights -= high
-                np.exp(weights, out=weights)
-                sums = weights @ ones[seen]
-                sums[sums == 0] = 1
-                highest[(*at, rows)], total[(*at, rows)] = high, sums
-                if keep is not None:
-                    weights *= keep[(*at, rows, seen)]
-                np.multiply(weights @ values[..., seen, :], kept / sums, out=y[(*at, rows)])
+    blocks = Blocks(query, key, value, attn_mask, keep, kept, is_causal, scale, causal_offset)
+    shares = _shares(query, key)
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True,) * 5) -> tuple[Array | None, ...]:
         dquery, dkey, dvalue = np.empty_like(query), np.zeros_like(key), np.zeros_like(value)
-        dbias = np.zeros_like(bias) if bias is not None and needs[3] else None
-
-        def backward_of(share: Share) -> None:
-            heads, group = share
-            keys, values = key[group], value[group]
-            for at in heads:
-                scaled, dvalues = query[at] * scale, dy[at] * (kept / total[at])
-                through_total = np.einsum("...v,...v->...", dy[at], y[at])[..., None] / total[at]
-                for rows in blocks:
-                    seen = keys_of(rows)
-                    weights = scores(scaled, keys, at, rows, seen)  # not yet divided by their total
-                    weights -= highest[(*at, rows)]
-                    np.exp(weights, out=weights)
-                    dscores = dvalues[..., rows, :] @ values[..., seen, :].swapaxes(-1, -2)
-                    dropped = weights
-                    if keep is not None:
-                        dropped = weights * keep[(*at, rows, seen)]
-                        dscores *= keep[(*at, rows, seen)]
-                    dvalue[(*group, seen)] += dropped.swapaxes(-1, -2) @ dvalues[..., rows, :]
-                    dscores -= through_total[..., rows, :]
-                    dscores *= weights
-                    np.multiply(dscores @ keys[..., seen, :], scale, out=dquery[(*at, rows)])
-                    dkey[(*group, seen)] += dscores.swapaxes(-1, -2) @ scaled[..., rows, :]
-                    if dbias is not None:
-                        part = _part(dbias, (*at, rows, seen))
-                        part += sum_to_shape(dscores, part.shape)
-
-        if dbias is None:
-            in_parallel(backward_of, shares)
-        else:  # heads may add to the same part of dbias
-            for share in shares:
-                backward_of(share)
+        if attn_mask is None or attn_mask.dtype == bool or not needs[3]:
+            in_parallel(lambda share: blocks.backward(share, dy, dquery, dkey, dvalue, None), shares)
+            return dquery, dkey, dvalue, None, None
+        dbias = np.zeros_like(attn_mask)
+        for share in shares:  # one after the other, since heads may add to the same part of dbias
+            blocks.backward(share, dy, dquery, dkey, dvalue, dbias)
         return dquery, dkey, dvalue, dbias, None
 
-    in_parallel(forward, shares)
-    return y, backward
+    in_parallel(blocks.forward, shares)
+    return blocks.y, backward
 
 
 def _shares(query: Array, key: Array) -> list[Share]:

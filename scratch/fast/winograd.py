@@ -55,6 +55,72 @@ def suits_winograd(x: Array, weight: Array, win: Window) -> bool:
     return fits and x.dtype == np.float32 and min(weight.shape[:2]) >= WORTH and min(win.out) >= TILE
 
 
+class Points:
+    """One convolution at the points: the kernels U and, once the forward pass has written them, the pixels V.
+
+    Each is a list with an array for each slice of points in `lots`.
+    """
+
+    def __init__(self, x: Array, weight: Array, win: Window):
+        (N, C, _, _), O, (OH, OW) = x.shape, len(weight), win.out
+        self.rows, self.cols = -(-OH // TILE), -(-OW // TILE)  # numbers of tiles
+        self.C, self.dtype, self.padding = C, x.dtype, win.padding
+        self.to_tile, self.to_points, self.kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))
+        self.lots = _lots(max(C * O, N * self.rows * self.cols * max(C, O)))
+        self.strips = _strips(self.rows, SEEN**2 * self.cols * C)
+        kernels = weight.reshape(-1, KERNEL**2).T
+        self.U = in_parallel(lambda lot: (self.kernel_to_points[lot] @ kernels).reshape(-1, O, C), self.lots)
+        self.V = self.empty(N, C)
+
+    def empty(self, N: int, channels: int) -> list[Array]:
+        """Return arrays for N images at the points."""
+        return [np.empty((lot.stop - lot.start, N, self.rows, self.cols, channels), self.dtype) for lot in self.lots]
+
+    def seen_size(self) -> tuple[int, int]:
+        """Return the height and width of the pixels that all tiles of an image see."""
+        return SEEN - TILE + self.rows * TILE, SEEN - TILE + self.cols * TILE
+
+    def forward(self, x: Array, images: slice, y: Array) -> None:
+        """Write V and y of some images."""
+        O = y.shape[3]
+        pixels = _padded(x[images], self.padding, *self.seen_size())
+        for strip in self.strips:
+            seen = _tiles(pixels, SEEN, strip).reshape(SEEN**2, -1)
+            M = np.empty((SEEN**2, seen.shape[1] // self.C, O), self.dtype)
+            for lot, U_lot, V_lot in zip(self.lots, self.U, self.V, strict=True):
+                points = V_lot[:, images, strip].reshape(len(V_lot), -1)
+                np.matmul(self.to_points[lot], seen, out=points)
+                np.matmul(points.reshape(len(V_lot), -1, self.C), U_lot.swapaxes(1, 2), out=M[lot])
+            tiles = _tiles(y[images], TILE, strip)
+            tiles[...] = (self.to_tile @ M.reshape(SEEN**2, -1)).reshape(tiles.shape)
+
+    def backward(self, dy: Array, images: slice, dM: list[Array], dx: Array | None) -> None:
+        """Write dM of some images, and their dx unless it is None."""
+        O, (ph, pw) = dy.shape[1], self.padding
+        dpixels = _padded(dy[images], (0, 0), self.rows * TILE, self.cols * TILE)
+        dpadded = np.zeros((len(dpixels), *self.seen_size(), self.C), self.dtype)
+        for strip in self.strips:
+            dtiles, dseen = _tiles(dpixels, TILE, strip).reshape(TILE**2, -1), _tiles(dpadded, SEEN, strip)
+            dV = np.empty((SEEN**2, dtiles.shape[1] // O, self.C), self.dtype)
+            for lot, U_lot, dM_lot in zip(self.lots, self.U, dM, strict=True):
+                dpoints = dM_lot[:, images, strip].reshape(len(dM_lot), -1)
+                np.matmul(self.to_tile.T[lot], dtiles, out=dpoints)
+                if dx is not None:
+                    np.matmul(dpoints.reshape(len(dM_lot), -1, O), U_lot, out=dV[lot])
+            if dx is not None:
+                by_tile = (self.to_points.T @ dV.reshape(SEEN**2, -1)).reshape(dseen.shape)
+                for i, j in np.ndindex(SEEN, SEEN):  # the tiles of seen pixels overlap
+                    dseen[i, j] += by_tile[i, j]
+        if dx is not None:
+            dx[images] = dpadded[:, ph : ph + dx.shape[1], pw : pw + dx.shape[2]]
+
+    def dkernels(self, dM: list[Array], number: int) -> Array:
+        """Return the part of the gradient of the kernels that comes from one slice of points."""
+        dM_lot, V_lot = dM[number], self.V[number]
+        dU = dM_lot.reshape(len(dM_lot), -1, dM_lot.shape[4]).swapaxes(1, 2) @ V_lot.reshape(len(V_lot), -1, V_lot.shape[4])
+        return dU.reshape(len(dU), -1).T @ self.kernel_to_points[self.lots[number]]
+
+
 def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window) -> tuple[Array, Backward]:
     """Convolve in one group with a 3x3 kernel at stride 1; y and dx lie in memory as (N, H, W, C).
 
@@ -64,64 +130,23 @@ def conv2d_by_winograd(x: Array, weight: Array, bias: Array | None, win: Window)
 
     V is 2.25 times as large as x. Each thread takes a group of images; for dU, to which all images add, a group of points.
     """
-    (N, C, H, W), O, (OH, OW) = x.shape, len(weight), win.out
-    rows, cols = -(-OH // TILE), -(-OW // TILE)  # numbers of tiles
-    to_tile, to_points, kernel_to_points = (matrix.astype(x.dtype) for matrix in (A, B, G))
-    lots = _lots(max(C * O, N * rows * cols * max(C, O)))
-    kernels = weight.reshape(-1, KERNEL**2).T
-    U = in_parallel(lambda lot: (kernel_to_points[lot] @ kernels).reshape(-1, O, C), lots)
-    V = [np.empty((lot.stop - lot.start, N, rows, cols, C), x.dtype) for lot in lots]
-    y = np.empty((N, rows * TILE, cols * TILE, O), x.dtype)
-    groups, strips = _groups(N, SEEN**2 * rows * cols * C), _strips(rows, SEEN**2 * cols * C)
-
-    def forward(images: slice) -> None:
-        pixels = _padded(x[images], win.padding, SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE)
-        for strip in strips:
-            seen = _tiles(pixels, SEEN, strip).reshape(SEEN**2, -1)
-            M = np.empty((SEEN**2, seen.shape[1] // C, O), x.dtype)
-            for lot, U_lot, V_lot in zip(lots, U, V, strict=True):
-                points = V_lot[:, images, strip].reshape(len(V_lot), -1)
-                np.matmul(to_points[lot], seen, out=points)
-                np.matmul(points.reshape(len(V_lot), -1, C), U_lot.swapaxes(1, 2), out=M[lot])
-            tiles = _tiles(y[images], TILE, strip)
-            tiles[...] = (to_tile @ M.reshape(SEEN**2, -1)).reshape(tiles.shape)
-
-    in_parallel(forward, groups)
+    (N, C, H, W), O, (OH, OW), dtype = x.shape, len(weight), win.out, x.dtype
+    points = Points(x, weight, win)
+    groups = _groups(N, SEEN**2 * points.rows * points.cols * C)
+    y = np.empty((N, points.rows * TILE, points.cols * TILE, O), dtype)
+    in_parallel(lambda images: points.forward(x, images, y), groups)
     y = y[:, :OH, :OW]
     if bias is not None:
         y += bias
 
     def backward(dy: Array, needs: tuple[bool, ...] = (True, True, True)) -> tuple[Array | None, ...]:
-        dM = [np.empty((len(V_lot), N, rows, cols, O), x.dtype) for V_lot in V]
-        dx = np.empty((N, H, W, C), x.dtype)
-        ph, pw = win.padding
-
-        def spread(images: slice) -> None:
-            dpixels = _padded(dy[images], (0, 0), rows * TILE, cols * TILE)
-            dpadded = np.zeros((len(dpixels), SEEN - TILE + rows * TILE, SEEN - TILE + cols * TILE, C), x.dtype)
-            for strip in strips:
-                dtiles, dseen = _tiles(dpixels, TILE, strip).reshape(TILE**2, -1), _tiles(dpadded, SEEN, strip)
-                dV = np.empty((SEEN**2, dtiles.shape[1] // O, C), x.dtype)
-                for lot, U_lot, dM_lot in zip(lots, U, dM, strict=True):
-                    dpoints = dM_lot[:, images, strip].reshape(len(dM_lot), -1)
-                    np.matmul(to_tile.T[lot], dtiles, out=dpoints)
-                    if needs[0]:
-                        np.matmul(dpoints.reshape(len(dM_lot), -1, O), U_lot, out=dV[lot])
-                if needs[0]:
-                    by_tile = (to_points.T @ dV.reshape(SEEN**2, -1)).reshape(dseen.shape)
-                    for i, j in np.ndindex(SEEN, SEEN):  # the tiles of seen pixels overlap
-                        dseen[i, j] += by_tile[i, j]
-            dx[images] = dpadded[:, ph : ph + H, pw : pw + W]
-
-        def correlate(number: int) -> Array:
-            dM_lot, V_lot = dM[number], V[number]
-            dU = dM_lot.reshape(len(dM_lot), -1, O).swapaxes(1, 2) @ V_lot.reshape(len(V_lot), -1, C)
-            return dU.reshape(len(dU), -1).T @ kernel_to_points[lots[number]]
-
-        in_parallel(spread, groups)
-        dweight = reduce(np.add, in_parallel(correlate, range(len(lots)))).reshape(weight.shape) if needs[1] else None
+        dM, dx, dweight = points.empty(N, O), np.empty((N, H, W, C), dtype) if needs[0] else None, None
+        in_parallel(lambda images: points.backward(dy, images, dM, dx), groups)
+        if needs[1]:
+            lots = in_parallel(lambda number: points.dkernels(dM, number), range(len(dM)))
+            dweight = reduce(np.add, lots).reshape(weight.shape)
         dbias = channel_sums(dy) if bias is not None and needs[2] else None
-        return dx.transpose(0, 3, 1, 2) if needs[0] else None, dweight, dbias
+        return None if dx is None else dx.transpose(0, 3, 1, 2), dweight, dbias
 
     return y.transpose(0, 3, 1, 2), backward
 

@@ -116,7 +116,7 @@ def check_attention(
     if query.ndim < 2 or key.ndim != query.ndim or query.shape[-1] != key.shape[-1] or query.shape[-1] < 1:
         raise ValueError(f"{op}: expected query (..., L, E) and key (..., S, E), got {query.shape} and {key.shape}")
     if enable_gqa and query.ndim < 3:
-        raise ValueError(f"{op}: enable_gqa expects query (..., H, L, E), got {query.shape}")
+        raise ValueError(f"{op}: expected query (..., H, L, E) with enable_gqa, got {query.shape}")
     heads, groups = (a.shape[-3] if enable_gqa else 1 for a in (query, key))
     leading = -3 if enable_gqa else -2  # the axes before this one must be the same
     if query.shape[:leading] != key.shape[:leading] or (heads % groups if groups else heads):
@@ -127,7 +127,7 @@ def check_attention(
     shape = (*query.shape[:-1], key.shape[-2])
     is_mask(op, "attn_mask", attn_mask, shape, query.dtype)
     if scale is not None and not 0 <= scale < math.inf:
-        raise ValueError(f"{op}: scale is {scale}, expected a finite number of 0 or more, of which torch takes the root")
+        raise ValueError(f"{op}: scale is {scale}, expected a finite number of 0 or more")
     if causal_offset < 0:
         raise ValueError(f"{op}: causal_offset is {causal_offset}, expected at least 0")
     is_probability(op, "dropout_p", dropout_p)

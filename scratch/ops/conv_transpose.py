@@ -39,8 +39,8 @@ def conv_transpose2d(
     (N, C), O = x.shape[:2], weight.shape[1] * groups
     if groups < 1 or len(weight) != C or C % groups:
         raise ValueError(
-            f"conv_transpose2d: x has {C} channels; a weight of shape {weight.shape} takes {len(weight)}, in {groups} groups that "
-            "have to divide them"
+            f"conv_transpose2d: x has {C} channels, expected {len(weight)} for a weight of shape {weight.shape}, and a number that "
+            f"{groups} groups divide"
         )
     if min(*weight.shape, *x.shape[1:]) < 1:
         raise ValueError(
@@ -69,11 +69,11 @@ def _window(
     k, s, d = pair(op, "kernel_size", kernel, 1), pair(op, "stride", stride, 1), pair(op, "dilation", dilation, 1)
     p, more = pair(op, "padding", padding, 0), pair(op, "output_padding", output_padding, 0)
     if any(m >= max(one) for m, *one in zip(more, s, d, strict=True)):
-        raise ValueError(f"{op}: output_padding {more} is not below stride {s} or dilation {d}")
+        raise ValueError(f"{op}: output_padding is {more}, expected less than stride {s} or less than dilation {d}")
     H, W = ((n - 1) * s[i] - 2 * p[i] + (k[i] - 1) * d[i] + more[i] + 1 for i, n in enumerate(x.shape[2:]))
     if min(H, W) < 1:
         raise ValueError(
-            f"{op}: images of {x.shape[2:]} with a kernel of {k} at stride {s} leave nothing within a padding of {p}; "
+            f"{op}: images of {x.shape[2:]} with a kernel of {k} at stride {s} give no pixels with a padding of {p}; "
             "use less padding"
         )
     return Window(k, s, p, d, x.shape[2:]), (H, W)

@@ -37,7 +37,9 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
     by_labels = np.issubdtype(target.dtype, np.integer)
     if not by_labels and ignore_index >= 0:
-        raise ValueError(f"cross_entropy: ignore_index is {ignore_index}, expected none where the target holds probabilities")
+        raise ValueError(
+            f"cross_entropy: ignore_index is {ignore_index}, expected a negative number where the target holds probabilities"
+        )
     rows = class_rows("cross_entropy", input, target, weight, reduction, by_labels)
     M, C = rows.shape
     class_weight = np.ones(C, input.dtype) if weight is None else weight

@@ -43,7 +43,7 @@ def lstm(
     """
     check_recurrence("lstm", x, h0, weight_ih, weight_hh, bias_ih, bias_hh, gates=4, projected=weight_hr is not None)
     if c0 is None:
-        raise ValueError("lstm: c0 is None, expected the first state (B, H); zeros stand for none")
+        raise ValueError("lstm: c0 is None, expected the first state (B, H); pass zeros to start from nothing")
     one_float_dtype("lstm", x=x, c0=c0, weight_hr=weight_hr)
     (T, B, _), P, H = x.shape, weight_hh.shape[1], len(weight_hh) // 4
     has_shape("lstm", "c0", c0, (B, H))

@@ -52,7 +52,8 @@ def bipartite_matching(cost: Array, present: Array) -> tuple[Array, Backward]:
     for image, (costs, there) in enumerate(zip(cost, present, strict=True)):
         if there.sum() > Q:
             raise ValueError(
-                f"bipartite_matching: image {image} has {there.sum()} objects for {Q} queries, of which each takes one"
+                f"bipartite_matching: image {image} has {there.sum()} objects for {Q} queries, expected at most one for each; "
+                "use more queries"
             )
         _, matched[image, there] = linear_sum_assignment(costs[:, there].T)
     return matched, lambda dmatched: (None, None)

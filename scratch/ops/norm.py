@@ -103,7 +103,7 @@ def _check(
     if training and x.size // x.shape[1] < 2:
         raise ValueError(f"batch_norm: expected more than one value a channel when training, got x of shape {x.shape}")
     if not training and (running_mean is None or running_var is None):
-        raise ValueError("batch_norm: running_mean and running_var are needed when not training")
+        raise ValueError("batch_norm: got no running_mean and running_var, expected both when not training")
 
 
 def _statistics(channels: Channels, rows: Array, centred: Array, count: int) -> tuple[Array, Array]:

@@ -131,7 +131,7 @@ def _pooling_window(op: str, x: Array, kernel_size: Size, stride: Size | None, p
     _check_images(op, x)
     win = window(op, x, kernel_size, kernel_size if stride is None else stride, padding, dilation)
     if any(2 * p > k for p, k in zip(win.padding, win.kernel, strict=True)):
-        raise ValueError(f"{op}: padding {win.padding} is more than half of kernel_size {win.kernel}")
+        raise ValueError(f"{op}: padding is {win.padding}, expected at most half of kernel_size {win.kernel}")
     return win
 
 

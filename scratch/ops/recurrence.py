@@ -19,7 +19,7 @@ def check_recurrence(
 ) -> None:
     """Raise ValueError unless x (T, B, I), the first state and the weights of `gates` gates fit; a projected h may be narrower."""
     if h0 is None:
-        raise ValueError(f"{op}: h0 is None, expected the first state (B, H); zeros stand for none")
+        raise ValueError(f"{op}: h0 is None, expected the first state (B, H); pass zeros to start from nothing")
     one_float_dtype(op, x=x, h0=h0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh)
     if x.ndim != 3 or weight_ih.ndim != 2 or weight_hh.ndim != 2 or len(weight_ih) % gates:
         raise ValueError(
@@ -51,7 +51,7 @@ def rows_running(op: str, counts: Array | None, T: int, B: int) -> list[int]:
     if numbers[0] != B or numbers[-1] < 0:
         raise ValueError(f"{op}: counts go from {numbers[0]} to {numbers[-1]}, expected numbers from {B} (all rows) down to 0")
     if numbers != sorted(numbers, reverse=True):
-        raise ValueError(f"{op}: counts rise, expected numbers that never do; sort the sequences, the longest first")
+        raise ValueError(f"{op}: counts rise, expected equal or falling numbers; sort the sequences, the longest first")
     return numbers
 
 

@@ -67,7 +67,7 @@ class Optimizer:
             if not isinstance(parameter, Parameter):
                 raise ValueError(f"{self._name}: expected Parameters, got {type(parameter).__name__}; pass model.parameters()")
         if len({*self._parameters(), *params}) < len(self._parameters()) + len(params):
-            raise ValueError(f"{self._name}: a parameter came twice; each belongs to one group, once")
+            raise ValueError(f"{self._name}: a parameter came twice, expected once; put it into one group only")
         group = {**self.defaults, **group, "params": params}
         self.check(group)
         self.param_groups.append(group)

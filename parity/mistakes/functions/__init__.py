@@ -1,4 +1,4 @@
-"""Mistakes in functions of torch and reference: one file an op, named as in scratch/ops where that has the op.
+"""Mistakes in functions of torch and reference: one file for each op or concept, named as in scratch/ops where that has the op.
 
 All files in this folder are imported, so that their mistakes register themselves.
 """

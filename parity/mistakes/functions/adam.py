@@ -94,26 +94,6 @@ def in_both(message: str, stage: str) -> Callable[[Stage], Stage]:
     return register
 
 
-@in_both("does not correct the bias of the running means", "corrections")
-def uncorrected(beta1: float, beta2: float, t: int) -> Betas:
-    return 1.0, 1.0
-
-
-@in_both("corrects the bias of the first mean only", "corrections")
-def only_first_corrected(beta1: float, beta2: float, t: int) -> Betas:
-    return 1 - beta1**t, 1.0
-
-
-@in_both("corrects the bias of the second mean only", "corrections")
-def only_second_corrected(beta1: float, beta2: float, t: int) -> Betas:
-    return 1.0, 1 - beta2**t
-
-
-@in_both("corrects the bias with the number of the step before: t starts at 1", "corrections")
-def corrected_a_step_late(beta1: float, beta2: float, t: int) -> Betas:
-    return corrections(beta1, beta2, max(t - 1, 1))
-
-
 @in_both("adds eps before the bias correction; it is added after it", "divisor")
 def eps_before_correction(v: Array, eps: float, correction2: float) -> Array:
     return np.sqrt(v) + eps / np.sqrt(correction2)
@@ -139,19 +119,6 @@ def no_root(v: Array, eps: float, correction2: float) -> Array:
     return v * np.sqrt(correction2) + eps
 
 
-@in_both("uses the second of betas for the first mean and the first for the second mean", "ordered")
-def betas_swapped(betas: Betas) -> Betas:
-    return betas[1], betas[0]
-
-
-in_both("averages |g|; the second mean averages g²", "squared")(np.abs)
-
-
-@in_both("adds the whole gradient to the first mean; its share is 1 - beta1", "first_mean")
-def whole_gradient(m: Any, g: Array, beta1: float) -> Array:
-    return beta1 * m + g
-
-
 @in_both("adds the weight decay to the gradient; AdamW shrinks the parameter", "decouples")
 def coupled(decoupled: bool) -> bool:
     return False
@@ -175,21 +142,6 @@ def decay_by_first_rate(p: Array, lr: float, first_lr: float, weight_decay: floa
 @in_both("leaves weight_decay out", "taken")
 def no_weight_decay(weight_decay: float) -> float:
     return 0.0
-
-
-@in_both("ignores amsgrad", "highest")
-def amsgrad_ignored(highest: Any, v: Array) -> Array:
-    return v
-
-
-@in_both("keeps the lowest second mean; amsgrad keeps the highest", "highest")
-def lowest(highest: Any, v: Array) -> Array:
-    return np.minimum(highest, v)
-
-
-@in_both("continues from the highest second mean; with amsgrad the running mean continues from its own value", "kept")
-def highest_kept(v: Array, highest: Array) -> Array:
-    return highest
 
 
 in_both("ignores maximize", "direction")(always_minimised)

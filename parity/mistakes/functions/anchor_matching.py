@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.functions.overlaps import box_iou
+from parity.mistakes.functions.overlap_stages import box_iou
 from parity.mistakes.functions.yolo_boxes import (
     ANCHOR_BY_ANCHOR,
     ANCHORS_TRANSPOSED,

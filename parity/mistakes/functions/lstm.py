@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.functions.recurrent_kernels import CELLS, State, Weights
 from parity.mistakes.functions.recurrent_step import constant_gates, in_step, wrong_slopes, wrong_stage
+from parity.mistakes.functions.recurrent_unrolling import CELLS, State, Weights
 from parity.mistakes.passes import constant, with_gradient_of
 
 Function = Callable[[Tensor], Tensor]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import reference.ops as right
-from parity.mistakes.functions.overlaps import box_iou, generalized_box_iou
+from parity.mistakes.functions.overlap_stages import box_iou, generalized_box_iou
 from parity.mistakes.register import definition, mistake
 from reference.ops import box_convert
 

@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from parity.mistakes.functions.overlaps import box_iou
+import parity.mistakes.functions.overlaps  # noqa: F401  its mistakes come first
+from parity.mistakes.functions.overlap_stages import box_iou
 from parity.mistakes.register import definition, mistake, registered
 
 IN_THE_BACKWARD = {"larger", "smaller", "divided"}  # stages of an overlap whose mistakes change only gradients

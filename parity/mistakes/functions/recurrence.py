@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from parity.mistakes.functions import gru, lstm, rnn  # noqa: F401  their mistakes come first
-from parity.mistakes.functions.recurrent_kernels import State, Values, Weights, kernel
+from parity.mistakes.functions.recurrent_kernels import kernel
 from parity.mistakes.functions.recurrent_step import KINDS, no_dh_n
+from parity.mistakes.functions.recurrent_unrolling import State, Values, Weights
 from parity.mistakes.passes import constant, with_gradient_of
 from parity.mistakes.register import mistake
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from parity.mistakes.functions import dropout  # noqa: F401  its mistakes come first
 from parity.mistakes.functions.recurrence import Stage, in_sequences
-from parity.mistakes.functions.recurrent_kernels import State, Values, turned
+from parity.mistakes.functions.recurrent_kernels import turned
 from parity.mistakes.functions.recurrent_step import KINDS
+from parity.mistakes.functions.recurrent_unrolling import State, Values
 from parity.mistakes.passes import constant, with_gradient_of
 from parity.mistakes.register import registered
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.mistakes.functions import activation  # noqa: F401  its mistakes come first
-from parity.mistakes.functions.recurrent_kernels import NextH, State, cell, kernel, product
+from parity.mistakes.functions.recurrent_kernels import kernel
+from parity.mistakes.functions.recurrent_unrolling import NextH, State, cell, product
 from parity.mistakes.passes import constant, with_gradient_of
 from parity.mistakes.register import definition, mistake, registered
 

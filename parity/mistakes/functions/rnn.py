@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from parity.mistakes.functions.recurrent_kernels import CELLS, State, Weights
 from parity.mistakes.functions.recurrent_step import in_step, wrong_slopes
+from parity.mistakes.functions.recurrent_unrolling import CELLS, State, Weights
 
 Function = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Function] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}

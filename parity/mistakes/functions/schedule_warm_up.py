@@ -1,4 +1,4 @@
-"""Mistakes in warm-ups and in schedules one after another; they take the same arguments as those in schedule_factors."""
+"""Mistakes in warm-ups and in schedules one after another; they take the same arguments as those in schedule_steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import partial
 
-from parity.mistakes.functions.schedule_waves import wave
+from parity.mistakes.functions.schedule_cosine import wave
 from parity.mistakes.register import definition, mistake
 
 Schedule = Callable[[int, float], float]

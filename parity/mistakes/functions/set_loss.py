@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.mistakes.functions.matching import corners, matching_cost, padding_matched, unconverted
-from parity.mistakes.functions.overlaps import overlap
+from parity.mistakes.functions.overlap_stages import overlap
 from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake, registered
 from reference.ops import bipartite_matching, generalized_box_iou_loss

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from parity.mistakes.functions.overlaps import mean, reduced, sum_for_mean, sum_in_the_backward
+from parity.mistakes.functions.reduction import mean, reduced, sum_for_mean, sum_in_the_backward
 from parity.mistakes.register import definition, mistake
 
 wrong_focal_loss = partial(mistake, "sigmoid_focal_loss")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from parity.mistakes.functions import loss  # noqa: F401  its mistakes come first
-from parity.mistakes.functions.overlaps import mean, reduced
+from parity.mistakes.functions.reduction import mean, reduced
 from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake
 

@@ -1,4 +1,4 @@
-"""Mistakes in YOLO's loss."""
+"""Mistakes in YOLO's loss: its classes, its boxes and its matching."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from torch import Tensor
 
 from parity.mistakes.functions.anchor_matching import SHARED_WITH_BOXES, anchor_matching
 from parity.mistakes.functions.matching import corners
-from parity.mistakes.functions.overlaps import box_iou, generalized_overlap, overlap
+from parity.mistakes.functions.overlap_stages import box_iou, generalized_overlap, overlap
 from parity.mistakes.functions.yolo_boxes import WITHIN_LOSS, Boxes, Grids, yolo_boxes
-from parity.mistakes.passes import with_gradient_of
 from parity.mistakes.register import definition, mistake, registered
 
 Place = tuple[Tensor, Tensor]  # the image and the number of each matched prediction
@@ -33,10 +32,11 @@ def overlap_loss(found: Tensor, sought: Tensor) -> Tensor:
 
 def weights(chosen: Tensor, ignored: Tensor, no_object: float) -> Tensor:
     """Return the weight of each prediction in the loss of objectness."""
-    return _full(chosen, no_object).masked_fill(ignored, 0).masked_fill(chosen, 1)
+    return full(chosen, no_object).masked_fill(ignored, 0).masked_fill(chosen, 1)
 
 
-def _full(chosen: Tensor, weight: float) -> Tensor:
+def full(chosen: Tensor, weight: float) -> Tensor:
+    """Return one weight for all predictions, in their shape."""
     return torch.full(chosen.shape, weight, dtype=torch.float64)
 
 
@@ -95,46 +95,6 @@ def _best_overlaps(exact: Tensor, objects: Tensor, there: Tensor) -> Tensor:
     return torch.stack(best)
 
 
-@wrong_loss("ignores no prediction: predictions that overlap an object are trained to say that there is no object", "weights")
-def nothing_ignored(chosen: Tensor, ignored: Tensor, no_object: float) -> Tensor:
-    return _full(chosen, no_object).masked_fill(chosen, 1)
-
-
-@wrong_loss("ignores predictions that overlap an object even where they are matched with it", "weights")
-def matched_ignored(chosen: Tensor, ignored: Tensor, no_object: float) -> Tensor:
-    return _full(chosen, no_object).masked_fill(chosen, 1).masked_fill(ignored, 0)
-
-
-@wrong_loss("trains predictions that overlap an object but are not matched to say that there is one; they are ignored", "asked")
-def ignored_asked(there: Tensor, chosen: Tensor, ignored: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.where(ignored, 1, there), chosen | ignored
-
-
-@wrong_loss("ignores every prediction that overlaps an object at all; it ignores those above ignore_above", "limit")
-def any_overlap(ignore_above: float) -> float:
-    return 0.0
-
-
-@wrong_loss("gives predictions without an object the same weight as the others: ignores no_object", "weights")
-def no_object_1(chosen: Tensor, ignored: Tensor, no_object: float) -> Tensor:
-    return weights(chosen, ignored, 1.0)
-
-
-@wrong_loss("leaves predictions without an object out of the loss; they are trained to say that there is none", "weights")
-def no_object_0(chosen: Tensor, ignored: Tensor, no_object: float) -> Tensor:
-    return weights(chosen, ignored, 0.0)
-
-
-@wrong_loss("trains objectness to be the overlap, as YOLOv2 does; it is trained to be 1", "objectness")
-def objectness_is_overlap(found: Tensor, sought: Tensor) -> Tensor:
-    return overlap(found, sought).detach()
-
-
-@wrong_loss("trains objectness to be the overlap, and lets a gradient through the overlap", "objectness")
-def objectness_through_overlap(found: Tensor, sought: Tensor) -> Tensor:
-    return overlap(found, sought)
-
-
 @wrong_loss("computes the loss of classes for every prediction; it is computed for matched predictions", "class_loss")
 def classes_everywhere(predictions: Tensor, place: Place, wanted: Tensor) -> Tensor:
     everywhere = torch.zeros_like(predictions[..., 5:])
@@ -165,31 +125,6 @@ def unweighted(loss: Tensor, box_weight: float) -> Tensor:
 @wrong_loss("uses the default ignore_above, no_object and box_weight")
 def default_options(predictions: Tensor, labels: Tensor, boxes: Tensor, grids: Grids, *options: float, **rest: float) -> object:
     return yolo_loss(predictions, labels, boxes, grids)
-
-
-@wrong_loss("divides by the batch size twice", "divided")
-def divided_twice(part: Tensor, images: int, objects: int, predictions: int) -> Tensor:
-    return part / (images * images)
-
-
-@wrong_loss("does not divide by the batch size", "divided")
-def not_divided(part: Tensor, images: int, objects: int, predictions: int) -> Tensor:
-    return part
-
-
-@wrong_loss("divides by the number of objects; the divisor is the number of images", "divided")
-def divided_by_objects(part: Tensor, images: int, objects: int, predictions: int) -> Tensor:
-    return part / max(objects, 1)
-
-
-@wrong_loss("divides by the number of predictions; the divisor is the number of images", "divided")
-def divided_by_predictions(part: Tensor, images: int, objects: int, predictions: int) -> Tensor:
-    return part / predictions
-
-
-@wrong_loss("does not divide the gradient by the batch size", "divided")
-def gradient_not_divided(part: Tensor, images: int, objects: int, predictions: int) -> Tensor:
-    return with_gradient_of(part / images, part)
 
 
 for message, wrong in WITHIN_LOSS:
