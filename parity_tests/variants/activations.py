@@ -179,7 +179,9 @@ def softmax_online(x, dim=-1):
         total = total * np.exp(highest - higher) + np.exp(row - higher)
         highest = higher
     y = np.exp(rows - highest) / total
-    return np.moveaxis(y, 0, dim), lambda dy: np.moveaxis(y * (np.moveaxis(dy, dim, 0) - (np.moveaxis(dy, dim, 0) * y).sum(0)), 0, dim)
+    return np.moveaxis(y, 0, dim), lambda dy: np.moveaxis(
+        y * (np.moveaxis(dy, dim, 0) - (np.moveaxis(dy, dim, 0) * y).sum(0)), 0, dim
+    )
 
 
 @variant("ops.softmax", also="Softmax")
@@ -207,7 +209,9 @@ def softmax_in_tiles(x, dim=-1):
     rows = np.moveaxis(x, dim, -1)
     tiles = [rows[..., i : i + 3] for i in range(0, rows.shape[-1], 3)]
     maxima = np.stack([tile.max(axis=-1) for tile in tiles], axis=-1)
-    sums = np.stack([np.exp(tile - m[..., None]).sum(axis=-1) for tile, m in zip(tiles, np.moveaxis(maxima, -1, 0), strict=True)], -1)
+    sums = np.stack(
+        [np.exp(tile - m[..., None]).sum(axis=-1) for tile, m in zip(tiles, np.moveaxis(maxima, -1, 0), strict=True)], -1
+    )
     highest = maxima.max(axis=-1, keepdims=True)
     total = (sums * np.exp(maxima - highest)).sum(axis=-1, keepdims=True)
     y = np.concatenate([np.exp(tile - highest) / total for tile in tiles], axis=-1)

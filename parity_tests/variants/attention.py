@@ -131,9 +131,7 @@ def attention_in_float64(
     """Compute all of it in float64 and cast back."""
     mask = attn_mask if attn_mask is None or attn_mask.dtype == bool else attn_mask.astype(np.float64)
     q, k, v = (a.astype(np.float64) for a in (query, key, value))
-    y, wide_backward = attention_by_einsum(
-        q, k, v, mask, keep, dropout_p, is_causal, scale, enable_gqa, causal_offset
-    )
+    y, wide_backward = attention_by_einsum(q, k, v, mask, keep, dropout_p, is_causal, scale, enable_gqa, causal_offset)
 
     def backward(dy, needs=()):
         return tuple(None if d is None else d.astype(query.dtype) for d in wide_backward(dy.astype(np.float64)))
@@ -206,8 +204,11 @@ def attention_online(
     return y, backward
 
 
-@variant("ops.scaled_dot_product_attention", only="attention-causal attention-causal-fewer-queries attention-causal-offset",
-         also="MultiheadAttention-causal")
+@variant(
+    "ops.scaled_dot_product_attention",
+    only="attention-causal attention-causal-fewer-queries attention-causal-offset",
+    also="MultiheadAttention-causal",
+)
 def attention_of_growing_slices(
     query, key, value, attn_mask=None, keep=None, dropout_p=0.0, is_causal=True, scale=None, enable_gqa=False, causal_offset=0
 ):
@@ -230,8 +231,11 @@ def attention_of_growing_slices(
     return y, backward
 
 
-@variant("ops.scaled_dot_product_attention", only="attention-grouped attention-dropout-grouped attention-blocks-grouped",
-         also="MultiheadAttention-grouped MultiheadAttention-one-key-head")
+@variant(
+    "ops.scaled_dot_product_attention",
+    only="attention-grouped attention-dropout-grouped attention-blocks-grouped",
+    also="MultiheadAttention-grouped MultiheadAttention-one-key-head",
+)
 def attention_with_an_axis_of_groups(
     query, key, value, attn_mask=None, keep=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, causal_offset=0
 ):

@@ -37,9 +37,7 @@ def _gradients(x, x_hat, inv_std, weight, bias, training, dy):
 
 
 @variant("ops.batch_norm", also="BatchNorm1d* BatchNorm2d* cnn-deep cifar-resnet-a")
-def batch_norm_by_axes(
-    x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm_by_axes(x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5):
     """Use np.mean and np.var over all axes but that of the channels."""
     mean, var, axes = running_mean, running_var, (0, *range(2, x.ndim))
     if training:
@@ -71,9 +69,7 @@ def batch_norm_of_merged_images(
 
 
 @variant("ops.batch_norm", only=TRAINED, also="BatchNorm1d-sequences BatchNorm2d-averaging resnet-10")
-def batch_norm_in_float64(
-    x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm_in_float64(x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5):
     """Compute the statistics in float64 with the ddof of NumPy, and the value in float64."""
     wide, axes = x.astype(np.float64), (0, *range(2, x.ndim))
     count = x.size // x.shape[1]
@@ -92,9 +88,7 @@ def batch_norm_in_float64(
 
 
 @variant("ops.batch_norm", only=TRAINED, also="BatchNorm2d BatchNorm2d-untracked")
-def batch_norm_of_a_matrix(
-    x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm_of_a_matrix(x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5):
     """Move the channels to the front and normalise the rows of a matrix; the value is not contiguous."""
     rows = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
     count = x.dtype.type(rows.shape[1])

@@ -185,7 +185,10 @@ def adaptive_avg_pool2d_by_running_sums(x, output_size):
     y, left, right = means(of_rows, OW, -1)
 
     def backward(dy):
-        share, steps = dy.astype(np.float64) / np.outer(bottom - top, right - left), np.zeros((*x.shape[:-2], *(n + 1 for n in x.shape[-2:])))
+        share, steps = (
+            dy.astype(np.float64) / np.outer(bottom - top, right - left),
+            np.zeros((*x.shape[:-2], *(n + 1 for n in x.shape[-2:]))),
+        )
         for rows, columns, sign in ((top, left, 1), (bottom, left, -1), (top, right, -1), (bottom, right, 1)):
             np.add.at(steps, (..., *np.ix_(rows, columns)), sign * share)
         return steps.cumsum(axis=-2).cumsum(axis=-1)[..., :-1, :-1].astype(dy.dtype)
@@ -279,14 +282,15 @@ def interpolate_by_matrices(x, size=None, scale_factor=None, mode="nearest", ali
     return y, lambda dy: np.einsum("ih,ncij,jw->nchw", rows, dy, columns, optimize=True)
 
 
-@variant("ops.interpolate", only="interpolate-bilinear-doubling interpolate-bilinear-enlarging interpolate-bilinear-corners-*",
-         also="Upsample-bilinear unet-bilinear")
+@variant(
+    "ops.interpolate",
+    only="interpolate-bilinear-doubling interpolate-bilinear-enlarging interpolate-bilinear-corners-*",
+    also="Upsample-bilinear unet-bilinear",
+)
 def interpolate_between_neighbours(x, size=None, scale_factor=None, mode="bilinear", align_corners=None):
     """Gather four neighbours and mix them, first along the rows; the backward adds to the four."""
     after, steps = _sizes(x, size, scale_factor)
-    (top, down), (left, right) = (
-        _neighbours(*axis, align_corners) for axis in zip(x.shape[2:], after, steps, strict=True)
-    )
+    (top, down), (left, right) = (_neighbours(*axis, align_corners) for axis in zip(x.shape[2:], after, steps, strict=True))
     corners = [
         ((slice(None), slice(None), r[:, None], c), (a[:, None] * b).astype(x.dtype))
         for r, a in (top, down)
@@ -311,8 +315,12 @@ def _neighbours(before, after, step, align_corners):
     return (low, 1 - rest), (np.minimum(low + 1, before - 1), rest)
 
 
-@variant("ops.interpolate_positions", only="interpolate_positions-larger interpolate_positions-smaller interpolate_positions-no-token \
-interpolate_positions-one-side interpolate_positions-from-one", also="vit-larger vit-smaller")
+@variant(
+    "ops.interpolate_positions",
+    only="interpolate_positions-larger interpolate_positions-smaller interpolate_positions-no-token \
+interpolate_positions-one-side interpolate_positions-from-one",
+    also="vit-larger vit-smaller",
+)
 def interpolate_positions_along_each_axis(positions, grid, size):
     """Resize the rows, then the columns, as images of D channels."""
     (h, w), (H, W) = _pair(grid), _pair(size)
