@@ -236,7 +236,7 @@ def yolo_boxes_prediction_by_prediction(predictions, grids):
     boxes, slopes = np.zeros((*t.shape[:2], 4)), np.zeros((*t.shape[:2], 4))
     for p, (H, W, row, column, (width, height)) in _numbered(grids):
         s = expit(t[:, p, :2])
-        boxes[:, p, :2] = (s + (column, row)) / (W, H)
+        boxes[:, p, :2] = np.add(s, (column, row)) / (W, H)
         slopes[:, p, :2] = s * (1 - s) / (W, H)
         boxes[:, p, 2:] = np.exp(np.clip(t[:, p, 2:4], None, math.log(62.5))) * (width / W, height / H)
         slopes[:, p, 2:] = boxes[:, p, 2:] * (t[:, p, 2:4] <= math.log(62.5))

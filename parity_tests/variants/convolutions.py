@@ -73,7 +73,7 @@ def _spread(dy, stride, size):
 def _correlate(x, kernel, axes):
     """Return the sums of x over windows of the kernel's size; `axes` are einsum's letters of images, kernel and result."""
     seen = sliding_window_view(x, kernel.shape[-2:], axis=(-2, -1))
-    return np.einsum("{0}hwij,{1}ij->{2}hw".format(*axes), seen, kernel, optimize=True)
+    return np.einsum("{}hwij,{}ij->{}hw".format(*axes), seen, kernel, optimize=True)
 
 
 def _by_windows(x, weight, stride, padding, dilation):

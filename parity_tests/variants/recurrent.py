@@ -88,7 +88,7 @@ def rnn_step_by_step(x, h0, weight_ih, weight_hh, bias_ih=None, bias_hh=None, co
 @variant("ops.rnn", also="RNN RNN-deep-both-ways RNNCell-no-bias")
 def rnn_of_joined_inputs(x, h0, weight_ih, weight_hh, bias_ih=None, bias_hh=None, counts=None, nonlinearity="tanh"):
     """Join input and state to one row, and both weights to one matrix."""
-    I = x.shape[2]  # noqa: E741
+    I = x.shape[2]
     joined = np.concatenate([weight_ih, weight_hh], axis=1)
     bias = _zero(bias_ih, weight_ih) + _zero(bias_hh, weight_hh)
 
@@ -180,7 +180,7 @@ def lstm_of_four_gates(x, h0, c0, weight_ih, weight_hh, bias_ih=None, bias_hh=No
 @variant("ops.lstm", only=WHOLE_LSTM, also="LSTM LSTM-ragged LSTMCell-no-bias sentiment")
 def lstm_of_joined_inputs(x, h0, c0, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=None, counts=None):
     """Join input and state, compute the gates in another order, and compute them again in the backward."""
-    I, H = x.shape[2], weight_hh.shape[1]  # noqa: E741
+    I, H = x.shape[2], weight_hh.shape[1]
     order = np.concatenate([np.arange(k * H, (k + 1) * H) for k in (3, 1, 0, 2)])  # o, f, i, g
     joined = np.concatenate([weight_ih, weight_hh], axis=1)[order]
     bias = (_zero(bias_hh, weight_hh) + _zero(bias_ih, weight_ih))[order]
