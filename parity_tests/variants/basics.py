@@ -51,6 +51,12 @@ def linear_in_blocks(x, weight, bias=None):
     return _linear_by_sums(sums.in_blocks)(x, weight, bias)
 
 
+@variant("ops.linear", also=f"{SMALL} sentiment-deep")
+def linear_one_by_one(x, weight, bias=None):
+    """Add the products one after the other."""
+    return _linear_by_sums(sums.one_by_one)(x, weight, bias)
+
+
 @variant("ops.linear", also="Linear MultiheadAttention-causal gpt-one-layer")
 def linear_by_einsum(x, weight, bias=None):
     """Use einsum, with the leading axes as they are."""

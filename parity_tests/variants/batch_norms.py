@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from parity_tests.variants import sums
 from parity_tests.variants.variant import variant
 
 EVAL = "batch_norm-eval"
@@ -109,6 +110,29 @@ def batch_norm_of_a_matrix(x, weight=None, bias=None, running_mean=None, running
         return dx, None if weight is None else dscale * inv_std, None if bias is None else dbias, None, None
 
     return (np.moveaxis(y.reshape(shape), 0, 1), running_mean, running_var), backward
+
+
+@variant("ops.batch_norm", only=TRAINED, also="BatchNorm1d-sequences BatchNorm2d vgg-13-bn resnet-18-small yolo-deep unet-deep")
+def batch_norm_one_by_one(x, weight=None, bias=None, running_mean=None, running_var=None, training=False, momentum=0.1, eps=1e-5):
+    """Add the numbers of a channel one after the other, forward and backward."""
+    numbers = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+    count = x.dtype.type(len(numbers))
+    mean = sums.one_by_one(numbers) / count
+    var = sums.one_by_one((numbers - mean) ** 2) / count
+    running_mean, running_var = _running(running_mean, running_var, mean, var, momentum, len(numbers))
+    inv_std = 1 / np.sqrt(var + x.dtype.type(eps))
+    x_hat = (numbers - mean) * inv_std
+
+    def back(rows):
+        return np.moveaxis(rows.reshape(len(x), *x.shape[2:], -1), -1, 1)
+
+    def backward(dy, needs=()):
+        d = np.moveaxis(dy, 1, -1).reshape(numbers.shape)
+        dbias, dweight = sums.one_by_one(d), sums.one_by_one(d * x_hat)
+        dx = (d - (dbias + x_hat * dweight) / count) * (inv_std if weight is None else inv_std * weight)
+        return back(dx), None if weight is None else dweight, None if bias is None else dbias, None, None
+
+    return (_affine(x, back(x_hat), weight, bias), running_mean, running_var), backward
 
 
 @variant("ops.batch_norm", only=EVAL, also="BatchNorm1d-eval BatchNorm2d-eval cnn-deep-eval")

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
+from parity_tests.variants import sums
 from parity_tests.variants.variant import variant
 
 FEW = "conv2d-plain conv2d-padded conv2d-strided-remainder conv2d-dilated conv2d-groups conv2d-1x1-padded conv2d-one-channel"
@@ -215,6 +216,33 @@ def conv2d_in_float64(x, weight, bias=None, stride=1, padding=0, dilation=1, gro
         return tuple(None if d is None else d.astype(x.dtype) for d in wide_backward(dy.astype(np.float64)))
 
     return y.astype(x.dtype), backward
+
+
+def _product_by_product(x, weight, stride, padding, dilation):
+    """Make all products of a window and a kernel, and add them one after the other."""
+    padded, wide, (sh, sw), (dh, dw) = _padded(x, padding), _dilated(weight, dilation), _pair(stride), _pair(dilation)
+    seen = sliding_window_view(padded, wide.shape[-2:], axis=(-2, -1))[:, :, ::sh, ::sw, ::dh, ::dw]
+    terms = np.moveaxis(seen, (1, 4, 5), (0, 1, 2)).reshape(weight[0].size, len(x), 1, *seen.shape[2:4])  # (C KH KW, N, 1, OH, OW)
+    y = sums.one_by_one(terms * weight.reshape(len(weight), -1).T[:, None, :, None, None])
+
+    def backward(dy):
+        dpadded, pixels = np.zeros_like(padded), np.moveaxis(dy, 1, -1).reshape(-1, len(weight))
+        views = terms.reshape(len(terms), -1).T  # (N OH OW, C KH KW)
+        dweight = sums.one_by_one(pixels[:, :, None] * views[:, None, :]).reshape(weight.shape)
+        kernels = weight.transpose(2, 3, 0, 1)[..., None, None, None]  # (KH, KW, O, C, 1, 1, 1)
+        for i, j in np.ndindex(weight.shape[2:]):
+            stop = i * dh + (dy.shape[2] - 1) * sh + 1, j * dw + (dy.shape[3] - 1) * sw + 1
+            tap = np.moveaxis(sums.one_by_one(np.moveaxis(dy, 1, 0)[:, None] * kernels[i, j]), 0, 1)
+            dpadded[:, :, i * dh : stop[0] : sh, j * dw : stop[1] : sw] += tap
+        return _cropped(dpadded, padding), dweight
+
+    return y, backward
+
+
+@variant("ops.conv2d", also="Conv2d cnn cnn-deep")
+def conv2d_product_by_product(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Add all products one after the other, group by group."""
+    return _by_groups(_product_by_product)(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _by_columns(x, weight, stride, padding, dilation):

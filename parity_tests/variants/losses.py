@@ -64,6 +64,19 @@ def mse_loss_compensated(input, target, reduction="mean"):
     return sums.compensated((d * d).ravel()) / d.dtype.type(d.size), backward
 
 
+@variant("ops.mse_loss", only="mse_loss-mean mse_loss-sum", also="MSELoss")
+def mse_loss_one_by_one(input, target, reduction="mean"):
+    """Add the squares one after the other."""
+    d = (input - target).ravel()
+    count = d.dtype.type(d.size if reduction == "mean" else 1)
+
+    def backward(dy=1.0):
+        dinput = (2 * d / count * dy).reshape(input.shape).astype(d.dtype)
+        return dinput, -dinput
+
+    return sums.one_by_one(d**2) / count, backward
+
+
 @variant("ops.l1_loss", also="L1Loss")
 def l1_loss_by_where(input, target, reduction="mean"):
     """Choose the sign of each difference."""

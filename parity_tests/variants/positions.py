@@ -57,6 +57,32 @@ def rotary_by_matrices(x, positions, base=10000.0, interleaved=False):
     return turned(x, "...ij,...j->...i"), lambda dy: (turned(dy, "...ji,...j->...i"), None)
 
 
+@variant("ops.rotary")
+def rotary_with_tables_in_its_dtype(x, positions, base=10000.0, interleaved=False):
+    """Compute the angles in the dtype of x."""
+    D, kind = x.shape[-1], x.dtype.type
+    angles = positions[..., None].astype(kind) / kind(base) ** (np.arange(0, D, 2, dtype=kind) / kind(D))
+    cos, sin = np.cos(angles), np.sin(angles)
+
+    def turned(x, sin):
+        a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., : D // 2], x[..., D // 2 :])
+        pairs = a * cos - b * sin, b * cos + a * sin
+        return np.stack(pairs, axis=-1).reshape(x.shape) if interleaved else np.concatenate(pairs, axis=-1)
+
+    return turned(x, sin), lambda dy: (turned(dy, -sin), None)
+
+
+@variant("ops.sinusoidal_positions", also="SinusoidalPositions-given transformer-two")
+def sinusoidal_positions_in_its_dtype(x, positions, base=10000.0):
+    """Compute the table in the dtype of x, with the factors of the annotated Transformer."""
+    D, kind = x.shape[-1], x.dtype.type
+    rates = np.exp(np.arange(0, D, 2, dtype=kind) * kind(-math.log(base) / D))
+    table = np.zeros((*positions.shape, D), kind)
+    table[..., 0::2] = np.sin(positions[..., None].astype(kind) * rates)
+    table[..., 1::2] = np.cos(positions[..., None].astype(kind) * rates[: D // 2])
+    return x + table, lambda dy: (dy + 0, None)
+
+
 @variant("ops.sinusoidal_positions", also="SinusoidalPositions transformer")
 def sinusoidal_positions_by_exponentials(x, positions, base=10000.0):
     """Take the imaginary and the real part of exp(iθ)."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from parity_tests.variants import sums
 from parity_tests.variants.variant import variant
 
 
@@ -124,6 +125,27 @@ def layer_norm_by_projection(x, weight=None, bias=None, *, normalized_shape, eps
         return ((d - x_hat * np.einsum("mn,mn->m", d, x_hat)[:, None] / N) @ centring * inv_std).reshape(x.shape)
 
     return _affine(x, x_hat.reshape(x.shape), weight, bias, through, normalized_shape)
+
+
+@variant("ops.layer_norm", also="LayerNorm gpt-deep vit-deep")
+def layer_norm_one_by_one(x, weight=None, bias=None, *, normalized_shape, eps=1e-5):
+    """Add the numbers of a row, and the rows of a gradient, one after the other."""
+    N = int(np.prod(normalized_shape))
+    columns, count = x.reshape(-1, N).T, x.dtype.type(N)
+    centred = columns - sums.one_by_one(columns) / count
+    inv_std = 1 / np.sqrt(sums.one_by_one(centred**2) / count + x.dtype.type(eps))
+    x_hat = (centred * inv_std).T
+    y = x_hat if weight is None else x_hat * weight.reshape(N)
+    y = y if bias is None else y + bias.reshape(N)
+
+    def backward(dy, needs=()):
+        rows = dy.reshape(-1, N)
+        d = (rows if weight is None else rows * weight.reshape(N)).T
+        dx = (d - (sums.one_by_one(d) + x_hat.T * sums.one_by_one(d * x_hat.T)) / count) * inv_std
+        dweight = None if weight is None else sums.one_by_one(rows * x_hat).reshape(normalized_shape)
+        return dx.T.reshape(x.shape), dweight, None if bias is None else sums.one_by_one(rows).reshape(normalized_shape)
+
+    return y.reshape(x.shape), backward
 
 
 @variant("ops.rms_norm", also="RMSNorm RMSNorm-two-axes RMSNorm-eps")
