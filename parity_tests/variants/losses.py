@@ -224,7 +224,8 @@ def cross_entropy_in_float64(input, target, weight=None, ignore_index=-100, labe
     """Compute in float64 and cast back."""
 
     def log_softmax(rows):
-        return rows - np.logaddexp.reduce(rows, axis=1)[:, None]
+        centred = rows - rows.max(axis=1, keepdims=True)
+        return centred - np.log(np.exp(centred).sum(axis=1, keepdims=True))
 
     w = None if weight is None else weight.astype(np.float64)
     y, wide = _label_loss(input.astype(np.float64), target, w, ignore_index, label_smoothing, reduction, log_softmax)
