@@ -49,6 +49,9 @@ calibrate: ready  ## run every case on 200 seeds: distribution of error / tolera
 faults: ready  ## plant every fault of the catalogue in all of its cases, on eight seeds
 	$(BIN)/python -m parity_tests.faults $(ARGS)
 
+variants: ready  ## judge right code that is written in other ways, on eight seeds, and count the false alarms
+	$(BIN)/python -m parity_tests.variants $(ARGS)
+
 mutants: ready  ## plant a fault in every line of scratch, and list those that no case and no test detects
 	$(BIN)/python -m parity_tests.mutation $(PATTERN) $(ARGS)
 
