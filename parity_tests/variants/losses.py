@@ -280,20 +280,6 @@ def cross_entropy_of_probabilities(input, target, weight=None, ignore_index=-100
     return loss if reduction == "none" else loss.sum() / divisor, backward
 
 
-@variant("ops.cross_entropy", only=LABELS, also="CrossEntropyLoss")
-def cross_entropy_by_logaddexp(input, target, weight=None, ignore_index=-100, label_smoothing=0.0, reduction="mean"):
-    """Add the exponentials one by one in the log domain, which rounds at the size of the logits.
-
-    The harness rejects it on some seeds, such as 3: where the rows that count are nearly certain, the gradient hardly depends on
-    the last digits of the logits, so one rounding of the inputs does not show what one rounding at their size does.
-    """
-
-    def log_softmax(rows):
-        return rows - np.logaddexp.reduce(rows, axis=1)[:, None]
-
-    return _label_loss(input, target, weight, ignore_index, label_smoothing, reduction, log_softmax)
-
-
 @variant("ops.nll_loss", also="NLLLoss NLLLoss-plain")
 def nll_loss_by_one_hot_rows(input, target, weight=None, ignore_index=-100, reduction="mean"):
     """Multiply by one-hot rows that hold the weights."""
