@@ -54,7 +54,7 @@ class ParityCase:
 
     @property
     def folder(self) -> str:
-        """Return the folder of the twins: "ops", "layers", "models" or "optim"."""
+        """Return the folder of the twins: "ops", "layers", "models" or "optim"; or the file, "generation"."""
         return self.scratch.split(".")[0]
 
     def in_eval_mode(self) -> ParityCase:

@@ -16,6 +16,8 @@ STEPS = 60
 SHAPES = ((), (5, 3), (7,), (2, 3, 4), (1,), (3, 1, 2), (4, 4), (2, 5), (), (6, 2))
 SCALES = (1e-10, 1e-8, 1e-3, 1.0, 1e5)  # of the gradients, from far below to far above every eps
 ANGLES = np.pi * np.arange(STEPS) / STEPS
+WITHOUT_GRADIENT = (0, 6, 33)  # steps in which every gradient is 0, as it is behind a dead ReLU
+RESUMED = {1: 0, 20: 0, 41: 2000}  # after which steps, each with an addition to the count of steps
 FACTORS = float32_representable(np.where(np.arange(STEPS) == 7, 0.0, 0.55 + 0.45 * np.cos(ANGLES)))  # of the learning rate
 
 
@@ -46,6 +48,27 @@ def replay(lr: float, groups: list[dict[str, Any]] | None = None) -> Callable[[D
     return draw_inputs
 
 
+def training(groups: list[dict[str, Any]] | None = None, **more: Any) -> Callable[[Draw], dict[str, Any]]:
+    """Return a draw of what a training run has: gradients of 0 in some steps, and more inputs of OptimiserSteps.
+
+    The learning rates are those of the groups, or of a schedule.
+    """
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = replay(1.0, groups)(draw)
+        for step in WITHOUT_GRADIENT:
+            inputs["gradients"][step] = [None if g is None else np.zeros_like(g) for g in inputs["gradients"][step]]
+        return inputs | {"factors": None, "zero_grad": True} | more
+
+    return draw_inputs
+
+
+def dense(draw: Draw) -> dict[str, Any]:
+    """Draw gradients none of which is 0."""
+    parameters, *steps = ([draw.normal(*shape) for shape in SHAPES[:4]] for _ in range(13))
+    return {"parameters": parameters, "gradients": steps}
+
+
 def long_arrays(draw: Draw) -> dict[str, Any]:
     """Draw arrays that are longer than the pieces in which scratch.optim works."""
     shapes = [(BLOCK + 1,), (3, BLOCK // 2), (BLOCK,)]
@@ -63,11 +86,20 @@ def groups(**own: Any) -> list[dict[str, Any]]:
     ]
 
 
+def groups_with_an_empty_one(**own: Any) -> list[dict[str, Any]]:
+    """Return the parameter groups of `groups`, with one between them that has no parameter."""
+    first, *others = groups(**own)
+    return [first, {"params": [], "lr": 0.5}, *others]
+
+
 def case(name: str, optimiser: str, inputs: Callable[[Draw], dict[str, Any]] | None = None, **options: Any) -> ParityCase:
     """Return the case of an optimiser with these options."""
     inputs = inputs or replay(options.get("lr", 1e-3))
     return ParityCase(name, f"optim.{optimiser}", reference=f"torch.optim.{optimiser}", inputs=inputs, config=options)
 
+
+CHANGED_SGD = {10: {"momentum": 0.8}, 25: {"lr": 0.05, "weight_decay": 0.3}, 40: {"momentum": 0.5, "dampening": 0.2}}
+CHANGED_ADAM = {10: {"betas": (0.8, 0.95)}, 25: {"lr": 0.05, "weight_decay": 0.3}, 40: {"eps": 1e-2, "maximize": True}}
 
 CASES = [
     case("sgd", "SGD"),
@@ -79,6 +111,15 @@ CASES = [
     case("sgd-nesterov-maximize", "SGD", lr=0.05, momentum=0.8, nesterov=True, maximize=True),
     case("sgd-nesterov-decay-maximize", "SGD", lr=0.05, momentum=0.8, nesterov=True, weight_decay=0.1, maximize=True),
     case("sgd-groups", "SGD", replay(0.02, groups(momentum=0.5, dampening=0.2)), lr=0.01),
+    case("sgd-resumed", "SGD", training(groups_with_an_empty_one(dampening=0.2), resumed=RESUMED), lr=0.01, momentum=0.8),
+    case(
+        "sgd-scheduled",
+        "SGD",
+        training(groups(), schedule=("OneCycleLR", dict(max_lr=0.05, total_steps=STEPS)), resumed={29: 0}),
+        momentum=0.9,
+        nesterov=True,
+    ),
+    case("sgd-changed", "SGD", training(changed=CHANGED_SGD), lr=0.01),
     case("sgd-long", "SGD", long_arrays, momentum=0.9, nesterov=True, weight_decay=0.1),
     case("adam", "Adam"),
     case("adam-decay", "Adam", lr=0.02, betas=(0.7, 0.95), eps=1e-5, weight_decay=0.1),
@@ -88,9 +129,25 @@ CASES = [
     case("adam-amsgrad-maximize", "Adam", lr=0.02, betas=(0.8, 0.6), amsgrad=True, maximize=True),
     case("adam-without-means", "Adam", betas=(0.0, 0.0), eps=1e-2),
     case("adam-groups", "Adam", replay(0.02, groups(betas=(0.5, 0.9))), lr=0.01),
+    case("adam-resumed", "Adam", training(groups_with_an_empty_one(amsgrad=True), resumed=RESUMED), lr=0.01, betas=(0.8, 0.6)),
+    case(
+        "adam-scheduled",
+        "Adam",
+        training(schedule=("CyclicLR", dict(base_lr=1e-3, max_lr=0.05, step_size_up=9)), resumed={29: 0}),
+    ),
+    case("adam-changed", "Adam", training(changed=CHANGED_ADAM), lr=0.01),
+    case("adam-no-eps", "Adam", dense, lr=0.01, eps=0.0),
     case("adamw", "AdamW"),
     case("adamw-decay", "AdamW", lr=0.02, betas=(0.7, 0.95), eps=1e-5, weight_decay=0.3),
     case("adamw-amsgrad-maximize", "AdamW", lr=0.02, betas=(0.8, 0.6), amsgrad=True, maximize=True),
     case("adamw-groups", "AdamW", replay(0.02, groups(eps=1e-3, amsgrad=True)), lr=0.01),
+    case("adamw-resumed", "AdamW", training(groups_with_an_empty_one(eps=1e-3), resumed=RESUMED), lr=0.02, weight_decay=0.3),
+    case(
+        "adamw-scheduled",
+        "AdamW",
+        training(schedule=("CosineAnnealingLR", dict(T_max=40, eta_min=1e-4)), resumed={29: 0}),
+        lr=0.02,
+        weight_decay=0.1,
+    ),
     case("adamw-long", "AdamW", long_arrays, amsgrad=True),
 ]

@@ -9,6 +9,7 @@ from parity.inputs import Draw, float32_representable
 AFTER = ("optimisers",)
 
 STEPS = 300
+SAVED = (1, 9, 31, 57, 150)  # steps after which a schedule of AdamW is saved and resumed; two are milestones
 
 
 class Halving:
@@ -37,14 +38,29 @@ def three(low: float, high: float) -> dict[str, Any]:
 
 
 def case(name: str, schedule: str, steps: int = STEPS, **options: Any) -> list[ParityCase]:
-    """Return the cases of a schedule of SGD and of AdamW."""
+    """Return the cases of a schedule of SGD, and of AdamW where it is saved and resumed."""
+    of_adamw = three_groups(steps, optimiser="AdamW", saved=SAVED)
+    return [with_inputs(name, schedule, three_groups(steps), options), with_inputs(f"{name}-betas", schedule, of_adamw, options)]
+
+
+def restarted(name: str, schedule: str, steps: int = 130, **options: Any) -> ParityCase:
+    """Return the case of a schedule that goes on from last_epoch, without a state of its own.
+
+    The schedules of torch that change the last rate go on in another way in each version of torch.
+    """
+    return with_inputs(f"{name}-restarted", schedule, three_groups(steps, restarted=(1, 20, 57)), options)
+
+
+def with_inputs(name: str, schedule: str, inputs: Any, options: dict[str, Any]) -> ParityCase:
+    """Return the case of a schedule with these inputs and options."""
     path = f"optim.lr_scheduler.{schedule}"
-    return [
-        ParityCase(
-            f"{name}{suffix}", path, reference=f"torch.{path}", inputs=three_groups(steps, optimiser=optimiser), config=options
-        )
-        for suffix, optimiser in (("", "SGD"), ("-betas", "AdamW"))
-    ]
+    return ParityCase(name, path, reference=f"torch.{path}", inputs=inputs, config=options)
+
+
+def within_epochs(draw: Draw) -> dict[str, Any]:
+    """Draw first learning rates, and the epochs that a schedule is set to: fractions, the boundary of a cycle, back and on."""
+    epochs = [0.0, 0.25, 0.5, 2.75, 3.0, 4.5, None, 8.9, 9, 10.25, None, None, 1.5, None]
+    return {"rates": first_rates(draw), "steps": len(epochs) + 1, "optimiser": "SGD", "epochs": epochs}
 
 
 def warm_up(name: str, factor: str, **options: Any) -> ParityCase:
@@ -168,6 +184,11 @@ CASES = [
         ],
         milestones=[20, 45, 100, 170],
     ),
+    with_inputs("restarts-lr-epochs", "CosineAnnealingWarmRestarts", within_epochs, dict(T_0=3, T_mult=2)),
+    restarted("lambda-lr", "LambdaLR", lr_lambda=lambda step: 0.97**step),
+    restarted("restarts-lr", "CosineAnnealingWarmRestarts", T_0=200),
+    restarted("cyclic-lr", "CyclicLR", base_lr=0.01, max_lr=0.3, step_size_up=7, step_size_down=11, mode="triangular2"),
+    restarted("one-cycle-lr", "OneCycleLR", max_lr=0.4, total_steps=STEPS),
     warm_up("linear-warm-up", "linear_warm_up", warm_up_steps=13),
     warm_up("warm-up-cosine", "warm_up_cosine", warm_up_steps=13, total_steps=51, lowest=0.1),
     warm_up("noam", "noam", d_model=96, warm_up_steps=17),

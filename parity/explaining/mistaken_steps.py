@@ -17,15 +17,8 @@ import torch
 
 from parity.mistakes import registered
 from parity.running.problem import Problem, Tensors
-from parity.running.training_steps import (
-    FIRST_MOMENTUM,
-    ClippingSteps,
-    OptimiserSteps,
-    ScheduleSteps,
-    TrainingSteps,
-    by_group,
-    momentum_of,
-)
+from parity.running.schedule_steps import FIRST_MOMENTUM, ScheduleSteps, by_group, momentum_of
+from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps
 from scratch.module import Array, Parameter
 
 Wrong = Callable[..., Any]
