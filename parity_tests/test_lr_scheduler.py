@@ -18,8 +18,8 @@ from parity.check import judge, reference_run_of
 from parity.inputs import Draw
 from parity.judging.verdict import Verdict
 from parity.running.builders import builders
+from parity.running.schedule_steps import ScheduleSteps
 from parity.running.trace import to_numpy
-from parity.running.training_steps import ScheduleSteps
 from parity_tests.shared import assert_equal_up_to_rounding, assert_refused_in_one_line
 from scratch.module import Parameter
 from scratch.optim import lr_scheduler
@@ -108,6 +108,9 @@ class Interrupted:
         self.scheduler = made(self.case, self.second, self.inner)
         self.scheduler.load_state_dict(state)
         self.inner.load_state_dict({"state": {}, "param_groups": options["param_groups"]})
+
+    def get_last_lr(self):
+        return self.scheduler.get_last_lr()
 
     def show(self):
         """Write the options of the groups to those that the harness looks at."""

@@ -40,7 +40,10 @@ def three(low: float, high: float) -> dict[str, Any]:
 def case(name: str, schedule: str, steps: int = STEPS, saved: tuple[int, ...] = SAVED, **options: Any) -> list[ParityCase]:
     """Return the cases of a schedule of SGD, and of AdamW where it is saved and resumed."""
     of_adamw = three_groups(steps, optimiser="AdamW", saved=saved)
-    return [with_inputs(name, schedule, three_groups(steps), options), with_inputs(f"{name}-betas", schedule, of_adamw, options)]
+    return [
+        with_inputs(name, schedule, three_groups(steps, optimiser="SGD"), options),
+        with_inputs(f"{name}-betas", schedule, of_adamw, options),
+    ]
 
 
 def restarted(name: str, schedule: str, steps: int = 130, **options: Any) -> ParityCase:
@@ -48,7 +51,7 @@ def restarted(name: str, schedule: str, steps: int = 130, **options: Any) -> Par
 
     The schedules of torch that change the last rate go on in another way in each version of torch.
     """
-    return with_inputs(f"{name}-restarted", schedule, three_groups(steps, restarted=(1, 20, 57)), options)
+    return with_inputs(f"{name}-restarted", schedule, three_groups(steps, optimiser="SGD", restarted=(1, 20, 57)), options)
 
 
 def with_inputs(name: str, schedule: str, inputs: Any, options: dict[str, Any]) -> ParityCase:

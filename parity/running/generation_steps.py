@@ -29,13 +29,14 @@ class TextSteps(TrainingSteps):
 
         uniforms    the random numbers of each prompt in pieces: a piece continues from the text and the state before it
         """
-        model, results = _TableModel(table), {}
+        model = _TableModel(table)
+        results: Results = {}
         for i, prompt in enumerate(prompts):
             if uniforms is None:
                 text, score = self.target(model, prompt, **self.options)
                 results |= {f"text of prompt {i}": copied_value(text), f"score of prompt {i}": numbers_like(table, float(score))}
                 continue
-            read, past = prompt, {}
+            read, past = prompt, dict[str, Any]()
             for j, uniform in enumerate(uniforms[i]):
                 written = self.target(model, read, uniform, **self.options, **past)
                 text, *state = written if isinstance(written, tuple) else (written,)
