@@ -53,7 +53,7 @@ def beams(draw: Draw) -> dict[str, Any]:
     """Draw a table of logits in which two tokens are always equally likely, and prompts of one row."""
     table = draw.normal(WORDS, WORDS, WORDS)
     table[..., 7] = table[..., 3]
-    return {"table": table, "prompts": [draw.integers(0, WORDS, 1, T) for T in (2, 1, 5, 3, 3, 4)]}
+    return {"table": table, "prompts": [draw.integers(0, WORDS, 1, T) for T in (2, 1, 5, 3, 3, 4, 2, 2, 1, 6, 3, 7)]}
 
 
 def case(name: str, function: str, inputs: Callable[[Draw], dict[str, Any]], **options: Any) -> ParityCase:

@@ -95,7 +95,8 @@ class _WrongOptimiser:
         return {"state": {}}
 
 
-def _clip(wrong: Wrong, parameters: Iterable[Parameter], limit: float, **options: Any) -> None:
+def _clip(wrong: Wrong, parameters: Iterable[Parameter] | Parameter, limit: float, **options: Any) -> None:
+    parameters = [parameters] if isinstance(parameters, Parameter) else parameters
     held = [parameter for parameter in parameters if parameter.grad is not None]
     for parameter, gradient in zip(held, wrong([p.grad for p in held], limit, **options), strict=True):
         parameter.grad = gradient

@@ -31,12 +31,14 @@ class ScheduleSteps(TrainingSteps):
         saved: Sequence[int] = (),
         restarted: Sequence[int] = (),
         epochs: Sequence[float | None] = (),
+        resumed_with: Mapping[str, Any] | None = None,
     ) -> Results:
         """Return the results for an optimiser whose groups begin with these learning rates.
 
-        saved       the steps after which a new schedule of a new optimiser loads the states of the old ones
-        restarted   the steps that a new schedule makes, from last_epoch and the optimiser's state alone
-        epochs      the argument of each step of the schedule, where it takes one
+        saved         the steps after which a new schedule of a new optimiser loads the states of the old ones
+        restarted     the steps that a new schedule makes, from last_epoch and the optimiser's state alone
+        epochs        the argument of each step of the schedule, where it takes one
+        resumed_with  other options of the new schedules, which the states replace
         """
         optimizer = self._optimiser(optimiser, rates, rates.tolist())
         seen = []
@@ -54,7 +56,7 @@ class ScheduleSteps(TrainingSteps):
                     scheduler.step(*epochs[step - 1 : step])
                 if step in saved:
                     old, optimizer = optimizer, self._optimiser(optimiser, rates, [RATES_OF_RESUMED] * len(rates))
-                    state, scheduler = deepcopy(scheduler.state_dict()), self.schedule(optimizer)
+                    state, scheduler = deepcopy(scheduler.state_dict()), self.schedule(optimizer, **(resumed_with or {}))
                     scheduler.load_state_dict(state)
                     optimizer.load_state_dict(deepcopy(old.state_dict()))
         return by_group(rates, seen)
