@@ -48,13 +48,14 @@ def changed_by_freezing(run: Callable[[], Tensors], parameters: Mapping[str, Par
 
 def _run_with_frozen(run: Callable[[], Tensors], parameters: Mapping[str, Parameter], trained: set[str]) -> dict[str, Array | None]:
     """Return all gradients of a run in which only some parameters are trained; then train all again."""
+    before = {name: parameter.grad for name, parameter in parameters.items()}
     for name, parameter in parameters.items():
         parameter.grad, parameter.requires_grad = None, name in trained
     try:
         return {**run(), **{gradient(name): parameter.grad for name, parameter in parameters.items()}}
     finally:
-        for parameter in parameters.values():
-            parameter.requires_grad = True
+        for name, parameter in parameters.items():
+            parameter.grad, parameter.requires_grad = before[name], True
 
 
 def _subsets(names: list[str]) -> Iterator[set[str]]:

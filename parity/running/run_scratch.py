@@ -40,11 +40,12 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     Raise ContractError where the subject cannot be called as its contract says, and NotImplementedError where its backward is None.
     """
     problem = problem.map(lambda value: _in_dtype(value, dtype))
-    subject, parameters, buffers = build(), {}, {}
+    subject, parameters, buffers, called_before = build(), {}, {}, False
     if isinstance(subject, TrainingSteps):
         return _run_steps(subject, problem)
     if isinstance(subject, Module):
         require_parameters(subject, problem.state)
+        called_before = any(parameter.grad is not None for parameter in subject.parameters())
         set_state(subject.astype(dtype), problem.state)
         subject.zero_grad()
         parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
@@ -74,7 +75,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     breaches += shared_memory(y, gradients, inputs, parameters)
     if parameters and later and not breaches:
         breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
-    if not breaches and dtype == "float64":
+    if not breaches and dtype == "float64" and not called_before:
         breaches += changed_by_freezing(partial(_run_again, subject, problem, inputs, upstream), parameters, found)
     return Run(outputs | found | held, trace, breaches)
 

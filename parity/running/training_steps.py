@@ -46,7 +46,7 @@ class TrainingSteps:
 
 
 class OptimiserSteps(TrainingSteps):
-    """An optimiser: each parameter after every step, and the learning rates and the state after the last."""
+    """An optimiser: each parameter after every step, and the groups and the state after the last."""
 
     def __call__(
         self,
@@ -95,8 +95,7 @@ class OptimiserSteps(TrainingSteps):
                 optimizer, scheduler = self._resumed(saved[step], held, groups, schedule, scheduler)
         for step, state in saved.items():  # which training must leave as they were
             results |= {f"saved {name}": value for name, value in _state(state, step).items()}
-        rates = numbers_like(parameters[0], [group["lr"] for group in optimizer.param_groups])
-        results[after_step("learning rates of the groups", len(gradients))] = rates
+        results[after_step("number of groups", len(gradients))] = np.array(len(optimizer.param_groups))
         return results | _state(optimizer.state_dict(), len(gradients))
 
     def optimiser(self, parameters: Sequence[Any], groups: Sequence[Mapping[str, Any]] | None, **options: Any) -> Any:
