@@ -28,7 +28,7 @@ from scratch.optim.lr_scheduler.scheduler import BOOKKEEPING
 OURS, THEIRS = scratch.optim, torch.optim
 BEGINS = (0.5, 2e-3, 30.0)  # the rates of three groups
 CASES = [case for case in matching("schedules") if "optimiser" in case.inputs(Draw(0))]
-OF_SGD = {case.name: case for case in CASES if not case.name.endswith("-betas")}
+OF_SGD = {case.name: case for case in CASES if not case.name.endswith(("-betas", "-restarted", "-epochs"))}
 
 
 def sides_of(case):
@@ -119,7 +119,10 @@ class Interrupted:
 
 
 class InterruptedSteps(ScheduleSteps):
-    """The steps of a schedule that is interrupted."""
+    """The steps of a schedule that is interrupted, by itself rather than by the harness."""
+
+    def __call__(self, rates, steps, optimiser, **interruptions):
+        return super().__call__(rates, steps, optimiser)
 
     def schedule(self, optimizer):
         return self.target(optimizer)

@@ -61,6 +61,8 @@ def training(groups: list[dict[str, Any]] | None = None, **more: Any) -> Callabl
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         inputs = replay(1.0, groups, A_FEW)(draw)
+        for of_step in (inputs["parameters"], *inputs["gradients"]):
+            of_step.insert(2, of_step.pop())  # the parameter without a gradient is not the last
         for step in WITHOUT_GRADIENT:
             inputs["gradients"][step] = [None if g is None else np.zeros_like(g) for g in inputs["gradients"][step]]
         return inputs | {"factors": None, "zero_grad": True} | more

@@ -100,7 +100,8 @@ def _from_arrays(evidence: Evidence) -> str:
 def _from_first_step(evidence: Evidence) -> str:
     """Return the hint of a wrong result of the first wrong step; later steps inherit its error."""
     findings = {finding.tensor for finding in evidence.findings}
-    wrong = [name for name in evidence.calibration.truth if name in findings]
+    sizes = {name: truth.size for name, truth in evidence.calibration.truth.items()}
+    wrong = [name for name in sizes if name in findings and sizes[name] >= FEWEST_WRONG]  # fewer would fit any repair
     for name in wrong:
         if TensorName.parse(name).step != TensorName.parse(wrong[0]).step:
             break

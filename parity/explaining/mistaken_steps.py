@@ -68,7 +68,8 @@ class _WrongOptimiser:
     """An optimiser whose update has a mistake, with the options of the right one."""
 
     def __init__(self, update: Wrong, right: Any, params: Iterable[Any], **options: Any):
-        groups = [each if isinstance(each, Mapping) else {"params": [each]} for each in params]
+        listed: list[Any] = list(params)
+        groups = listed if isinstance(listed[0], Mapping) else [{"params": listed}]
         twins = [{**group, "params": [torch.nn.Parameter(torch.zeros(1)) for _ in group["params"]]} for group in groups]
         filled = right(twins, **options).param_groups
         self.param_groups = [{**whole, "params": group["params"]} for whole, group in zip(filled, groups, strict=True)]

@@ -95,7 +95,8 @@ class OptimiserSteps(TrainingSteps):
                 optimizer, scheduler = self._resumed(saved[step], held, groups, schedule, scheduler)
         for step, state in saved.items():  # which training must leave as they were
             results |= {f"saved {name}": value for name, value in _state(state, step).items()}
-        results[after_step("number of groups", len(gradients))] = np.array(len(optimizer.param_groups))
+        if groups is not None:
+            results[after_step("number of groups", len(gradients))] = np.array(len(optimizer.param_groups))
         return results | _state(optimizer.state_dict(), len(gradients))
 
     def optimiser(self, parameters: Sequence[Any], groups: Sequence[Mapping[str, Any]] | None, **options: Any) -> Any:

@@ -78,12 +78,6 @@ for name in ("lr", "betas", "momentum"):
     )
 
 
-@wrong_optimizer("loads the states into the first parameters; it goes by their numbers, as some parameters have no state")
-@loading
-def renumbered(optimizer: Any, state_dict: Any) -> None:
-    state_dict["state"] = dict(enumerate(state_dict["state"].values()))
-
-
 @wrong_optimizer("loads the state of the first group's parameters only")
 @loading
 def only_first_group(optimizer: Any, state_dict: Any) -> None:
