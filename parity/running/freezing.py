@@ -11,10 +11,15 @@ import numpy as np
 
 from parity.running.problem import Breach, Tensors
 from parity.running.tensor_name import Phase, gradient
-from scratch.module import Array, Parameter
+from scratch.module import Array, Module, Parameter
 
 MOST_PARAMETERS = 12  # of a layer whose parameters are frozen one by one
 LARGEST_CHANGE = 1e-9  # of a gradient in float64, relative to the largest of all: more than another order of sums gives
+
+
+def can_be_frozen(subject: Module) -> bool:
+    """Return whether all submodules compute their own gradients: a stand-in for one knows nothing of frozen parameters."""
+    return not any("forward" in vars(module) for _, module in subject.named_modules())
 
 
 def changed_by_freezing(run: Callable[[], Tensors], parameters: Mapping[str, Parameter], first: Tensors) -> list[Breach]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.running.trace import to_numpy
 from parity.running.training_steps import Results, TrainingSteps, copied_value, numbers_like
 
 MULTIPLIER = 3  # of the hash of a text, before a token is added
@@ -61,7 +62,7 @@ class _TableModel:
         """Return the logits and the state, in the form that the backend's generation expects."""
         V, of_torch = len(self.table), isinstance(self.table, torch.Tensor)
         read = tokens.numpy() if of_torch else tokens
-        seen = np.zeros(len(read), np.int64) if state is None else np.array(state[0])[0]
+        seen = np.zeros(len(read), np.int64) if state is None else to_numpy(state[0])[0]
         hashes = []
         for column in read.T:
             seen = (MULTIPLIER * seen + column) % V

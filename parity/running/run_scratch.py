@@ -24,7 +24,7 @@ from parity.running.contract import (
     shared_memory,
     value_and_backward,
 )
-from parity.running.freezing import changed_by_freezing
+from parity.running.freezing import can_be_frozen, changed_by_freezing
 from parity.running.layout import Layout, in_layout
 from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
 from parity.running.state import set_state
@@ -75,7 +75,7 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     breaches += shared_memory(y, gradients, inputs, parameters)
     if parameters and later and not breaches:
         breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
-    if not breaches and dtype == "float64" and not called_before:
+    if parameters and not breaches and dtype == "float64" and not called_before and can_be_frozen(subject):
         breaches += changed_by_freezing(partial(_run_again, subject, problem, inputs, upstream), parameters, found)
     return Run(outputs | found | held, trace, breaches)
 

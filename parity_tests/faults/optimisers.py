@@ -181,6 +181,8 @@ FAULTS = [
         "                if parameter.grad is not None:",
         "                if parameter.grad is None:\n                    parameter.grad = np.zeros_like(parameter.data)\n"
         "                if parameter.grad is not None:",
+        cases=("adam-resumed",),
+        culprit="Adam",
         cause=None,
     ),
     base(
