@@ -20,10 +20,12 @@ from parity.judging.status import Status
 from parity.judging.verdict import Verdict, describe
 from parity.report import explain
 from parity.running import nested
+from parity.running.builders import steps_of
 from parity.running.device import reproducible
 from parity.running.pose import pose
 from parity.running.problem import Build
-from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps, steps_of
+from parity.running.schedule_steps import FactorSteps, ScheduleSteps
+from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps
 from parity.weights import get_state
 from scratch.module import Module
 
@@ -133,8 +135,9 @@ def _reference_name(theirs: Any) -> str:
 def _builder(subject: Any, options: Mapping[str, Any], steps: type[TrainingSteps] | None) -> Build:
     if steps:
         if not issubclass(steps, OptimiserSteps | ClippingSteps):
+            kind = "a schedule" if issubclass(steps, ScheduleSteps | FactorSteps) else "text generation"
             raise ValueError(
-                f"{_name(subject)} is a schedule, expected an optimiser or a clipping function; use `parity check --scratch`"
+                f"{_name(subject)} is {kind}, expected an optimiser or a clipping function; use `parity check --scratch`"
             )
         return lambda: steps(subject, options, find=lambda path: None)
     if isinstance(subject, Module | torch.nn.Module):

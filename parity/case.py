@@ -54,8 +54,13 @@ class ParityCase:
 
     @property
     def folder(self) -> str:
-        """Return the folder of the twins: "ops", "layers", "models" or "optim"."""
+        """Return the folder of the twins: "ops", "layers", "models" or "optim"; or the file, "generation"."""
         return self.scratch.split(".")[0]
+
+    @property
+    def has_backward(self) -> bool:
+        """Return whether the twins are ops, layers or models; parts of training and text generation have no backward."""
+        return self.folder not in ("optim", "generation")
 
     def in_eval_mode(self) -> ParityCase:
         """Return the same comparison of modules in eval mode."""

@@ -18,7 +18,7 @@ from scratch.contract import op
 from scratch.layers import LSTM, Linear
 from scratch.module import Module
 
-FIRST_CASES = {case.scratch: case for case in reversed(CASES) if case.folder != "optim"}
+FIRST_CASES = {case.scratch: case for case in reversed(CASES) if case.has_backward}
 LOSSES = [
     case
     for case in CASES

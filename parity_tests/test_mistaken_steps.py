@@ -2,18 +2,20 @@
 
 from functools import cache
 
+import numpy as np
 import pytest
 
 from parity.cases import matching
 from parity.check import reference_run_of
-from parity.explaining.mistaken_steps import run_mistake
+from parity.explaining.mistaken_steps import BASES, run_derived, run_mistake
 from parity.judging.tolerance import deviation
 from parity.mistakes.register import definitions, functions_with_mistakes, registered
 
+NOT_RUN = ("-long", "-betas", "-resumed", "-scheduled", "-changed", "-epochs", "-restarted")  # mistakes have no such runs
 CASES = {}
-for family in ("optimisers", "clipping", "schedules"):
+for family in ("optimisers", "clipping", "schedules", "generation"):
     for case in matching(family):
-        if not case.name.endswith(("-long", "-betas")):
+        if not case.name.endswith(NOT_RUN):
             CASES.setdefault(case.scratch.split(".")[-1], []).append(case)
 MISTAKES = [(name, message) for name in functions_with_mistakes() if name in CASES for message, _ in registered(name)]
 MISTAKES.remove(("AdamW", "shrinks the parameter by the weight decay; Adam adds it to the gradient"))  # that is AdamW
@@ -32,9 +34,13 @@ def differing(case, wrong):
     """Return the results that differ from torch's, and how many there are."""
     reference_run = calibrated(case)
     results = run_mistake(wrong, reference_run.build(), reference_run.problem)
-    truth, tolerance = reference_run.calibration.truth, reference_run.calibration.tolerance
-    wrong_names = [name for name, array in results.items() if not deviation(array, truth[name]) <= tolerance(name, "float64")]
-    return wrong_names, len(results)
+    return [name for name, array in results.items() if not close(array, name, reference_run.calibration)], len(results)
+
+
+def close(array, name, calibration):
+    if name not in calibration.unit:
+        return np.array_equal(array, calibration.truth[name])
+    return deviation(array, calibration.truth[name]) <= calibration.tolerance(name, "float64")
 
 
 @pytest.mark.parametrize(
@@ -52,3 +58,18 @@ def test_definitions_compute_what_torch_computes(case):
 def test_every_mistake_shows(name, message):
     wrong = dict(registered(name))[message]
     assert any(differing(case, wrong)[0] for case in CASES[name])
+
+
+@pytest.mark.parametrize(("base", "message"), [(base, text) for base in BASES.values() for text, _ in registered(base)])
+def test_every_mistake_of_all_optimisers_or_schedules_shows(base, message):
+    """Run it in a case whose state is loaded, or whose options change."""
+    derive = dict(registered(base))[message]
+    families = {"Optimizer": "optimisers", "LRScheduler": "schedules"}
+    names = ("-resumed", "-scheduled", "-changed", "-betas")
+    for case in matching(families[base]):
+        if case.name.endswith(names):
+            reference_run = calibrated(case)
+            results = run_derived(derive, reference_run.build(), reference_run.problem)
+            if any(not close(array, name, reference_run.calibration) for name, array in results.items()):
+                return
+    raise AssertionError(f"no case shows that an optimiser {message}")

@@ -23,6 +23,7 @@ from parity.cases.draws import normal
 from parity.check import reference_run_of
 from parity.explaining.counterfactual_runs import Calls, Instead, run_mistaken
 from parity.explaining.hints import MARGIN
+from parity.explaining.mistaken_steps import BASES
 from parity.judging.tolerance import deviation
 from parity.mistakes import register, registered
 from parity.mistakes.register import definitions, functions_with_mistakes, mistake
@@ -63,8 +64,8 @@ CASES = [
     *(case for case in basics.CASES if case.scratch == "layers.Dropout"),
     *LAYERS,
 ]
-TRAINING_STEPS = {case.scratch.split(".")[-1] for case in tables().cases if case.folder == "optim"}  # in test_mistaken_steps.py
-FUNCTIONS = [name for name in functions_with_mistakes() if name not in TRAINING_STEPS]
+IN_TEST_MISTAKEN_STEPS = {case.scratch.split(".")[-1] for case in tables().cases if not case.has_backward} | {*BASES.values()}
+FUNCTIONS = [name for name in functions_with_mistakes() if name not in IN_TEST_MISTAKEN_STEPS]
 MISTAKES = [(name, message) for name in FUNCTIONS for message, _ in registered(name)]
 calibrated = cache(reference_run_of.__wrapped__)
 

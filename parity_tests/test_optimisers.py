@@ -25,7 +25,8 @@ from scratch.ops import cross_entropy
 from scratch.optim import SGD, Adam, AdamW, clip_grad_norm_, clip_grad_value_
 
 TORCH_ONLY = {"foreach", "fused", "capturable", "differentiable"}
-CASES = {case.name: case for case in matching("optimisers") if not case.name.endswith(("-groups", "-long"))}
+TRAININGS = ("-groups", "-long", "-resumed", "-scheduled", "-changed", "-no-eps")  # which have groups or steps of their own
+CASES = {case.name: case for case in matching("optimisers") if not case.name.endswith(TRAININGS)}
 OPTIMISERS = {name: (case.scratch.removeprefix("optim."), case.config) for name, case in CASES.items()}
 every_optimiser = pytest.mark.parametrize(("name", "options"), OPTIMISERS.values(), ids=OPTIMISERS)
 both_dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])

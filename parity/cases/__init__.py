@@ -68,7 +68,7 @@ def _rows(family: str, module: ModuleType) -> Iterator[ParityCase]:
 
 
 def _both_modes(row: ParityCase) -> tuple[ParityCase, ...]:
-    return (row,) if row.folder in ("ops", "optim") else (row, row.in_eval_mode())
+    return (row,) if row.folder == "ops" or not row.has_backward else (row, row.in_eval_mode())
 
 
 def _refuse_namesakes(cases: list[ParityCase]) -> None:

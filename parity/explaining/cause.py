@@ -74,6 +74,10 @@ def _same_steps(evidence: Evidence, wrong: Tensors, others: Tensors, slack: floa
     for name, array in wrong.items():
         if name not in others or others[name].shape != array.shape:
             return False
+        if name not in evidence.calibration.unit:  # whole numbers: tokens, counts of steps
+            if not np.array_equal(others[name], array):
+                return False
+            continue
         of_all_steps = TensorName.parse(name).path
         scale, tolerance = evidence.calibration.scale(name), evidence.calibration.tolerance(name, evidence.dtype)
         grown = tolerance * max(1.0, largest(array) / scale if scale else 1.0)
@@ -96,7 +100,8 @@ def _from_arrays(evidence: Evidence) -> str:
 def _from_first_step(evidence: Evidence) -> str:
     """Return the hint of a wrong result of the first wrong step; later steps inherit its error."""
     findings = {finding.tensor for finding in evidence.findings}
-    wrong = [name for name in evidence.calibration.truth if name in findings]
+    sizes = {name: truth.size for name, truth in evidence.calibration.truth.items()}
+    wrong = [name for name in sizes if name in findings and sizes[name] >= FEWEST_WRONG]  # fewer would fit any repair
     for name in wrong:
         if TensorName.parse(name).step != TensorName.parse(wrong[0]).step:
             break

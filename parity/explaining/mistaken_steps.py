@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,19 +17,15 @@ import numpy as np
 import torch
 
 from parity.mistakes import registered
+from parity.running.generation_steps import TokenSteps
 from parity.running.problem import Problem, Tensors
-from parity.running.training_steps import (
-    FIRST_MOMENTUM,
-    ClippingSteps,
-    OptimiserSteps,
-    ScheduleSteps,
-    TrainingSteps,
-    by_group,
-    momentum_of,
-)
+from parity.running.run_reference import run_reference
+from parity.running.schedule_steps import FIRST_MOMENTUM, ScheduleSteps, by_group, momentum_of
+from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps
 from scratch.module import Array, Parameter
 
 Wrong = Callable[..., Any]
+BASES: dict[type[TrainingSteps], str] = {OptimiserSteps: "Optimizer", ScheduleSteps: "LRScheduler"}
 
 
 def mistaken_steps(right: TrainingSteps, problem: Problem) -> Iterator[tuple[str, Callable[[bool], Tensors]]]:
@@ -36,6 +33,8 @@ def mistaken_steps(right: TrainingSteps, problem: Problem) -> Iterator[tuple[str
     name = str(right.target.__name__)
     for text, wrong in registered(name):
         yield text, partial(run_mistake, wrong, right, problem)
+    for text, derive in registered(BASES.get(type(right), "")):
+        yield text, partial(run_derived, derive, right, problem)
 
 
 def run_mistake(wrong: Wrong, right: TrainingSteps, problem: Problem, backward: bool = True) -> Tensors:
@@ -46,7 +45,22 @@ def run_mistake(wrong: Wrong, right: TrainingSteps, problem: Problem, backward: 
             return OptimiserSteps(partial(_WrongOptimiser, wrong, right.target), right.options, right.find)(*inputs)
         if isinstance(right, ClippingSteps):
             return ClippingSteps(partial(_clip, wrong), right.options, right.find)(*inputs)
+        if isinstance(right, TokenSteps):
+            return TokenSteps(wrong, right.options, right.find)(*inputs)
         return _wrong_rates(wrong, right, **problem.inputs)
+    return {}
+
+
+def run_derived(derive: Callable[[Any], Any], right: TrainingSteps, problem: Problem, backward: bool = True) -> Tensors:
+    """Return the results of a mistake in the base class of an optimiser or of schedules; {} where it cannot run."""
+
+    def find(path: str) -> Any:
+        found = right.find(path)
+        return derive(found) if path.startswith("lr_scheduler.") and isinstance(right, ScheduleSteps) else found
+
+    with suppress(Exception):
+        wrong = replace(right, target=derive(right.target), find=find)
+        return run_reference(lambda: wrong, problem, "float64").tensors
     return {}
 
 
@@ -54,7 +68,8 @@ class _WrongOptimiser:
     """An optimiser whose update has a mistake, with the options of the right one."""
 
     def __init__(self, update: Wrong, right: Any, params: Iterable[Any], **options: Any):
-        groups = [each if isinstance(each, Mapping) else {"params": [each]} for each in params]
+        listed: list[Any] = list(params)
+        groups = listed if isinstance(listed[0], Mapping) else [{"params": listed}]
         twins = [{**group, "params": [torch.nn.Parameter(torch.zeros(1)) for _ in group["params"]]} for group in groups]
         filled = right(twins, **options).param_groups
         self.param_groups = [{**whole, "params": group["params"]} for whole, group in zip(filled, groups, strict=True)]
@@ -70,12 +85,19 @@ class _WrongOptimiser:
                     state = self.states.setdefault(id(parameter), {})
                     parameter.data = self.update(parameter.data, parameter.grad, state, **options)
 
+    def zero_grad(self) -> None:
+        """Delete the gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     def state_dict(self) -> dict[str, Any]:
         """Return no state."""
         return {"state": {}}
 
 
-def _clip(wrong: Wrong, parameters: Iterable[Parameter], limit: float, **options: Any) -> None:
+def _clip(wrong: Wrong, parameters: Iterable[Parameter] | Parameter, limit: float, **options: Any) -> None:
+    parameters = [parameters] if isinstance(parameters, Parameter) else parameters
     held = [parameter for parameter in parameters if parameter.grad is not None]
     for parameter, gradient in zip(held, wrong([p.grad for p in held], limit, **options), strict=True):
         parameter.grad = gradient

@@ -91,9 +91,10 @@ def stubs() -> dict[Path, str]:
     definitions = Definitions(ROOT)
     judged = {definitions.place_of(case.scratch) for case in tables().cases}
     folders = dict.fromkeys(ROOT.joinpath(*case.scratch.split(".")[:-1]) for case in tables().cases)
-    exports = [folder / "__init__.py" for folder in folders]
+    exports = [folder / "__init__.py" for folder in folders if folder.is_dir()]
     kept: dict[tuple[Path, str], str] = {}
     pending = [place for file in exports for place in _needs(file, _names(_tree(file)))]
+    pending += [(file, name) for file, name in filter(None, judged) if file.parent == ROOT]  # a file that no folder exports
     while pending:
         file, name = place = pending.pop()
         if place not in kept and file not in NOT_COPIED:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from parity.case import ParityCase, resolve
+from parity.running.generation_steps import TextSteps, TokenSteps
 from parity.running.importing import find
 from parity.running.problem import Build
-from parity.running.training_steps import steps_of
+from parity.running.schedule_steps import FactorSteps, ScheduleSteps
+from parity.running.training_steps import ClippingSteps, OptimiserSteps, TrainingSteps
 
 
 def builders(case: ParityCase, package: str = "scratch") -> tuple[Build, Build]:
@@ -37,3 +40,19 @@ def reference_builder(case: ParityCase) -> Build:
     if isinstance(target, type):
         return lambda: target(**options).train(case.training)
     return lambda: partial(target, **options)
+
+
+def steps_of(reference: Any) -> type[TrainingSteps] | None:
+    """Return the kind of training steps that a reference has; None for ops, layers and models."""
+    if isinstance(reference, type):
+        kinds: dict[type, type[TrainingSteps]] = {
+            torch.optim.Optimizer: OptimiserSteps,
+            torch.optim.lr_scheduler.LRScheduler: ScheduleSteps,
+        }
+        return next((kind for base, kind in kinds.items() if issubclass(reference, base)), None)
+    module = getattr(reference, "__module__", "") or ""
+    if module == "reference.generation":
+        return TokenSteps if reference.__name__ == "next_token" else TextSteps
+    if module.startswith("torch.nn.utils.clip_grad"):
+        return ClippingSteps
+    return FactorSteps if module.startswith("reference.optim.lr_scheduler") else None

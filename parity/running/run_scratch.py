@@ -2,12 +2,14 @@
 
 The upstream gradients are not contiguous, and the subject is called once more, on other inputs, before the first call's
 backward runs. `Run.breaches` has each breach of the contract: an input, an upstream gradient or a parameter that has changed, a
-value that the backward changes, a result in the memory of another array, a gradient that a second backward overwrites.
+value that the backward changes, a result in the memory of another array, a gradient that a second backward overwrites, a
+gradient that depends on which parameters are frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,14 @@ from parity.running.contract import (
     shared_memory,
     value_and_backward,
 )
+from parity.running.freezing import can_be_frozen, changed_by_freezing
 from parity.running.layout import Layout, in_layout
 from parity.running.problem import Build, Problem, Run, Tensors, copied, other_numbers
 from parity.running.state import set_state
 from parity.running.tensor_name import Phase, buffer, gradient
 from parity.running.trace import record_scratch
 from parity.running.training_steps import TrainingSteps
-from scratch.module import Array, Module
+from scratch.module import Array, Backward, Module
 
 
 def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = True) -> Run:
@@ -37,11 +40,12 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     Raise ContractError where the subject cannot be called as its contract says, and NotImplementedError where its backward is None.
     """
     problem = problem.map(lambda value: _in_dtype(value, dtype))
-    subject, parameters, buffers = build(), {}, {}
+    subject, parameters, buffers, called_before = build(), {}, {}, False
     if isinstance(subject, TrainingSteps):
         return _run_steps(subject, problem)
     if isinstance(subject, Module):
         require_parameters(subject, problem.state)
+        called_before = any(parameter.grad is not None for parameter in subject.parameters())
         set_state(subject.astype(dtype), problem.state)
         subject.zero_grad()
         parameters, buffers = dict(subject.named_parameters()), dict(subject.named_buffers())
@@ -62,22 +66,41 @@ def run_scratch(build: Build, problem: Problem, dtype: str, backward: bool = Tru
     if run_backward is None:
         raise NotImplementedError("the backward is None")
     upstream = _in_dtypes_of(cotangents, outputs)
-    nothing = None if len(inputs) == 1 else (None,) * len(inputs)
-    gradients = gradients_of_inputs(run_backward(*upstream) if upstream else nothing, inputs)
+    gradients = _gradients(run_backward, upstream, inputs)
     if not breaches:
         breaches = changed_in_place(Phase.BACKWARD, problem, inputs, cotangents, parameters)
         breaches += changed_value(Phase.BACKWARD, "the backward", outputs, y)
-    tensors: Tensors = outputs | {
+    found = _by_printed_name(gradients, problem)
+    found |= {gradient(name): parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
+    breaches += shared_memory(y, gradients, inputs, parameters)
+    if parameters and later and not breaches:
+        breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
+    if parameters and not breaches and dtype == "float64" and not called_before and can_be_frozen(subject):
+        breaches += changed_by_freezing(partial(_run_again, subject, problem, inputs, upstream), parameters, found)
+    return Run(outputs | found | held, trace, breaches)
+
+
+def _run_again(subject: Module, problem: Problem, inputs: Mapping[str, Any], upstream: Sequence[Array]) -> Tensors:
+    """Run a module forward and backward with the same dropout masks, and return the gradients of its inputs."""
+    with record_scratch(subject, problem.new_trace()):
+        _, backward = subject(*inputs.values())
+    return _by_printed_name(_gradients(backward, upstream, inputs), problem)
+
+
+def _gradients(backward: Backward, upstream: Sequence[Array], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the gradients of the inputs; None for each where no output has a gradient."""
+    nothing = None if len(inputs) == 1 else (None,) * len(inputs)
+    return gradients_of_inputs(backward(*upstream) if upstream else nothing, inputs)
+
+
+def _by_printed_name(gradients: Mapping[str, Any], problem: Problem) -> Tensors:
+    """Return the gradients that are to be compared by their printed names."""
+    return {
         gradient(leaf_name): np.asarray(leaf)
         for name, nest in gradients.items()
         if name not in problem.ignored_gradients
         for leaf_name, leaf in nested.leaves(name, nest)
     }
-    tensors |= {gradient(name): parameter.grad.copy() for name, parameter in parameters.items() if parameter.grad is not None}
-    breaches += shared_memory(y, gradients, inputs, parameters)
-    if parameters and later and not breaches:
-        breaches += overwritten_gradients(later, [np.zeros_like(dy) for dy in upstream], parameters)
-    return Run(tensors | held, trace, breaches)
 
 
 def _run_steps(subject: TrainingSteps, problem: Problem) -> Run:

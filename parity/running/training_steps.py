@@ -1,4 +1,4 @@
-"""Parts of a training step as subjects: optimisers, gradient clipping, learning-rate schedules and warm-up factors.
+"""Parts of a training step as subjects: the base of all kinds, optimisers and gradient clipping.
 
 Each runs for several steps on the inputs of its case, NumPy arrays or tensors. It returns every result by name, such as
 `parameter 2 after step 7`. It has no backward.
@@ -6,27 +6,25 @@ Each runs for several steps on the inputs of its case, NumPy arrays or tensors. 
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 
+from parity.running.layout import in_layout
 from parity.running.tensor_name import after_step
 from scratch.module import Parameter
 
 Results = dict[str, Any]  # arrays, or tensors, by name
+NamedOptions = tuple[str, Mapping[str, Any]]  # a name inside `optim.lr_scheduler`, and options
 
 
 @dataclass(frozen=True)
 class TrainingSteps:
-    """An optimiser, clipping function, schedule or warm-up with its options, as a function of arrays or tensors.
+    """A part of training with its options, as a function of arrays or tensors.
 
     target     the class or function
     options    its options, the same for both backends
@@ -48,7 +46,7 @@ class TrainingSteps:
 
 
 class OptimiserSteps(TrainingSteps):
-    """An optimiser: each parameter after every step, and its state after the last."""
+    """An optimiser: each parameter after every step, and the groups and the state after the last."""
 
     def __call__(
         self,
@@ -56,155 +54,131 @@ class OptimiserSteps(TrainingSteps):
         gradients: Sequence[Sequence[Any]],
         factors: Any = None,
         groups: Sequence[Mapping[str, Any]] | None = None,
+        schedule: NamedOptions | None = None,
+        changed: Mapping[int, Mapping[str, Any]] | None = None,
+        resumed: Mapping[int, int] | None = None,
+        zero_grad: bool = False,
     ) -> Results:
         """Return the results of one step for each list of gradients; a gradient may be None.
 
         factors     what the learning rates of all groups are multiplied by, at each step
         groups      the options of each group, with the indices of its parameters as "params"; None for one group
+        schedule    a learning-rate schedule that makes a step after each step of the optimiser
+        changed     options that all groups take after some steps
+        resumed     the steps after which a new optimiser loads the state, each with an addition to its count of steps
+        zero_grad   whether zero_grad() deletes the gradients; otherwise, they are deleted here
         """
-        held = [_parameter(value) for value in parameters]
-        optimizer = self.optimiser(held, groups)
+        held = [_parameter(value, i) for i, value in enumerate(parameters)]
+        optimizer = self.optimiser(held, groups, **self.options)
+        scheduler = self._schedule(optimizer, schedule)
         first_rates = [group["lr"] for group in optimizer.param_groups]
         results: Results = {}
-        for step, of_step in enumerate(gradients):
+        saved: dict[int, Any] = {}
+        for step, of_step in enumerate(gradients, start=1):
+            if zero_grad:
+                optimizer.zero_grad()
             for parameter, gradient in zip(held, of_step, strict=True):
-                parameter.grad = gradient
-            for group, lr in zip(optimizer.param_groups, first_rates, strict=True):
-                group["lr"] = lr if factors is None else lr * float(factors[step])
+                if gradient is not None or not zero_grad:
+                    parameter.grad = gradient
+            if factors is not None:
+                for group, lr in zip(optimizer.param_groups, first_rates, strict=True):
+                    group["lr"] = lr * float(factors[step - 1])
             optimizer.step()
-            results |= {after_step(f"parameter {i}", step + 1): _value(p.data) for i, p in enumerate(held)}
-        return results | _state(optimizer, len(gradients))
+            if scheduler:
+                scheduler.step()
+            for group in optimizer.param_groups:
+                group.update((changed or {}).get(step, {}))
+            results |= {after_step(f"parameter {i}", step): copied_value(p.data) for i, p in enumerate(held)}
+            if step in (resumed or {}):
+                saved[step] = _older(optimizer.state_dict(), (resumed or {})[step])
+                held = [_parameter(p.data, i) for i, p in enumerate(held)]
+                optimizer, scheduler = self._resumed(saved[step], held, groups, schedule, scheduler)
+        for step, state in saved.items():  # which training must leave as they were
+            results |= {f"saved {name}": value for name, value in _state(state, step).items()}
+        if groups is not None:
+            results[after_step("number of groups", len(gradients))] = np.array(len(optimizer.param_groups))
+        return results | _state(optimizer.state_dict(), len(gradients))
 
-    def optimiser(self, parameters: Sequence[Any], groups: Sequence[Mapping[str, Any]] | None) -> Any:
+    def optimiser(self, parameters: Sequence[Any], groups: Sequence[Mapping[str, Any]] | None, **options: Any) -> Any:
         """Return the optimiser over these parameters."""
         if groups is None:
-            return self.target(parameters, **self.options)
-        members = [{**group, "params": [parameters[i] for i in group["params"]]} for group in groups]
-        return self.target(members, **self.options)
+            return self.target(parameters, **options)
+        return self.target([{**group, "params": [parameters[i] for i in group["params"]]} for group in groups], **options)
+
+    def _resumed(self, saved: Any, held: Sequence[Any], groups: Any, schedule: NamedOptions | None, old: Any) -> tuple[Any, Any]:
+        """Return a new optimiser and schedule that load a state; all of its options come from there."""
+        optimizer = self.optimiser(held, groups and [{"params": group["params"]} for group in groups])
+        scheduler = self._schedule(optimizer, schedule)
+        if scheduler:
+            scheduler.load_state_dict(deepcopy(old.state_dict()))
+        of_torch = isinstance(optimizer, torch.optim.Optimizer)  # which goes on in the arrays that it loads
+        optimizer.load_state_dict(deepcopy(saved) if of_torch else saved)
+        return optimizer, scheduler
+
+    def _schedule(self, optimizer: Any, schedule: NamedOptions | None) -> Any:
+        """Return a new schedule of an optimiser, or None."""
+        return self.find(f"lr_scheduler.{schedule[0]}")(optimizer, **schedule[1]) if schedule else None
 
 
 class ClippingSteps(TrainingSteps):
     """Gradient clipping: the total norm, where the function returns one, and each gradient after it."""
 
-    def __call__(self, gradients: Sequence[Sequence[Any]], limits: Any) -> Results:
-        """Return the results of one call for each list of gradients and its limit; a gradient may be None."""
+    def __call__(self, gradients: Sequence[Sequence[Any]], limits: Any, alone: bool = False) -> Results:
+        """Return the results of one call for each list of gradients and its limit; a gradient may be None.
+
+        alone    whether the function is given its only parameter itself, not an iterator
+        """
         results: Results = {}
         for step, (of_step, limit) in enumerate(zip(gradients, limits, strict=True), start=1):
-            held = [_parameter(limits if gradient is None else gradient) for gradient in of_step]
-            for parameter, gradient in zip(held, of_step, strict=True):
-                parameter.grad = _value(gradient)
-            total = self.target(iter(held), float(limit), **self.options)
+            held = [_parameter(limits if gradient is None else gradient, i) for i, gradient in enumerate(of_step)]
+            for i, (parameter, gradient) in enumerate(zip(held, of_step, strict=True)):
+                parameter.grad = _in_other_memory(gradient, i)
+            with np.errstate(invalid="ignore"):  # infinity times 0
+                total = self.target(held[0] if alone else iter(held), float(limit), **self.options)
             if total is not None:
-                results[f"total norm of step {step}"] = _numbers_like(limits, float(total))
+                results[f"total norm of step {step}"] = numbers_like(limits, float(total))
             results |= {f"clipped {i} of step {step}": p.grad for i, p in enumerate(held) if p.grad is not None}
         return results
 
 
-class ScheduleSteps(TrainingSteps):
-    """A schedule: the learning rate and the momentum of each group before every step."""
-
-    def __call__(self, rates: Any, steps: int, optimiser: str = "SGD") -> Results:
-        """Return the results for an optimiser whose groups begin with these learning rates."""
-        groups = [{"params": [_parameter(rates)], "lr": lr} for lr in rates.tolist()]
-        optimizer = self.find(optimiser)(groups, **FIRST_MOMENTUM[optimiser])
-        seen = []
-        with warnings.catch_warnings(), _cosines_in_dtype(rates):
-            warnings.simplefilter("ignore", UserWarning)  # some of torch's schedules warn of what others of them do
-            scheduler = self.schedule(optimizer)
-            for _ in range(steps):
-                seen.append([(group["lr"], momentum_of(group)) for group in optimizer.param_groups])
-                optimizer.step()
-                scheduler.step()
-        return by_group(rates, seen)
-
-    def schedule(self, optimizer: Any) -> Any:
-        """Return the schedule of this optimiser; "schedulers" among the options are pairs of a name and options."""
-        options = dict(self.options)
-        if "schedulers" in options:
-            parts = [(self.find(f"lr_scheduler.{name}"), of_part) for name, of_part in options["schedulers"]]
-            options["schedulers"] = [part(optimizer, **of_part) for part, of_part in parts]
-        return self.target(optimizer, **options)
+def _parameter(value: Any, i: int) -> Any:
+    """Return a parameter of the value's backend that holds a copy of the value; every second array is in Fortran order."""
+    return torch.nn.Parameter(value.clone()) if isinstance(value, torch.Tensor) else Parameter(_in_other_memory(value, i))
 
 
-class FactorSteps(TrainingSteps):
-    """A factor for LambdaLR: the learning rate of each group before every step."""
-
-    def __call__(self, rates: Any, steps: int) -> Results:
-        """Return the results for groups that begin with these learning rates."""
-        factor = self.target(**self.options)
-        return by_group(rates, [[(lr * factor(step),) for lr in rates.tolist()] for step in range(steps)])
+def _in_other_memory(value: Any, i: int) -> Any:
+    """Return a copy of an array or tensor, every second array in Fortran order; None as it is."""
+    if isinstance(value, np.ndarray) and i % 2:
+        return in_layout(value, tuple(reversed(range(value.ndim))))
+    return copied_value(value)
 
 
-FIRST_MOMENTUM: dict[str, dict[str, Any]] = {"SGD": {"momentum": 0.3}, "AdamW": {"betas": (0.9, 0.999)}}
-
-
-def steps_of(reference: Any) -> type[TrainingSteps] | None:
-    """Return the kind of training steps that a reference has; None for ops, layers and models."""
-    if isinstance(reference, type):
-        kinds: dict[type, type[TrainingSteps]] = {
-            torch.optim.Optimizer: OptimiserSteps,
-            torch.optim.lr_scheduler.LRScheduler: ScheduleSteps,
-        }
-        return next((kind for base, kind in kinds.items() if issubclass(reference, base)), None)
-    module = getattr(reference, "__module__", "") or ""
-    if module.startswith("torch.nn.utils.clip_grad"):
-        return ClippingSteps
-    return FactorSteps if module.startswith("reference.optim.lr_scheduler") else None
-
-
-@contextmanager
-def _cosines_in_dtype(rates: Any) -> Iterator[None]:
-    """Let PyTorch's schedules compute their cosines in the dtype of the learning rates, if these are a tensor.
-
-    The schedules compute in Python's floats, whatever the dtype is. CosineAnnealingLR divides by numbers near 0, which multiplies
-    the rounding of the angles. Only a run with float32 cosines shows by how much.
-    """
-    if not isinstance(rates, torch.Tensor):
-        yield
-        return
-    in_dtype = SimpleNamespace(**vars(math) | {"cos": lambda angle: float(rates.new_tensor(angle).cos())})
-    with patch.object(torch.optim.lr_scheduler, "math", in_dtype):
-        yield
-
-
-def _parameter(value: Any) -> Any:
-    """Return a parameter of the value's backend that holds a copy of the value."""
-    return torch.nn.Parameter(value.clone()) if isinstance(value, torch.Tensor) else Parameter(value.copy())
-
-
-def _value(value: Any) -> Any:
+def copied_value(value: Any) -> Any:
     """Return a copy of an array or tensor; None as it is."""
     if value is None:
         return None
     return value.detach().clone() if isinstance(value, torch.Tensor) else np.array(value)
 
 
-def _numbers_like(value: Any, numbers: Any) -> Any:
+def numbers_like(value: Any, numbers: Any) -> Any:
     """Return numbers in the backend and dtype of an array or tensor."""
     return value.new_tensor(numbers) if isinstance(value, torch.Tensor) else np.array(numbers, value.dtype)
 
 
-def _state(optimizer: Any, steps: int) -> Results:
-    """Return the optimiser's state by name: that of each parameter that has one; the number of steps as an integer."""
-    results: Results = {}
-    for i, state in optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            if value is not None:
-                value = np.array(int(value)) if name == "step" else _value(value)
-                results[after_step(f"{name} of parameter {i}", steps)] = value
-    return results
+def _older(state_dict: Any, steps: int) -> Any:
+    """Return a copy of an optimiser's state in which each parameter has made more steps."""
+    state_dict = deepcopy(state_dict)
+    for state in state_dict["state"].values():
+        if "step" in state:
+            state["step"] += steps
+    return state_dict
 
 
-def momentum_of(group: Mapping[str, Any]) -> float:
-    """Return the momentum of a group of SGD, or the first of Adam's betas."""
-    return float(group["momentum"] if "momentum" in group else group["betas"][0])
-
-
-def by_group(rates: Any, seen: Sequence[Sequence[Sequence[float]]]) -> Results:
-    """Return the numbers of each group over all steps, in the dtype of the rates, from those of each step."""
-    names = ("learning rate", "momentum")
+def _state(state_dict: Any, steps: int) -> Results:
+    """Return an optimiser's state by name: that of each parameter that has one; the number of steps as an integer."""
     return {
-        f"{name} of group {i}": _numbers_like(rates, [of_step[i][place] for of_step in seen])
-        for i in range(len(rates))
-        for place, name in enumerate(names[: len(seen[0][0])])
+        after_step(f"{name} of parameter {i}", steps): np.array(int(value)) if name == "step" else copied_value(value)
+        for i, state in state_dict["state"].items()
+        for name, value in state.items()
+        if value is not None
     }

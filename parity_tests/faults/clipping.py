@@ -12,6 +12,8 @@ clip = partial(
     culprit="clip_grad_norm_",
 )
 
+BAD = ("clip_grad_norm-not-finite",)
+
 FAULTS = [
     clip(
         "clip_grad_norm_: each tensor by its own norm",
@@ -62,5 +64,40 @@ FAULTS = [
         cases=("clip_grad_value",),
         culprit="clip_grad_value_",
         cause="keeps no upper bound",
+    ),
+    clip("clip_grad_norm_: a norm of NaN clips nothing", "if not scale >= 1:", "if scale < 1:", cases=BAD, cause=None),
+    clip(
+        "clip_grad_norm_: the norm is kept finite",
+        "scale = max_norm / (total + 1e-6)",
+        "scale = max_norm / (min(total, 1e30) + 1e-6)",
+        cases=BAD,
+        cause=None,
+    ),
+    clip(
+        "clip_grad_norm_: no gradient at all",
+        "if norms else 0.0",
+        "if norms else float(np.max(norms))",
+        cases=("clip_grad_norm-absent",),
+        cause="it raises ValueError",
+    ),
+    Fault(
+        "clip_grad_norm_: one parameter alone",
+        "[parameters] if isinstance(parameters, Parameter) else parameters",
+        "parameters",
+        phase="step",
+        cause="it raises TypeError",
+        function="optim.clip._with_gradients",
+        cases=("clip_grad_norm-alone",),
+        culprit="clip_grad_norm_",
+    ),
+    Fault(
+        "clip_grad_value_: NaN is clipped",
+        "np.clip(grad, grad.dtype.type(-clip_value), grad.dtype.type(clip_value))",
+        "np.fmax(np.fmin(grad, grad.dtype.type(clip_value)), grad.dtype.type(-clip_value))",
+        phase="step",
+        cause=None,
+        function="optim.clip.clip_grad_value_",
+        cases=("clip_grad_value-not-finite",),
+        culprit="clip_grad_value_",
     ),
 ]

@@ -21,6 +21,15 @@ def kept(layer: str, call: str, cases: tuple[str, ...]) -> Fault:
 
 
 sequential = partial(Fault, function="layers.container.Sequential.forward", cases=("mlp", "cnn"), culprit="Sequential")
+linear = partial(
+    Fault,
+    phase="backward",
+    cause="frozen, the backward returns another",
+    function="ops.linear.linear",
+    cases=("Linear",),
+    culprit="Linear",
+)
+
 FAULTS = [
     kept("linear.Linear", "apply(linear, x, self.weight, self.bias)", ("Linear", "mlp")),
     kept("conv.Conv2d", "apply(conv2d, x, self.weight, self.bias, **options)", ("Conv2d", "cnn")),
@@ -273,5 +282,10 @@ FAULTS = [
         ("dropout", "Dropout"),
         "dropout|Dropout",
         "float32",
+    ),
+    linear("linear: a frozen weight takes the bias with it", "needs[2] else", "needs[1] else"),
+    linear("linear: a frozen bias takes the weight with it", "rows if needs[1] else", "rows if needs[1] and needs[2] else"),
+    linear(
+        "linear: a frozen bias doubles the gradient of the weight", "dy_rows.T @ rows if", "(2 - needs[2]) * dy_rows.T @ rows if"
     ),
 ]

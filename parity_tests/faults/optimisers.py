@@ -7,6 +7,18 @@ from parity_tests.faults.fault import Fault
 sgd = partial(Fault, phase="step", function="optim.sgd.SGD.update", culprit="SGD")
 adam = partial(Fault, phase="step", function="optim.adam.Adam.update", cases=("adam-decay", "adamw-decay"), culprit="Adam|AdamW")
 
+base = partial(Fault, phase="step", cases=("sgd-resumed", "adam-resumed"), culprit="SGD|Adam")
+step = partial(base, function="optim.optimizer.Optimizer.step")
+load = partial(
+    Fault,
+    phase="step",
+    function="optim.optimizer.Optimizer.load_state_dict",
+    cases=("adam-resumed",),
+    culprit="Adam",
+)
+
+COUNT = 't = float(state["step"])'
+LOADED = 'np.array(a, np.float32 if name == "step" else dtype)'
 CORRECTED = "lr * root / (1 - beta1**t), eps * root"
 
 FAULTS = [
@@ -157,5 +169,97 @@ FAULTS = [
         cases=("adam-amsgrad-maximize",),
         culprit="Adam",
         cause="ignores maximize",
+    ),
+    step(
+        "Optimizer: a gradient of 0 is skipped",
+        "grad is not None:",
+        "grad is not None and parameter.grad.any():",
+        cause="skips a parameter",
+    ),
+    step(
+        "Optimizer: a missing gradient is 0",
+        "                if parameter.grad is not None:",
+        "                if parameter.grad is None:\n                    parameter.grad = np.zeros_like(parameter.data)\n"
+        "                if parameter.grad is not None:",
+        cases=("adam-resumed",),
+        culprit="Adam",
+        cause=None,
+    ),
+    base(
+        "Optimizer: a group without parameters is dropped",
+        "self.param_groups.append(group)",
+        "self.param_groups += [group] * bool(params)",
+        function="optim.optimizer.Optimizer.add_param_group",
+        cause=None,
+    ),
+    base(
+        "Optimizer: zero_grad sets zeros",
+        "parameter.grad = None",
+        "parameter.grad = None if parameter.grad is None else np.zeros_like(parameter.grad)",
+        function="optim.optimizer.Optimizer.zero_grad",
+        cause="in zero_grad",
+    ),
+    load("Optimizer: step count lost", LOADED, LOADED.replace("a,", "a * (name != 'step'),"), cause="loses step"),
+    load("Optimizer: exp_avg_sq lost", LOADED, LOADED.replace("a,", "a * (name != 'exp_avg_sq'),"), cause="loses exp_avg_sq"),
+    load("Optimizer: max_exp_avg_sq lost", LOADED, LOADED.replace("a,", "a * (name != 'max_exp_avg_sq'),"), cause="loses max_exp"),
+    load(
+        "Optimizer: momentum buffer lost",
+        "in saved.items()}",
+        'in saved.items() if name != "momentum_buffer"}',
+        cases=("sgd-resumed",),
+        culprit="SGD",
+        cause="loses momentum_buffer",
+    ),
+    load(
+        "Optimizer: arrays of a loaded state are not copied",
+        "np.array(a, np.float32",
+        "np.asarray(a, np.float32",
+        cause="is what saved exp_avg",
+    ),
+    load("Optimizer: a loaded state goes through float32", LOADED, LOADED.replace("a,", "np.asarray(a, np.float32),"), cause=None),
+    load(
+        "Optimizer: own options kept",
+        "{**group, **saved_group,",
+        "{**saved_group, **group,",
+        cases=("sgd-resumed",),
+        culprit="SGD",
+        cause="keeps its own options",
+    ),
+    load(
+        "Optimizer: own learning rate kept",
+        '"params": group["params"]}',
+        '"params": group["params"], "lr": group["lr"]}',
+        cause="keeps its own lr",
+    ),
+    load(
+        "Optimizer: states by their order",
+        "parameter, _ = owners[i]",
+        "parameter = self._parameters()[len(self.state)]",
+        cause="it raises ValueError",
+    ),
+    adam(
+        "Adam: correction ends at step 1000", COUNT, "t = min(float(state['step']), 1000.0)", cases=("adamw-resumed",), cause=None
+    ),
+    adam("Adam: steps counted up to 255", COUNT, "t = float(state['step']) % 256 or 1.0", cases=("adam-resumed",), cause=None),
+    adam(
+        "Adam: betas of the first step",
+        'beta1, beta2 = group["betas"]',
+        'beta1, beta2 = vars(self).setdefault("betas", {}).setdefault(id(data), group["betas"])',
+        cases=("adam-changed",),
+        cause="keeps the betas of its first step",
+    ),
+    sgd(
+        "SGD: momentum of the first step",
+        "first = ",
+        'momentum = vars(self).setdefault("momentums", {}).setdefault(id(data), momentum)\n        first = ',
+        cases=("sgd-changed",),
+        cause="keeps the momentum of its first step",
+    ),
+    sgd(
+        "SGD: a buffer of 0 begins anew",
+        '"momentum_buffer" not in state',
+        '"momentum_buffer" not in state or not state["momentum_buffer"].any()',
+        cases=("sgd-changed",),
+        cause="lacks the term",
     ),
 ]

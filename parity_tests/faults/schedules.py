@@ -37,6 +37,7 @@ cyclic_momentum = of("CyclicLR", "cycle", "cyclic-lr", "cyclic-lr-range", method
 one_cycle = of("OneCycleLR", "one_cycle", "one-cycle-lr", "one-cycle-lr-linear", method="__init__")
 one_cycle_momentum = of("OneCycleLR", "one_cycle", "one-cycle-lr", "one-cycle-lr-linear", method="get_momentum")
 sequential = of("SequentialLR", "sequential", "sequential-lr", method="step")
+loaded = of("LRScheduler", "scheduler", "step-lr-betas", method="load_state_dict")
 linear_warm_up = of_function("linear_warm_up", "linear-warm-up")
 warm_up_cosine = of_function("warm_up_cosine", "warm-up-cosine")
 noam = of_function("noam", "noam")
@@ -253,5 +254,29 @@ FAULTS = [
         "min((step + 1) ** -0.5, (step + 1) * warm_up_steps**-1.5)",
         "(step + 1) ** -0.5",
         cause="leaves the warm-up out",
+    ),
+    loaded("LRScheduler: last_epoch lost", "for name in own}", "for name in own if name != 'last_epoch'}", cause=None),
+    loaded("LRScheduler: base_lrs lost", "for name in own}", "for name in own if name != 'base_lrs'}", cause=None),
+    loaded(
+        "LRScheduler: length of the cycle lost",
+        "for name in own}",
+        "for name in own if name != 'T_i'}",
+        cases=("restarts-lr-betas",),
+        cause=None,
+    ),
+    of("LRScheduler", "scheduler", "step-lr-betas", method="_write")(
+        "LRScheduler: last rates are the first", "= rates", "= self._last_lr or rates", cause="first step from get_last_lr"
+    ),
+    of("LRScheduler", "scheduler", "cyclic-lr-restarted", method="__init__")(
+        "LRScheduler: restarted at the step before", "= last_epoch", "= max(last_epoch - 1, -1)", cause=None
+    ),
+    of("CosineAnnealingWarmRestarts", "cosine", "restarts-lr-epochs", method="step")(
+        "CosineAnnealingWarmRestarts: whole epochs only", "= epoch, self.T_0", "= math.floor(epoch), self.T_0", cause=None
+    ),
+    of("CycleLR", "cycle", "cyclic-lr-betas", method="_write")(
+        "CycleLR: both betas cycled", '*group["betas"][1:]', "momentum", cause="is what momentum"
+    ),
+    of("SequentialLR", "sequential", "sequential-lr-betas", method="load_state_dict")(
+        "SequentialLR: states of its schedules not loaded", "scheduler.load_state_dict(state)", "pass", cause=None
     ),
 ]

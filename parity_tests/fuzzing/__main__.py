@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     random = Random(args.seed)
-    cases = [case for case in CASES if case.folder != "optim" and re.search(args.pattern, f"{case.scratch} {case.name}")]
+    cases = [case for case in CASES if case.has_backward and re.search(args.pattern, f"{case.scratch} {case.name}")]
     targets = sorted({case.scratch for case in cases})
     seen: Counter[tuple[str, ...]] = Counter()
     for i in range(args.count):
