@@ -25,6 +25,8 @@ CASES = [
     ParityCase("linear", "ops.linear", affine(5), reference="torch.nn.functional.linear"),
     ParityCase("linear-three-axes", "ops.linear", affine(3, 13), reference="torch.nn.functional.linear"),
     ParityCase("linear-one-row", "ops.linear", affine(), reference="torch.nn.functional.linear"),
+    ParityCase("linear-one-sequence", "ops.linear", affine(1, 13), reference="torch.nn.functional.linear"),
+    ParityCase("linear-four-axes", "ops.linear", affine(3, 1, 2, 5, bias=False), reference="torch.nn.functional.linear"),
     ParityCase("linear-no-bias", "ops.linear", affine(5, bias=False), reference="torch.nn.functional.linear"),
     ParityCase("Linear", "layers.Linear", normal(3, 13, 7), {"in_features": 7, "out_features": 11}, reference="torch.nn.Linear"),
     ParityCase(

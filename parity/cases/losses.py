@@ -52,6 +52,17 @@ def soft(*rest: int) -> Inputs:
     }
 
 
+def one_row(draw: Draw) -> dict[str, Array]:
+    """Draw 7 logits, one label that counts, and class weights."""
+    return {"input": draw.normal(1, 7, scale=3), "target": np.full(1, IGNORED + 1), "weight": draw.positive(7)}
+
+
+def labels_of_8_bits(draw: Draw) -> dict[str, Array]:
+    """Draw numbers, class weights, and labels in the smallest dtype that torch takes."""
+    inputs = log_probabilities(draw)
+    return inputs | {"target": inputs["target"].astype(np.uint8)}
+
+
 def log_probabilities(draw: Draw) -> dict[str, Array]:
     """Draw numbers in place of log-probabilities, with labels and class weights; any numbers will do."""
     return {"input": draw.normal(13, 7, scale=3), "target": labels(draw, 13), "weight": draw.positive(7)}
@@ -96,6 +107,10 @@ CASES = [
     ),
     ParityCase(
         "cross_entropy-one-sample", "ops.cross_entropy", one_sample, {"label_smoothing": 0.1}, reference=f"{F}.cross_entropy"
+    ),
+    ParityCase("cross_entropy-one-row", "ops.cross_entropy", one_row, HARD, reference=f"{F}.cross_entropy", constants=WEIGHT),
+    ParityCase(
+        "nll_loss-uint8", "ops.nll_loss", labels_of_8_bits, {"ignore_index": IGNORED}, reference=f"{F}.nll_loss", constants=WEIGHT
     ),
     ParityCase(
         "cross_entropy-nothing-counted", "ops.cross_entropy", all_ignored, {"ignore_index": IGNORED}, reference=f"{F}.cross_entropy"

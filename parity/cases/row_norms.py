@@ -47,6 +47,8 @@ ROW_NORMS += [
     ),
     ParityCase("layer_norm-bias-alone", "ops.layer_norm", bias_alone, {"normalized_shape": (7,)}),
     ParityCase("layer_norm-one-row", "ops.layer_norm", similar(17), {"normalized_shape": (17,)}),
+    ParityCase("layer_norm-one-image", "ops.layer_norm", similar(1, 3, 5, 7), {"normalized_shape": (7,), "eps": 1e-3}),
+    ParityCase("rms_norm-one-image", "ops.rms_norm", similar(1, 3, 5, 7), {"normalized_shape": (7,), "eps": 1e-3}),
     ParityCase("rms_norm-default-eps", "ops.rms_norm", similar(5, 3, 7), {"normalized_shape": (7,)}),
 ]
 ROW_NORMS += [

@@ -107,6 +107,11 @@ TRANSPOSED: list[tuple[str, Inputs, dict[str, Any]]] = [
     ("1x1", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {}),
     ("1x1-strided", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {"stride": 2, "output_padding": 1}),
     ("one-pixel", transposed((3, 5, 1, 1), (5, 7, 3, 2), bias=7), {"stride": 2}),
+    (
+        "one-image-even-kernel",
+        transposed((1, 5, 4, 6), (5, 7, 4, 2), bias=7),
+        {"stride": (3, 2), "padding": (2, 1), "output_padding": (2, 1)},
+    ),
     ("many-channels", transposed((3, 33, 7, 9), (33, 35, 3, 3), bias=35), {"padding": 1}),
 ]
 
