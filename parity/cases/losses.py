@@ -130,6 +130,9 @@ CASES = [
         for case in ParityCase(op, f"ops.{op}", numbers, reference=f"{F}.{op}").with_each_reduction()
     ),
     ParityCase("smooth_l1_loss-beta", "ops.smooth_l1_loss", numbers, {"beta": 0.7}, reference=f"{F}.smooth_l1_loss"),
+    ParityCase(
+        "smooth_l1_loss-beta-0", "ops.smooth_l1_loss", numbers, {"beta": 0.0, "reduction": "sum"}, reference=f"{F}.smooth_l1_loss"
+    ),
     *(
         case
         for suffix, given in (("", ()), ("-weighted", ("weight", "pos_weight")))

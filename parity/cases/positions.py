@@ -69,6 +69,14 @@ BUCKETS = [
 ]
 BUCKETS += [
     ParityCase(
+        "relative_position_bucket-int32",
+        "ops.relative_position_bucket",
+        lambda draw: {"relative_position": np.asfortranarray(FAR.astype(np.int32))},
+        {"num_buckets": 14, "max_distance": 77},
+    )
+]
+BUCKETS += [
+    ParityCase(
         f"RelativePositionBias{suffix}",
         "layers.RelativePositionBias",
         seen_from(queries),

@@ -159,9 +159,16 @@ DEVIATIONS = [
     Deviation(
         "refused",
         "relative_position_bucket|RelativePosition",
-        "expected whole numbers|expected positions",
+        "expected signed whole numbers|expected positions",
         "more buckets than distances, or an odd number of buckets for two directions, is a mistake",
         ("relative_position_bucket-few", (("option", "max_distance", 2),)),
+    ),
+    Deviation(
+        "refused",
+        "softplus|Softplus",
+        "expected two finite numbers",
+        "with an infinite beta or threshold, torch's gradient is NaN",
+        ("softplus", (("option", "threshold", INF), ("option", "beta", INF))),
     ),
     Deviation(
         "refused",
