@@ -169,6 +169,9 @@ def _range(*bounds: int) -> range:
     return range(int(start), int(stop), int(step))
 
 
+DECIDING = ("scratch.fast", "scratch.ops")  # the packages whose constants choose algorithms and blocks
+
+
 def size_constants(package: ModuleType) -> Iterator[tuple[ModuleType, str, str]]:
     """Yield each integer above 1 that a module has under a name in capitals: the module, the name, and the constant's own path."""
     for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -176,13 +179,7 @@ def size_constants(package: ModuleType) -> Iterator[tuple[ModuleType, str, str]]
         for node in ast.parse(Path(str(module.__file__)).read_text()).body:
             for name, origin in _bound_names(node, module.__name__):
                 value = getattr(module, name)
-                if (
-                    name.isupper()
-                    and origin.startswith(("scratch.fast", "scratch.ops"))
-                    and isinstance(value, int)
-                    and not isinstance(value, bool)
-                    and value > 1
-                ):
+                if name.isupper() and origin.startswith(DECIDING) and type(value) is int and value > 1:
                     yield module, name, origin
 
 

@@ -48,6 +48,9 @@ CASES = [
 ]
 CASES += [
     ParityCase("leaky_relu-default", "ops.leaky_relu", kinked, reference="torch.nn.functional.leaky_relu"),
+    ParityCase("LeakyReLU-default", "layers.LeakyReLU", kinked, reference="torch.nn.LeakyReLU"),
+    ParityCase("softplus-default", "ops.softplus", kinked, reference="torch.nn.functional.softplus"),
+    ParityCase("Softplus-default", "layers.Softplus", kinked, reference="torch.nn.Softplus"),
     ParityCase("softmax", "ops.softmax", rows_of_logits, {"dim": -1}, reference="torch.nn.functional.softmax"),
     *(
         ParityCase(f"{op}-axis{dim}", f"ops.{op}", images_of_logits, {"dim": dim}, reference=f"torch.nn.functional.{op}")

@@ -40,12 +40,16 @@ CASES = [
     ParityCase("flatten-middle", "ops.flatten", normal(3, 5, 2, 7), {"start_dim": -3, "end_dim": 2}, reference="torch.flatten"),
     ParityCase("Flatten", "layers.Flatten", normal(3, 5, 2, 7), reference="torch.nn.Flatten"),
     ParityCase(
+        "Flatten-middle", "layers.Flatten", normal(3, 5, 2, 7), {"start_dim": -3, "end_dim": 2}, reference="torch.nn.Flatten"
+    ),
+    ParityCase(
         "dropout",
         "ops.dropout",
         masked,
         {"p": 0.3},
     ),
     ParityCase("Dropout", "layers.Dropout", normal(5, 7, 3), {"p": 0.3}, reference="torch.nn.Dropout"),
+    ParityCase("Dropout-default", "layers.Dropout", normal(5, 7, 3), reference="torch.nn.Dropout"),
     ParityCase("Dropout-all", "layers.Dropout", normal(5, 7, 3), {"p": 1.0}, reference="torch.nn.Dropout"),
     ParityCase("mlp", "models.MLP", normal(13, 17), {"in_features": 17, "hidden": [11, 9], "out_features": 7}),
     ParityCase("mlp-linear", "models.MLP", normal(13, 17), {"in_features": 17, "hidden": [], "out_features": 7}),

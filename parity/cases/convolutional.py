@@ -120,11 +120,30 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
     ),
     ("Conv2d-no-bias", normal(3, 5, 9, 11), {"in_channels": 5, "out_channels": 7, "kernel_size": 3, "bias": False}),
     ("Conv2d-narrowing", normal(3, 7, 9, 11), {"in_channels": 7, "out_channels": 4, "kernel_size": 3, "padding": 1}),
+    (
+        "Conv2d-no-bias-even-kernel",
+        normal(1, 6, 9, 11),
+        {"in_channels": 6, "out_channels": 9, "kernel_size": (4, 2), "stride": (3, 1), "padding": (2, 1), "bias": False},
+    ),
+    ("MaxPool2d-default", normal(1, 5, 11, 12), {"kernel_size": (3, 2)}),
+    ("MaxPool2d-dilated", ties(3, 5, 11, 12), {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0), "dilation": (2, 3)}),
+    ("AvgPool2d-default", normal(1, 5, 9, 7), {"kernel_size": 3}),
     ("MaxPool2d", ties(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("AvgPool2d", normal(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
     ("AdaptiveAvgPool2d", normal(3, 5, 9, 11), {"output_size": (4, 3)}),
     ("BatchNorm1d", lambda draw: {"x": draw.features(13, 5)}, {"num_features": 5}),
     ("BatchNorm1d-sequences", lambda draw: {"x": draw.features(3, 5, 13)}, {"num_features": 5, "eps": 1e-3, "momentum": 0.3}),
+    ("BatchNorm1d-plain", lambda draw: {"x": draw.features(13, 5)}, {"num_features": 5, "affine": False, "momentum": 0.3}),
+    (
+        "BatchNorm1d-untracked",
+        lambda draw: {"x": draw.features(3, 5, 13)},
+        {"num_features": 5, "track_running_stats": False, "eps": 1e-3},
+    ),
+    (
+        "BatchNorm2d-plain-momentum",
+        lambda draw: {"x": draw.features(3, 5, 7, 4)},
+        {"num_features": 5, "affine": False, "momentum": 0.3, "eps": 1e-3},
+    ),
     ("BatchNorm2d", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5}),
     ("BatchNorm2d-averaging", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "momentum": None}),
     ("BatchNorm2d-plain", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "affine": False}),
@@ -166,6 +185,7 @@ CASES += [
 CASES += [
     ParityCase(name, "models.CNN", normal(4, 3, 13, 17), {"in_channels": 3, "image_size": [13, 17], "classes": 7} | config)
     for name, config in (
+        ("cnn-default", {}),
         ("cnn", {"channels": [5, 6], "hidden": 11}),
         ("cnn-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),
     )

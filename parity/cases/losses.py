@@ -153,9 +153,25 @@ CASES = [
     ParityCase(
         "NLLLoss", "layers.NLLLoss", classes(), {"weight": CLASS_WEIGHT, "ignore_index": IGNORED}, reference="torch.nn.NLLLoss"
     ),
+    ParityCase(
+        "CrossEntropyLoss-sum",
+        "layers.CrossEntropyLoss",
+        classes(),
+        {"weight": CLASS_WEIGHT, "reduction": "sum"} | HARD,
+        reference="torch.nn.CrossEntropyLoss",
+    ),
+    ParityCase(
+        "NLLLoss-none", "layers.NLLLoss", classes(), {"weight": CLASS_WEIGHT, "reduction": "none"}, reference="torch.nn.NLLLoss"
+    ),
     ParityCase("CrossEntropyLoss-plain", "layers.CrossEntropyLoss", classes(), reference="torch.nn.CrossEntropyLoss"),
     ParityCase("NLLLoss-plain", "layers.NLLLoss", classes(), reference="torch.nn.NLLLoss"),
     ParityCase("MSELoss", "layers.MSELoss", numbers, reference="torch.nn.MSELoss"),
+    ParityCase("MSELoss-sum", "layers.MSELoss", numbers, {"reduction": "sum"}, reference="torch.nn.MSELoss"),
+    ParityCase("L1Loss-default", "layers.L1Loss", numbers, reference="torch.nn.L1Loss"),
+    ParityCase("SmoothL1Loss-default", "layers.SmoothL1Loss", numbers, reference="torch.nn.SmoothL1Loss"),
+    ParityCase(
+        "SmoothL1Loss-none", "layers.SmoothL1Loss", numbers, {"beta": 0.7, "reduction": "none"}, reference="torch.nn.SmoothL1Loss"
+    ),
     ParityCase("L1Loss", "layers.L1Loss", numbers, {"reduction": "sum"}, reference="torch.nn.L1Loss"),
     ParityCase("SmoothL1Loss", "layers.SmoothL1Loss", numbers, {"beta": 0.7}, reference="torch.nn.SmoothL1Loss"),
     ParityCase(
@@ -163,6 +179,13 @@ CASES = [
         "layers.BCEWithLogitsLoss",
         binary_without_weights,
         {"weight": CLASS_WEIGHT, "pos_weight": CLASS_WEIGHT[::-1].copy()},
+        reference="torch.nn.BCEWithLogitsLoss",
+    ),
+    ParityCase(
+        "BCEWithLogitsLoss-none",
+        "layers.BCEWithLogitsLoss",
+        binary_without_weights,
+        {"pos_weight": CLASS_WEIGHT, "reduction": "none"},
         reference="torch.nn.BCEWithLogitsLoss",
     ),
     ParityCase(

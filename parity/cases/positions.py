@@ -45,6 +45,8 @@ POSITIONS += [
     for suffix, positions in (("", None), ("-given", np.arange(13)[::-1] + 4), ("-left-padded", LEFT_PADDED))
 ]
 
+POSITIONS += [ParityCase("SinusoidalPositions-default", "layers.SinusoidalPositions", at(None, 1, 13, 7))]
+
 
 def seen_from(queries: Array) -> Inputs:
     """Return a draw that gives the positions of queries and of 37 keys."""

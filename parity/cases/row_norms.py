@@ -61,7 +61,18 @@ ROW_NORMS += [
         ("-no-bias" if "bias" in extra else "-eps", rows(13), extra),
         ("-two-axes", rows(5, 3, shape=(4, 7)), {"normalized_shape": [4, 7]}),
         ("-plain", rows(5, 3), {"elementwise_affine": False}),
+        ("-plain-eps", rows(1, 3, shape=(4, 7)), {"normalized_shape": [4, 7], "elementwise_affine": False, "eps": 1e-3}),
     )
+]
+ROW_NORMS += [
+    ParityCase(
+        "RMSNorm-default",
+        "layers.RMSNorm",
+        lambda draw: {"x": draw.normal(5, 7, offset=0.5)},
+        {"normalized_shape": 7},
+        reference="torch.nn.RMSNorm",
+    ),
+    ParityCase("rms_norm-no-weight", "ops.rms_norm", rows(5, 3), {"normalized_shape": (7,), "eps": 1e-3}),
 ]
 
 CASES = ROW_NORMS

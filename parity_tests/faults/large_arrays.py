@@ -14,6 +14,6 @@ FAULTS = [
         'np.einsum("mn,mn->m", dy_rows[part], y[part])[:, None]',
         'np.einsum("mn,mn->m", dy_rows[part], y[: len(dy_rows[part])])[:, None]',
         "backward",
-        None,
+        "grad x lacks the term y x",
     ),
 ]
