@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from parity.case import resolve
-from parity.cases import CASES
+from parity.cases import CASES, FULL_SIZE
 from parity.inputs import Draw
 from parity.running import nested
 
@@ -35,7 +35,7 @@ def defaults_by_path():
 
 DEFAULTS = defaults_by_path()
 AWAY = defaultdict(list)
-for case in CASES:
+for case in (*CASES, *FULL_SIZE):
     if case.scratch in DEFAULTS:
         AWAY[case.scratch].append(options_away(case, DEFAULTS[case.scratch]))
 

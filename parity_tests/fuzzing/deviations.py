@@ -137,6 +137,13 @@ DEVIATIONS = [
     ),
     Deviation(
         "refused",
+        ATTENTION,
+        "enable_gqa expects query",
+        "grouped queries need an axis of heads: torch does not look for it where there are no queries",
+        ("attention-two-axes", (("size", "query", (0, 0)), ("option", "enable_gqa", True))),
+    ),
+    Deviation(
+        "refused",
         "",
         r"expected positive|expected a positive|at least one|expected at least|is at least 1|are at least 1",
         "a layer or array of width 0 computes nothing; only the batch axis may be empty",
