@@ -24,6 +24,11 @@ def bias_alone(draw: Draw) -> dict[str, Any]:
     return rows(13)(draw) | {"weight": None, "bias": draw.normal(7)}
 
 
+def no_weight(draw: Draw) -> dict[str, Any]:
+    """Draw rows without a weight."""
+    return rows(5, 3)(draw) | {"weight": None}
+
+
 def similar(*shape: int) -> Inputs:
     """Return a draw of rows of similar size, far larger than the default eps of rms_norm, which is the dtype's rounding."""
     return lambda draw: {"x": draw.normal(*shape, offset=0.5), "weight": draw.normal(shape[-1], scale=0.5, offset=1.0)}
@@ -72,7 +77,7 @@ ROW_NORMS += [
         {"normalized_shape": 7},
         reference="torch.nn.RMSNorm",
     ),
-    ParityCase("rms_norm-no-weight", "ops.rms_norm", rows(5, 3), {"normalized_shape": (7,), "eps": 1e-3}),
+    ParityCase("rms_norm-no-weight", "ops.rms_norm", no_weight, {"normalized_shape": (7,), "eps": 1e-3}),
 ]
 
 CASES = ROW_NORMS
