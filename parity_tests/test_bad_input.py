@@ -41,6 +41,14 @@ BAD = {
     "linear weight of three axes": (lambda: ops.linear(ROWS, f32(3, 7, 2)), "got (4, 7) and (3, 7, 2)"),
     "relu of integers": (lambda: ops.relu(LABELS), "relu: expected one floating-point dtype, got x int64"),
     "gelu approximation": (lambda: ops.gelu(ROWS, "erf"), "gelu: approximate is 'erf', expected one of none, tanh"),
+    "softplus without a line": (
+        lambda: ops.softplus(ROWS, threshold=float("inf")),
+        "softplus: beta is 1.0 and threshold is inf, expected two finite numbers",
+    ),
+    "softplus that is a step": (
+        lambda: layers.Softplus(beta=float("inf"))(ROWS),
+        "softplus: beta is inf and threshold is 20.0, expected two finite numbers",
+    ),
     "softmax of integers": (lambda: ops.softmax(LABELS), "softmax: expected one floating-point dtype"),
     "flatten backwards": (lambda: ops.flatten(X, 2, 1), "flatten: start_dim 2 comes after end_dim 1"),
     "flatten backwards from the end": (lambda: ops.flatten(X, -1, 1), "flatten: start_dim -1 comes after end_dim 1"),
@@ -141,8 +149,8 @@ BAD = {
     "loss shapes": (lambda: ops.mse_loss(ROWS, f32(4, 1)), "mse_loss: expected target of shape (4, 7), got (4, 1)"),
     "loss dtypes": (lambda: ops.l1_loss(ROWS, np.zeros((4, 7))), "l1_loss: expected one floating-point dtype"),
     "smooth l1 beta": (
-        lambda: ops.smooth_l1_loss(ROWS, ROWS, beta=0),
-        "smooth_l1_loss: beta is 0, expected more than 0; for 0 use l1_loss",
+        lambda: ops.smooth_l1_loss(ROWS, ROWS, beta=-0.5),
+        "smooth_l1_loss: beta is -0.5, expected a finite number of 0 or more",
     ),
     "bce target": (
         lambda: ops.binary_cross_entropy_with_logits(ROWS, f32(4)),

@@ -197,8 +197,8 @@ BAD = {
     ),
     "odd buckets": (
         lambda: ops.relative_position_bucket(np.arange(3), num_buckets=9),
-        "relative_position_bucket: expected whole numbers, num_buckets of at least 4, even if bidirectional, and a max_distance "
-        "above 2, got int64, 9 and 128",
+        "relative_position_bucket: expected signed whole numbers, num_buckets of at least 4, even if bidirectional, and a "
+        "max_distance above 2, got int64, 9 and 128",
     ),
     "one bucket": (
         lambda: ops.relative_position_bucket(np.arange(3), bidirectional=False, num_buckets=1),
@@ -208,10 +208,18 @@ BAD = {
         lambda: ops.relative_position_bucket(np.arange(3), num_buckets=32, max_distance=8),
         "and a max_distance above 8, got int64, 32 and 8",
     ),
-    "float distances": (lambda: ops.relative_position_bucket(normal(3)), "expected whole numbers, num_buckets"),
+    "float distances": (lambda: ops.relative_position_bucket(normal(3)), "expected signed whole numbers, num_buckets"),
     "RelativePositionBias": (
         lambda: layers.RelativePositionBias(3, 128, 4)(np.arange(3), np.arange(3)),
-        "relative_position_bucket: expected whole numbers",
+        "relative_position_bucket: expected signed whole numbers",
+    ),
+    "unsigned distances": (
+        lambda: ops.relative_position_bucket(np.arange(3, dtype=np.uint8)),
+        "relative_position_bucket: expected signed whole numbers",
+    ),
+    "RelativePositionBias of unsigned positions": (
+        lambda: layers.RelativePositionBias(32, 128, 4)(np.arange(3, dtype=np.uint8), np.arange(3)),
+        "RelativePositionBias: expected signed whole numbers, got queries uint8 and keys int64",
     ),
     "RelativePositionBias heads": (lambda: layers.RelativePositionBias(32, 128, 0), "expected positive sizes, got 32 and 0"),
     "RelativePositionBias positions": (

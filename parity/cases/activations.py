@@ -48,10 +48,16 @@ CASES = [
 ]
 CASES += [
     ParityCase("leaky_relu-default", "ops.leaky_relu", kinked, reference="torch.nn.functional.leaky_relu"),
+    ParityCase("LeakyReLU-default", "layers.LeakyReLU", kinked, reference="torch.nn.LeakyReLU"),
+    ParityCase("softplus-default", "ops.softplus", kinked, reference="torch.nn.functional.softplus"),
+    ParityCase("Softplus-default", "layers.Softplus", kinked, reference="torch.nn.Softplus"),
     ParityCase("softmax", "ops.softmax", rows_of_logits, {"dim": -1}, reference="torch.nn.functional.softmax"),
-    ParityCase("softmax-axis1", "ops.softmax", images_of_logits, {"dim": 1}, reference="torch.nn.functional.softmax"),
+    *(
+        ParityCase(f"{op}-axis{dim}", f"ops.{op}", images_of_logits, {"dim": dim}, reference=f"torch.nn.functional.{op}")
+        for op in ("softmax", "log_softmax")
+        for dim in range(4)
+    ),
     ParityCase("Softmax", "layers.Softmax", images_of_logits, {"dim": 1}, reference="torch.nn.Softmax"),
     ParityCase("log_softmax", "ops.log_softmax", rows_of_logits, {"dim": -1}, reference="torch.nn.functional.log_softmax"),
-    ParityCase("log_softmax-axis1", "ops.log_softmax", images_of_logits, {"dim": 1}, reference="torch.nn.functional.log_softmax"),
     ParityCase("LogSoftmax", "layers.LogSoftmax", images_of_logits, {"dim": 1}, reference="torch.nn.LogSoftmax"),
 ]

@@ -25,6 +25,8 @@ CASES = [
     ParityCase("linear", "ops.linear", affine(5), reference="torch.nn.functional.linear"),
     ParityCase("linear-three-axes", "ops.linear", affine(3, 13), reference="torch.nn.functional.linear"),
     ParityCase("linear-one-row", "ops.linear", affine(), reference="torch.nn.functional.linear"),
+    ParityCase("linear-one-sequence", "ops.linear", affine(1, 13), reference="torch.nn.functional.linear"),
+    ParityCase("linear-four-axes", "ops.linear", affine(3, 1, 2, 5, bias=False), reference="torch.nn.functional.linear"),
     ParityCase("linear-no-bias", "ops.linear", affine(5, bias=False), reference="torch.nn.functional.linear"),
     ParityCase("Linear", "layers.Linear", normal(3, 13, 7), {"in_features": 7, "out_features": 11}, reference="torch.nn.Linear"),
     ParityCase(
@@ -38,12 +40,16 @@ CASES = [
     ParityCase("flatten-middle", "ops.flatten", normal(3, 5, 2, 7), {"start_dim": -3, "end_dim": 2}, reference="torch.flatten"),
     ParityCase("Flatten", "layers.Flatten", normal(3, 5, 2, 7), reference="torch.nn.Flatten"),
     ParityCase(
+        "Flatten-middle", "layers.Flatten", normal(3, 5, 2, 7), {"start_dim": -3, "end_dim": 2}, reference="torch.nn.Flatten"
+    ),
+    ParityCase(
         "dropout",
         "ops.dropout",
         masked,
         {"p": 0.3},
     ),
     ParityCase("Dropout", "layers.Dropout", normal(5, 7, 3), {"p": 0.3}, reference="torch.nn.Dropout"),
+    ParityCase("Dropout-default", "layers.Dropout", normal(5, 7, 3), reference="torch.nn.Dropout"),
     ParityCase("Dropout-all", "layers.Dropout", normal(5, 7, 3), {"p": 1.0}, reference="torch.nn.Dropout"),
     ParityCase("mlp", "models.MLP", normal(13, 17), {"in_features": 17, "hidden": [11, 9], "out_features": 7}),
     ParityCase("mlp-linear", "models.MLP", normal(13, 17), {"in_features": 17, "hidden": [], "out_features": 7}),

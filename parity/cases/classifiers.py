@@ -17,6 +17,7 @@ CASES = [
         ("resnet-14", "ResNet", (3, 2, 33, 35), {"depth": 14, "in_channels": 2, "width": 4}),
         ("resnet-18-small", "ResNet", (4, 1, 13, 15), {"depth": 18, "in_channels": 1, "small_images": True}),
         ("cifar-resnet-a", "CifarResNet", (4, 3, 11, 13), {"depth": 14, "width": 3}),
+        ("cifar-resnet-b-grey", "CifarResNet", (4, 1, 11, 13), {"depth": 8, "width": 3, "in_channels": 1, "shortcut": "B"}),
         ("cifar-resnet-b", "CifarResNet", (4, 3, 13, 11), {"depth": 14, "width": 3, "shortcut": "B"}),
     )
 ]

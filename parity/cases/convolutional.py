@@ -63,6 +63,15 @@ CONVOLUTIONS: list[tuple[str, Inputs, dict[str, Any]]] = [
     ("kernel-is-image", convolution((3, 5, 4, 6), (7, 5, 4, 6)), {}),
     ("narrowing", convolution((3, 9, 9, 11), (4, 9, 3, 2)), {"padding": 1, "dilation": (2, 3)}),
     ("many-channels", convolution((3, 33, 9, 11), (35, 33, 3, 3)), {"padding": 1}),
+    ("one-image", convolution((1, 5, 9, 11), (7, 5, 3, 2)), {"stride": 2, "padding": 1}),
+    ("even-kernel", convolution((3, 5, 8, 11), (7, 5, 4, 2)), {"stride": (3, 1), "padding": (2, 1)}),
+    ("pixels-between", convolution((3, 5, 11, 13), (7, 5, 2, 3)), {"stride": (3, 4)}),
+    ("windows-of-padding", convolution((3, 5, 4, 3), (7, 5, 2, 2)), {"padding": (3, 2)}),
+    (
+        "depthwise-dilated",
+        convolution((3, 6, 9, 11), (6, 1, 3, 2), bias=False),
+        {"groups": 6, "stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)},
+    ),
 ]
 
 POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
@@ -74,6 +83,7 @@ POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
     ("max_pool2d", "negative", negative(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("max_pool2d", "gaps", normal(3, 5, 11, 12), {"kernel_size": 2, "stride": 3}),
     ("max_pool2d", "one-image", normal(5, 9, 7), {"kernel_size": 2}),
+    ("max_pool2d", "even-padded", ties(1, 5, 8, 9), {"kernel_size": (2, 4), "stride": (3, 2), "padding": (1, 2)}),
     ("avg_pool2d", "2x2", normal(3, 5, 9, 6), {"kernel_size": 2}),
     ("avg_pool2d", "overlapping", normal(3, 5, 9, 12), {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}),
     (
@@ -82,7 +92,14 @@ POOLING: list[tuple[str, str, Inputs, dict[str, Any]]] = [
         normal(3, 5, 9, 12),
         {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
     ),
+    (
+        "avg_pool2d",
+        "even-padded",
+        normal(1, 5, 8, 9),
+        {"kernel_size": (4, 2), "stride": (3, 1), "padding": (2, 1), "count_include_pad": False},
+    ),
     ("adaptive_avg_pool2d", "uneven", normal(3, 5, 9, 11), {"output_size": (4, 3)}),
+    ("adaptive_avg_pool2d", "one-image", normal(1, 5, 7, 10), {"output_size": (3, 4)}),
     ("adaptive_avg_pool2d", "global", normal(3, 5, 9, 11), {"output_size": 1}),
     ("adaptive_avg_pool2d", "enlarging", normal(3, 5, 4, 3), {"output_size": (7, 5)}),
 ]
@@ -103,11 +120,30 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
     ),
     ("Conv2d-no-bias", normal(3, 5, 9, 11), {"in_channels": 5, "out_channels": 7, "kernel_size": 3, "bias": False}),
     ("Conv2d-narrowing", normal(3, 7, 9, 11), {"in_channels": 7, "out_channels": 4, "kernel_size": 3, "padding": 1}),
+    (
+        "Conv2d-no-bias-even-kernel",
+        normal(1, 6, 9, 11),
+        {"in_channels": 6, "out_channels": 9, "kernel_size": (4, 2), "stride": (3, 1), "padding": (2, 1), "bias": False},
+    ),
+    ("MaxPool2d-default", normal(1, 5, 11, 12), {"kernel_size": (3, 2)}),
+    ("MaxPool2d-dilated", ties(3, 5, 11, 12), {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0), "dilation": (2, 3)}),
+    ("AvgPool2d-default", normal(1, 5, 9, 7), {"kernel_size": 3}),
     ("MaxPool2d", ties(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("AvgPool2d", normal(3, 5, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
     ("AdaptiveAvgPool2d", normal(3, 5, 9, 11), {"output_size": (4, 3)}),
     ("BatchNorm1d", lambda draw: {"x": draw.features(13, 5)}, {"num_features": 5}),
     ("BatchNorm1d-sequences", lambda draw: {"x": draw.features(3, 5, 13)}, {"num_features": 5, "eps": 1e-3, "momentum": 0.3}),
+    ("BatchNorm1d-plain", lambda draw: {"x": draw.features(13, 5)}, {"num_features": 5, "affine": False, "momentum": 0.3}),
+    (
+        "BatchNorm1d-untracked",
+        lambda draw: {"x": draw.features(3, 5, 13)},
+        {"num_features": 5, "track_running_stats": False, "eps": 1e-3},
+    ),
+    (
+        "BatchNorm2d-plain-momentum",
+        lambda draw: {"x": draw.features(3, 5, 7, 4)},
+        {"num_features": 5, "affine": False, "momentum": 0.3, "eps": 1e-3},
+    ),
     ("BatchNorm2d", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5}),
     ("BatchNorm2d-averaging", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "momentum": None}),
     ("BatchNorm2d-plain", lambda draw: {"x": draw.features(3, 5, 7, 4)}, {"num_features": 5, "affine": False}),
@@ -137,6 +173,7 @@ CASES += [
     for name, shape, present, config in (
         ("train", (3, 5, 7, 4), {}, {"training": True, "momentum": 0.3}),
         ("eval", (3, 5, 7, 4), {}, {}),
+        ("one-image", (1, 5, 7, 4), {}, {"training": True, "momentum": 0.3, "eps": 1e-3}),
         ("rows", (13, 5), {}, {"training": True, "eps": 1e-3}),
         ("plain", (3, 5, 13), {"affine": False, "statistics": False}, {"training": True}),
     )
@@ -148,6 +185,7 @@ CASES += [
 CASES += [
     ParityCase(name, "models.CNN", normal(4, 3, 13, 17), {"in_channels": 3, "image_size": [13, 17], "classes": 7} | config)
     for name, config in (
+        ("cnn-default", {}),
         ("cnn", {"channels": [5, 6], "hidden": 11}),
         ("cnn-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),
     )

@@ -83,6 +83,7 @@ CASES = [
         for suffix, inputs, config in (
             ("", for_all_layers(set_predictions), {}),
             ("-last-layer", for_all_layers(set_predictions), {"auxiliary": False}),
+            ("-last-layer-weights", for_all_layers(set_predictions), {"auxiliary": False, "no_object": 0.3, "giou_weight": 0.5}),
             ("-weights", for_all_layers(set_predictions), {"no_object": 0.3, "box_weight": 0.25, "giou_weight": 0.5}),
             ("-no-objects", for_all_layers(no_objects), {}),
         )
@@ -96,6 +97,10 @@ CASES = [
         )
         for layer, inputs in (("EncoderLayer", encoder_inputs), ("DecoderLayer", decoder_inputs))
         for suffix, mask, dropout in (("", None, 0.0), ("-padded", PRESENT, 0.0), ("-dropout", PRESENT, 0.3))
+    ),
+    *(
+        ParityCase(f"DETR{layer}-default", f"layers.DETR{layer}", inputs(PRESENT), {"d_model": WIDTH, "nhead": HEADS})
+        for layer, inputs in (("EncoderLayer", encoder_inputs), ("DecoderLayer", decoder_inputs))
     ),
     *(
         ParityCase(f"detr{suffix}", "models.DETR", inputs, SMALL | config, scales=SCALES)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from parity.case import ParityCase
 from parity.cases.draws import Inputs, normal, padded_images
 from parity.inputs import Draw
@@ -19,6 +21,11 @@ def text(B: int, T: int, vocabulary: int) -> Inputs:
     return draw_inputs
 
 
+def translation(draw: Draw) -> dict[str, Any]:
+    """Draw sources of different lengths, and the targets that the decoder reads."""
+    return {"source": draw.integers(0, 36, 3, 13), "lengths": np.array([6, 13, 1]), "target": draw.integers(0, 40, 3, 17)}
+
+
 CASES = [
     ParityCase(
         "gpt2-full-size",
@@ -34,6 +41,15 @@ CASES = [
         normal(2, 3, 224, 224),
         {"depth": 50},
         scales={"bn3.weight": 2**-3},  # small branches: otherwise one rounding switches ReLUs in all later blocks
+    ),
+    ParityCase("cifar-resnet-full-size", "models.CifarResNet", normal(4, 3, 32, 32)),
+    ParityCase("unet-full-size", "models.UNet", normal(1, 3, 35, 46), {"in_channels": 3, "classes": 5}),
+    ParityCase("yolo-full-size", "models.YOLO", normal(2, 1, 64, 64), {"in_channels": 1, "classes": 10}),
+    ParityCase(
+        "transformer-full-size",
+        "models.Transformer",
+        translation,
+        {"source_vocab_size": 37, "target_vocab_size": 41, "context": 17},
     ),
     ParityCase(
         "vit-b16-full-size",

@@ -52,6 +52,17 @@ def soft(*rest: int) -> Inputs:
     }
 
 
+def one_row(draw: Draw) -> dict[str, Array]:
+    """Draw 7 logits, one label that counts, and class weights."""
+    return {"input": draw.normal(1, 7, scale=3), "target": np.full(1, IGNORED + 1), "weight": draw.positive(7)}
+
+
+def labels_of_8_bits(draw: Draw) -> dict[str, Array]:
+    """Draw numbers, class weights, and labels in the smallest dtype that torch takes."""
+    inputs = log_probabilities(draw)
+    return inputs | {"target": inputs["target"].astype(np.uint8)}
+
+
 def log_probabilities(draw: Draw) -> dict[str, Array]:
     """Draw numbers in place of log-probabilities, with labels and class weights; any numbers will do."""
     return {"input": draw.normal(13, 7, scale=3), "target": labels(draw, 13), "weight": draw.positive(7)}
@@ -97,6 +108,10 @@ CASES = [
     ParityCase(
         "cross_entropy-one-sample", "ops.cross_entropy", one_sample, {"label_smoothing": 0.1}, reference=f"{F}.cross_entropy"
     ),
+    ParityCase("cross_entropy-one-row", "ops.cross_entropy", one_row, HARD, reference=f"{F}.cross_entropy", constants=WEIGHT),
+    ParityCase(
+        "nll_loss-uint8", "ops.nll_loss", labels_of_8_bits, {"ignore_index": IGNORED}, reference=f"{F}.nll_loss", constants=WEIGHT
+    ),
     ParityCase(
         "cross_entropy-nothing-counted", "ops.cross_entropy", all_ignored, {"ignore_index": IGNORED}, reference=f"{F}.cross_entropy"
     ),
@@ -115,6 +130,9 @@ CASES = [
         for case in ParityCase(op, f"ops.{op}", numbers, reference=f"{F}.{op}").with_each_reduction()
     ),
     ParityCase("smooth_l1_loss-beta", "ops.smooth_l1_loss", numbers, {"beta": 0.7}, reference=f"{F}.smooth_l1_loss"),
+    ParityCase(
+        "smooth_l1_loss-beta-0", "ops.smooth_l1_loss", numbers, {"beta": 0.0, "reduction": "sum"}, reference=f"{F}.smooth_l1_loss"
+    ),
     *(
         case
         for suffix, given in (("", ()), ("-weighted", ("weight", "pos_weight")))
@@ -135,9 +153,25 @@ CASES = [
     ParityCase(
         "NLLLoss", "layers.NLLLoss", classes(), {"weight": CLASS_WEIGHT, "ignore_index": IGNORED}, reference="torch.nn.NLLLoss"
     ),
+    ParityCase(
+        "CrossEntropyLoss-sum",
+        "layers.CrossEntropyLoss",
+        classes(),
+        {"weight": CLASS_WEIGHT, "reduction": "sum"} | HARD,
+        reference="torch.nn.CrossEntropyLoss",
+    ),
+    ParityCase(
+        "NLLLoss-none", "layers.NLLLoss", classes(), {"weight": CLASS_WEIGHT, "reduction": "none"}, reference="torch.nn.NLLLoss"
+    ),
     ParityCase("CrossEntropyLoss-plain", "layers.CrossEntropyLoss", classes(), reference="torch.nn.CrossEntropyLoss"),
     ParityCase("NLLLoss-plain", "layers.NLLLoss", classes(), reference="torch.nn.NLLLoss"),
     ParityCase("MSELoss", "layers.MSELoss", numbers, reference="torch.nn.MSELoss"),
+    ParityCase("MSELoss-sum", "layers.MSELoss", numbers, {"reduction": "sum"}, reference="torch.nn.MSELoss"),
+    ParityCase("L1Loss-default", "layers.L1Loss", numbers, reference="torch.nn.L1Loss"),
+    ParityCase("SmoothL1Loss-default", "layers.SmoothL1Loss", numbers, reference="torch.nn.SmoothL1Loss"),
+    ParityCase(
+        "SmoothL1Loss-none", "layers.SmoothL1Loss", numbers, {"beta": 0.7, "reduction": "none"}, reference="torch.nn.SmoothL1Loss"
+    ),
     ParityCase("L1Loss", "layers.L1Loss", numbers, {"reduction": "sum"}, reference="torch.nn.L1Loss"),
     ParityCase("SmoothL1Loss", "layers.SmoothL1Loss", numbers, {"beta": 0.7}, reference="torch.nn.SmoothL1Loss"),
     ParityCase(
@@ -145,6 +179,13 @@ CASES = [
         "layers.BCEWithLogitsLoss",
         binary_without_weights,
         {"weight": CLASS_WEIGHT, "pos_weight": CLASS_WEIGHT[::-1].copy()},
+        reference="torch.nn.BCEWithLogitsLoss",
+    ),
+    ParityCase(
+        "BCEWithLogitsLoss-none",
+        "layers.BCEWithLogitsLoss",
+        binary_without_weights,
+        {"pos_weight": CLASS_WEIGHT, "reduction": "none"},
         reference="torch.nn.BCEWithLogitsLoss",
     ),
     ParityCase(

@@ -45,6 +45,8 @@ POSITIONS += [
     for suffix, positions in (("", None), ("-given", np.arange(13)[::-1] + 4), ("-left-padded", LEFT_PADDED))
 ]
 
+POSITIONS += [ParityCase("SinusoidalPositions-default", "layers.SinusoidalPositions", at(None, 1, 13, 7))]
+
 
 def seen_from(queries: Array) -> Inputs:
     """Return a draw that gives the positions of queries and of 37 keys."""
@@ -65,6 +67,14 @@ BUCKETS = [
         ("-causal", CAUSAL),
         ("-few", {"num_buckets": 10, "max_distance": 45}),
         ("-few-causal", {"num_buckets": 9, "max_distance": 29} | CAUSAL),
+    )
+]
+BUCKETS += [
+    ParityCase(
+        "relative_position_bucket-int32",
+        "ops.relative_position_bucket",
+        lambda draw: {"relative_position": np.asfortranarray(FAR.astype(np.int32))},
+        {"num_buckets": 14, "max_distance": 77},
     )
 ]
 BUCKETS += [

@@ -13,13 +13,16 @@ T, B, I, H = 13, 5, 7, 6
 COUNTS = np.array([5, 5, 4, 4, 4, 3, 3, 2, 2, 2, 2, 0, 0])  # the longest sequences end after step 11 of 13
 
 
-def sequence(gates: int, cell: bool = False, projected: int = 0, bias: bool = True, saturated: bool = False) -> Inputs:
+def sequence(
+    gates: int, cell: bool = False, projected: int = 0, bias: bool = True, saturated: bool = False, batch: int = B, time: int = T
+) -> Inputs:
     """Return a draw of a sequence, the initial states and the weights of one layer; `saturated` inputs close most gates."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         width = projected or H
-        inputs: dict[str, Any] = {"x": draw.normal(T, B, I, scale=12.0 if saturated else 1.0), "h0": draw.normal(B, width)}
-        inputs |= {"c0": draw.normal(B, H)} if cell else {}
+        x = draw.normal(time, batch, I, scale=12.0 if saturated else 1.0)
+        inputs: dict[str, Any] = {"x": x, "h0": draw.normal(batch, width)}
+        inputs |= {"c0": draw.normal(batch, H)} if cell else {}
         inputs |= {"weight_ih": draw.normal(gates * H, I, scale=I**-0.5), "weight_hh": draw.normal(gates * H, width, scale=H**-0.5)}
         inputs |= {name: draw.normal(gates * H) if bias else None for name in ("bias_ih", "bias_hh")}
         return inputs | ({"weight_hr": draw.normal(projected, H, scale=H**-0.5)} if projected else {})
@@ -39,6 +42,11 @@ def table(draw: Draw) -> dict[str, Array]:
     return tokens(5, 4)(draw) | {"weight": draw.normal(9, 7)}
 
 
+def table_by_int32(draw: Draw) -> dict[str, Array]:
+    """Draw int32 indices with three axes in Fortran order, and a table of embeddings."""
+    return {"input": np.asfortranarray(tokens(5, 4, 3)(draw)["input"].astype(np.int32)), "weight": draw.normal(9, 7)}
+
+
 CASES = [
     ParityCase(f"{op}{suffix}", f"ops.{op}", inputs, config)
     for op, gates, cell in (("rnn", 1, False), ("lstm", 4, True), ("gru", 3, False))
@@ -47,6 +55,9 @@ CASES = [
         ("-no-bias", sequence(gates, cell, bias=False), {}),
         ("-saturated", sequence(gates, cell, saturated=True), {}),
         ("-ragged", sequence(gates, cell), {"counts": COUNTS}),
+        ("-one-sequence", sequence(gates, cell, batch=1), {}),
+        ("-one-step", sequence(gates, cell, time=1), {}),
+        ("-long", sequence(gates, cell, batch=2, time=67), {}),
     )
 ]
 CASES += [
@@ -56,5 +67,6 @@ CASES += [
     ParityCase("lstm-projected", "ops.lstm", sequence(4, cell=True, projected=4)),
     ParityCase("lstm-projected-ragged", "ops.lstm", sequence(4, cell=True, projected=4), {"counts": COUNTS}),
     ParityCase("embedding", "ops.embedding", table, reference="torch.nn.functional.embedding"),
+    ParityCase("embedding-int32", "ops.embedding", table_by_int32, {"padding_idx": 4}, reference="torch.nn.functional.embedding"),
     ParityCase("embedding-padding", "ops.embedding", table, {"padding_idx": 2}, reference="torch.nn.functional.embedding"),
 ]

@@ -24,6 +24,11 @@ def bias_alone(draw: Draw) -> dict[str, Any]:
     return rows(13)(draw) | {"weight": None, "bias": draw.normal(7)}
 
 
+def no_weight(draw: Draw) -> dict[str, Any]:
+    """Draw rows without a weight."""
+    return rows(5, 3)(draw) | {"weight": None}
+
+
 def similar(*shape: int) -> Inputs:
     """Return a draw of rows of similar size, far larger than the default eps of rms_norm, which is the dtype's rounding."""
     return lambda draw: {"x": draw.normal(*shape, offset=0.5), "weight": draw.normal(shape[-1], scale=0.5, offset=1.0)}
@@ -47,6 +52,8 @@ ROW_NORMS += [
     ),
     ParityCase("layer_norm-bias-alone", "ops.layer_norm", bias_alone, {"normalized_shape": (7,)}),
     ParityCase("layer_norm-one-row", "ops.layer_norm", similar(17), {"normalized_shape": (17,)}),
+    ParityCase("layer_norm-one-image", "ops.layer_norm", similar(1, 3, 5, 7), {"normalized_shape": (7,), "eps": 1e-3}),
+    ParityCase("rms_norm-one-image", "ops.rms_norm", similar(1, 3, 5, 7), {"normalized_shape": (7,), "eps": 1e-3}),
     ParityCase("rms_norm-default-eps", "ops.rms_norm", similar(5, 3, 7), {"normalized_shape": (7,)}),
 ]
 ROW_NORMS += [
@@ -59,7 +66,18 @@ ROW_NORMS += [
         ("-no-bias" if "bias" in extra else "-eps", rows(13), extra),
         ("-two-axes", rows(5, 3, shape=(4, 7)), {"normalized_shape": [4, 7]}),
         ("-plain", rows(5, 3), {"elementwise_affine": False}),
+        ("-plain-eps", rows(1, 3, shape=(4, 7)), {"normalized_shape": [4, 7], "elementwise_affine": False, "eps": 1e-3}),
     )
+]
+ROW_NORMS += [
+    ParityCase(
+        "RMSNorm-default",
+        "layers.RMSNorm",
+        lambda draw: {"x": draw.normal(5, 7, offset=0.5)},
+        {"normalized_shape": 7},
+        reference="torch.nn.RMSNorm",
+    ),
+    ParityCase("rms_norm-no-weight", "ops.rms_norm", no_weight, {"normalized_shape": (7,), "eps": 1e-3}),
 ]
 
 CASES = ROW_NORMS

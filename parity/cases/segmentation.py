@@ -107,6 +107,11 @@ TRANSPOSED: list[tuple[str, Inputs, dict[str, Any]]] = [
     ("1x1", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {}),
     ("1x1-strided", transposed((3, 5, 4, 6), (5, 7, 1, 1), bias=7), {"stride": 2, "output_padding": 1}),
     ("one-pixel", transposed((3, 5, 1, 1), (5, 7, 3, 2), bias=7), {"stride": 2}),
+    (
+        "one-image-even-kernel",
+        transposed((1, 5, 4, 6), (5, 7, 4, 2), bias=7),
+        {"stride": (3, 2), "padding": (2, 1), "output_padding": (2, 1)},
+    ),
     ("many-channels", transposed((3, 33, 7, 9), (33, 35, 3, 3), bias=35), {"padding": 1}),
 ]
 
@@ -160,6 +165,19 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
         normal(3, 5, 4, 6),
         {"in_channels": 5, "out_channels": 7, "kernel_size": 2, "stride": 2, "bias": False},
     ),
+    (
+        "ConvTranspose2d-even-kernel",
+        normal(1, 6, 4, 5),
+        {
+            "in_channels": 6,
+            "out_channels": 9,
+            "kernel_size": (4, 2),
+            "padding": (2, 1),
+            "groups": 3,
+            "bias": False,
+            "dilation": (1, 2),
+        },
+    ),
     ("Upsample", normal(3, 5, 4, 7), {"scale_factor": 3}),
     ("Upsample-bilinear", normal(3, 5, 4, 7), {"scale_factor": (2, 1.6), "mode": "bilinear"}),
     ("Upsample-corners", normal(3, 5, 4, 7), {"size": (9, 5), "mode": "bilinear", "align_corners": True}),
@@ -172,6 +190,11 @@ LAYERS: list[tuple[str, Inputs, dict[str, Any]]] = [
         "GroupNorm-plain",
         lambda draw: {"x": grouped(draw, 2, 3, 6, 13)},
         {"num_groups": 2, "num_channels": 6, "affine": False},
+    ),
+    (
+        "GroupNorm-plain-eps",
+        lambda draw: {"x": grouped(draw, 3, 1, 6, 5, 4)},
+        {"num_groups": 3, "num_channels": 6, "affine": False, "eps": 1e-3},
     ),
 ]
 
@@ -218,6 +241,7 @@ CASES = [
         ParityCase(name, f"layers.{name.split('-')[0]}", inputs, config, reference=f"torch.nn.{name.split('-')[0]}")
         for name, inputs, config in LAYERS
     ),
+    ParityCase("FrozenBatchNorm2d-default", "layers.FrozenBatchNorm2d", normal(1, 5, 7, 4), {"num_features": 5}),
     ParityCase("FrozenBatchNorm2d", "layers.FrozenBatchNorm2d", normal(3, 5, 7, 4), {"num_features": 5, "eps": 1e-3}),
     *(
         ParityCase(name, "models.UNet", normal(3, 3, *size), {"in_channels": 3, "classes": 5, "width": 2} | config)

@@ -52,6 +52,7 @@ FORMS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("", (3, 12, 7, 9), {}),
     ("-counted", (3, 10, 7, 9), {"normalize": False}),
     ("-base", (3, 14, 5, 8), {"base": 100.0}),
+    ("-counted-base", (1, 14, 5, 8), {"base": 100.0, "normalize": False}),
 ]
 CASES = [
     *(
@@ -65,7 +66,7 @@ CASES = [
     ),
     *(
         ParityCase(f"SinusoidalPositions2d{suffix}", "layers.SinusoidalPositions2d", maps(*shape), config)
-        for suffix, shape, config in FORMS[:2]
+        for suffix, shape, config in FORMS
     ),
     ParityCase("matching_cost", "ops.matching_cost", set_predictions),
     ParityCase("matching_cost-weights", "ops.matching_cost", scattered, {"box_weight": 1.5, "giou_weight": 0.7}),

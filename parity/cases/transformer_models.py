@@ -70,6 +70,10 @@ LAYERS = [
         ("DecoderLayer", "-past-pre-norm", sequences(memory=None, memory_mask=PRESENT, past=kept), {"norm_first": True}),
     )
 ]
+LAYERS += [
+    ParityCase(f"Transformer{layer}-default", f"layers.Transformer{layer}", inputs, {"d_model": WIDTH, "nhead": HEADS})
+    for layer, inputs in (("EncoderLayer", sequence()), ("DecoderLayer", sequences()))
+]
 
 V = 19
 
@@ -109,6 +113,7 @@ BERT = [
     ParityCase(f"bert{suffix}", "models.BERT", passages, {"vocab_size": V, "context": T} | STACK | config, scales=scales)
     for suffix, config, scales in (
         ("", {"dropout": 0.0}, {}),
+        ("-default-dropout", {}, {}),
         ("-two", {"layers": 2, "segments": 3, "dropout": 0.3}, {}),
         ("-deep", {"layers": 12, "width": 14, "heads": 2, "dropout": 0.0}, QUIET),
     )

@@ -137,6 +137,13 @@ DEVIATIONS = [
     ),
     Deviation(
         "refused",
+        ATTENTION,
+        "enable_gqa expects query",
+        "grouped queries need an axis of heads: torch does not look for it where there are no queries",
+        ("attention-two-axes", (("size", "query", (0, 0)), ("option", "enable_gqa", True))),
+    ),
+    Deviation(
+        "refused",
         "",
         r"expected positive|expected a positive|at least one|expected at least|is at least 1|are at least 1",
         "a layer or array of width 0 computes nothing; only the batch axis may be empty",
@@ -159,9 +166,16 @@ DEVIATIONS = [
     Deviation(
         "refused",
         "relative_position_bucket|RelativePosition",
-        "expected whole numbers|expected positions",
+        "expected signed whole numbers|expected positions",
         "more buckets than distances, or an odd number of buckets for two directions, is a mistake",
         ("relative_position_bucket-few", (("option", "max_distance", 2),)),
+    ),
+    Deviation(
+        "refused",
+        "softplus|Softplus",
+        "expected two finite numbers",
+        "with an infinite beta or threshold, torch's gradient is NaN",
+        ("softplus", (("option", "threshold", INF), ("option", "beta", INF))),
     ),
     Deviation(
         "refused",

@@ -22,8 +22,11 @@ def scaled_dot_product_attention(
     """Call F.scaled_dot_product_attention, which takes neither a dropout mask nor is_causal beside an attention mask.
 
     `keep` is the dropout mask: true where a weight is kept. Raise ValueError where key and value differ in length: torch's
-    kernel for the CPU would write outside its memory.
+    kernel for the CPU would write outside its memory. Raise ValueError where they have no heads for grouped queries: torch
+    would divide by zero and end the process.
     """
+    if enable_gqa and 0 in (*key.shape[-3:-2], *value.shape[-3:-2]):
+        raise ValueError(f"expected keys and values with heads, got {tuple(key.shape)} and {tuple(value.shape)}")
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"expected a value for each key, got {tuple(value.shape)} and {tuple(key.shape)}")
     # torch's causal kernel multiplies the masked scores, which are -inf, by the scale: 0 would give NaN

@@ -12,6 +12,7 @@ def relative_position_bucket(
     relative_position: Tensor, bidirectional: bool = True, num_buckets: int = 32, max_distance: int = 128
 ) -> Tensor:
     """Return the bucket of each relative position (key minus query): T5 has fewer buckets for larger distances."""
+    relative_position = relative_position.long()  # in int8, the absolute value of -128 is -128
     buckets = torch.zeros_like(relative_position)
     if bidirectional:
         num_buckets //= 2

@@ -23,7 +23,9 @@ class RelativePositionBias(Embedding):
         if queries.ndim != 1 or keys.ndim != 1:
             raise ValueError(f"RelativePositionBias: expected positions (L,) and (S,), got {queries.shape} and {keys.shape}")
         if {queries.dtype.kind, keys.dtype.kind} != {"i"}:
-            raise ValueError(f"RelativePositionBias: expected whole numbers, got queries {queries.dtype} and keys {keys.dtype}")
+            raise ValueError(
+                f"RelativePositionBias: expected signed whole numbers, got queries {queries.dtype} and keys {keys.dtype}"
+            )
         relative = keys - queries[:, None]
         buckets, _ = relative_position_bucket(relative, self.bidirectional, self.num_buckets, self.max_distance)
         biases, backward = embedding(buckets, self.weight.data)  # (L, S, H)

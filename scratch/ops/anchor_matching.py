@@ -52,7 +52,7 @@ def anchor_matching(labels: Array, boxes: Array, grids: Sequence[Grid]) -> tuple
 def check_objects(op: str, labels: Array, boxes: Array) -> None:
     """Raise ValueError unless each object has a label, a box without a negative side, and its centre in the image."""
     one_float_dtype(op, boxes=boxes)
-    if labels.ndim != 2 or labels.dtype.kind != "i":
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise ValueError(f"{op}: expected labels (B, N), whole numbers, got {labels.dtype} {labels.shape}")
     has_shape(op, "boxes", boxes, (*labels.shape, 4))
     if (labels < -1).any():

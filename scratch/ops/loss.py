@@ -35,11 +35,13 @@ def l1_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array
 def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
     """Compute d² / (2 beta) where |d| < beta, else |d| - beta / 2, for d = input - target (Girshick 2015, equation 3).
 
-    dinput = d / beta dy where |d| < beta, else sign(d) dy; dtarget = -dinput.
+    dinput = d / beta dy where |d| < beta, else sign(d) dy; dtarget = -dinput. With beta = 0, this is l1_loss.
     """
     _check_pair("smooth_l1_loss", input, target)
-    if not 0 < beta < math.inf:
-        raise ValueError(f"smooth_l1_loss: beta is {beta}, expected more than 0; for 0 use l1_loss")
+    if not 0 <= beta < math.inf:
+        raise ValueError(f"smooth_l1_loss: beta is {beta}, expected a finite number of 0 or more")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
     difference = input - target
     distance = np.abs(difference)
     loss = np.where(distance < beta, 0.5 / beta * difference * difference, distance - 0.5 * beta)

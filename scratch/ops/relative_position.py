@@ -22,12 +22,14 @@ def relative_position_bucket(
     exact = count // 2
     if relative_position.dtype.kind != "i" or exact < 1 or max_distance <= exact or (bidirectional and num_buckets % 2):
         raise ValueError(
-            f"relative_position_bucket: expected whole numbers, num_buckets of at least {4 if bidirectional else 2}, even if "
-            f"bidirectional, and a max_distance above {exact}, got {relative_position.dtype}, {num_buckets} and {max_distance}"
+            "relative_position_bucket: expected signed whole numbers, num_buckets of at least "
+            f"{4 if bidirectional else 2}, even if bidirectional, and a max_distance above {exact}, "
+            f"got {relative_position.dtype}, {num_buckets} and {max_distance}"
         )
+    relative_position = relative_position.astype(np.int64)  # so that no smaller dtype overflows
     distance = np.abs(relative_position) if bidirectional else np.maximum(-relative_position, 0)
     share = np.log(np.maximum(distance, exact) / exact) / math.log(max_distance / exact)  # from 0 at exact to 1 at max_distance
-    far = np.minimum(exact + (share * (count - exact)).astype(relative_position.dtype), count - 1)
+    far = np.minimum(exact + (share * (count - exact)).astype(np.int64), count - 1)
     bucket = np.where(distance < exact, distance, far)
     if bidirectional:
         bucket += count * (relative_position > 0)

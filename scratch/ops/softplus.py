@@ -1,5 +1,7 @@
 """Softplus, a smooth relu; x and y have any shape."""
 
+import math
+
 import numpy as np
 
 from scratch.checks import one_float_dtype
@@ -14,6 +16,8 @@ def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Arra
     dx = dy sigmoid(beta x), and dx = dy where beta x > threshold.
     """
     one_float_dtype("softplus", x=x)
+    if not (math.isfinite(beta) and math.isfinite(threshold)):
+        raise ValueError(f"softplus: beta is {beta} and threshold is {threshold}, expected two finite numbers")
     scaled = x.dtype.type(beta) * x
     is_linear = scaled > threshold
     with np.errstate(divide="ignore"):  # y is infinite where beta is 0, as in torch

@@ -26,8 +26,8 @@ def huber(
 
 
 def parabola(difference: Tensor, beta: float) -> Tensor:
-    """Compute the loss of a difference below beta."""
-    return 0.5 * difference**2 / beta
+    """Compute the loss of a difference below beta; no difference is below 0."""
+    return 0.5 * difference**2 / (beta or 1)
 
 
 def line(distance: Tensor, beta: float) -> Tensor:
