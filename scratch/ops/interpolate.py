@@ -1,6 +1,7 @@
 """Images resized to another size."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -40,7 +41,7 @@ def interpolate(
         _nearest(*axis) if mode == "nearest" else _bilinear(*axis, bool(align_corners))
         for axis in zip(before, after, steps, strict=True)
     )
-    shares = _shares(rows, columns, before).astype(x.dtype)
+    shares = _shares(rows, columns, before, x.dtype)
     return _mixed(x, shares, after), lambda dy: _mixed(dy, shares.T, before)
 
 
@@ -82,13 +83,16 @@ def _bilinear(before: int, after: int, step: float, align_corners: bool) -> tupl
     return np.stack((low, high), axis=1), np.stack((1 - share, share), axis=1)
 
 
-def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tuple[int, ...]) -> sparse.csr_array:
-    """Return the weight of each pixel of x in each output pixel (OH * OW, H * W)."""
+def _shares(rows: tuple[Array, Array], columns: tuple[Array, Array], before: tuple[int, ...], dtype: Any) -> sparse.csr_array:
+    """Return the weight of each pixel of x in each output pixel (OH * OW, H * W).
+
+    A pixel at the edge may have two weights, one of them 0, as in torch: they are not added up, so infinity becomes NaN there.
+    """
     (row, row_share), (column, column_share) = rows, columns
     pixel = row[:, None, :, None] * before[1] + column[None, :, None, :]  # (OH, OW, 1, 1) or (OH, OW, 2, 2)
     share = row_share[:, None, :, None] * column_share[None, :, None, :]
     ends = np.arange(0, pixel.size + 1, pixel[0, 0].size)
-    return sparse.csr_array((share.ravel(), pixel.ravel(), ends), shape=(len(ends) - 1, math.prod(before)))
+    return sparse.csr_array((share.ravel().astype(dtype), pixel.ravel(), ends), shape=(len(ends) - 1, math.prod(before)))
 
 
 def _mixed(images: Array, shares: sparse.sparray, size: tuple[int, ...]) -> Array:
