@@ -130,3 +130,36 @@ LAYERS += [
 ]
 
 CASES = [*EMBEDDINGS, *CELLS, *LAYERS]
+
+
+def so_many_steps(*shape: int) -> Inputs:
+    """Return a draw of x of this shape without initial states."""
+    return lambda draw: {"x": draw.normal(*shape)}
+
+
+CASES += [
+    ParityCase(
+        f"Embedding-{size}", "layers.Embedding", tokens(*shape), {"num_embeddings": 9, "embedding_dim": 3}, reference="torch.nn.Embedding"
+    )
+    for size, shape in (("one-row", (17,)), ("three-axes", (1, 5, 3)), ("four-axes", (2, 1, 3, 2)), ("square", (67, 67)))
+]
+CASES += [
+    ParityCase(
+        f"{name}-{size}",
+        f"layers.{name}",
+        so_many_steps(*shape),
+        {"input_size": shape[-1], "hidden_size": H},
+        reference=f"torch.nn.{name}",
+    )
+    for name in ("RNNCell", "LSTMCell", "GRUCell")
+    for size, shape in (("batch-of-one", (1, 6)), ("square", (67, 67)))
+]
+CASES += [
+    ParityCase(f"{name}-{size}", f"layers.{name}", so_many_steps(*shape), {"input_size": shape[-1], "hidden_size": H} | config)
+    for name in ("RNN", "LSTM", "GRU")
+    for size, shape, config in (
+        ("one-step-of-one", (1, 1, 6), {}),
+        ("batch-of-one", (1, 5, 4), {"batch_first": True, "bidirectional": True}),
+        ("square", (17, 15, 17), {}),
+    )
+]

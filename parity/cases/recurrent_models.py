@@ -135,3 +135,78 @@ MODELS += [
 ]
 
 CASES = [*POOLING, *ALIGNMENT, *MODELS]
+
+
+def with_lengths(*shape: int) -> Inputs:
+    """Return a draw of sequences (B, T, C) and of their lengths."""
+    return lambda draw: {"x": draw.normal(*shape), "lengths": draw.integers(1, shape[1] + 1, shape[0])}
+
+
+def attended(B: int, queries: int, keys: int, width: int, weighted: bool = False) -> Inputs:
+    """Return a draw of queries, a memory of as wide keys and values, and perhaps the weights of an additive score."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = {"query": draw.normal(B, queries, width), "key": draw.normal(B, keys, width), "value": draw.normal(B, keys, width)}
+        return inputs | ({"weight": draw.normal(width)} if weighted else {})
+
+    return draw_inputs
+
+
+def texts(B: int, time: int, lengths: bool = False) -> Inputs:
+    """Return a draw of B texts of so many tokens, perhaps with lengths that differ."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs: dict[str, Any] = {"tokens": draw.integers(1, V - 1, B, time)}
+        return inputs | ({"lengths": np.maximum(time - np.arange(B), 1)} if lengths else {})
+
+    return draw_inputs
+
+
+def translated(B: int, time: int) -> Inputs:
+    """Return a draw of B sources of so many tokens, all of them of this length, and of as long targets."""
+    return lambda draw: {
+        "source": draw.integers(0, V - 1, B, time),
+        "lengths": np.full(B, time),
+        "target": draw.integers(0, V + 1, B, time),
+    }
+
+
+CASES += [
+    ParityCase(f"{name}-{size}", path, with_lengths(*shape))
+    for name, path in (
+        ("masked_mean", "ops.masked_mean"),
+        ("masked_max", "ops.masked_max"),
+        ("MaskedMean", "layers.MaskedMean"),
+        ("MaskedMax", "layers.MaskedMax"),
+    )
+    for size, shape in (("batch-of-one", (1, 6, 5)), ("square", (18, 13, 18)))
+]
+CASES += [
+    case
+    for size, sizes in (("batch-of-one", (1, 3, 4, 5)), ("square", (17, 15, 5, 17)))
+    for case in (
+        ParityCase(f"additive_attention-{size}", "ops.additive_attention", attended(*sizes, weighted=True)),
+        ParityCase(f"DotAttention-{size}", "layers.DotAttention", attended(*sizes)),
+        ParityCase(
+            f"AdditiveAttention-{size}",
+            "layers.AdditiveAttention",
+            attended(*sizes),
+            {"query_size": sizes[-1], "key_size": sizes[-1], "hidden_size": 4},
+        ),
+    )
+]
+CASES += [
+    case
+    for size, sizes in (("batch-of-one", (1, 6)), ("square", (17, 17)))
+    for case in (
+        *(
+            ParityCase(f"char-lm-{cell}-{size}", "models.CharLanguageModel", texts(*sizes), SIZES | {"cell": cell})
+            for cell in ("rnn", "lstm", "gru")
+        ),
+        ParityCase(f"names-{size}", "models.NameGenerator", texts(*sizes), SIZES),
+        ParityCase(
+            f"sentiment-{size}", "models.SentimentClassifier", texts(*sizes, lengths=True), SIZES | {"classes": 3, "num_layers": 2}
+        ),
+        ParityCase(f"seq2seq-{size}", "models.Seq2Seq", translated(*sizes), LANGUAGES),
+    )
+]
