@@ -39,6 +39,7 @@ FIXED_AXES = {
     "anchor_matching": BOXES,
     "interpolate_positions": {0: 1},  # there is one table of positions
 }
+PAIRS = {"rotary", "sinusoidal_positions_2d", "SinusoidalPositions2d"}  # an axis holds pairs of numbers, so that the size is even
 ONE_AXIS = {"padding_mask", "RelativePositionBias"}  # lengths of sequences, positions in a sequence
 INDICES = {"embedding", "Embedding"}  # their first input is no floating-point array
 
@@ -77,13 +78,14 @@ def numbers_of_axes(path):
     name = name_of(path)
     if name in ELEMENTWISE or BY_PATH[path][0].family in ELEMENTWISE_FAMILIES:
         return range(1, MOST_AXES + 1)
-    shape = ANY_LEADING_AXES.search((inspect.getdoc(find(path, "scratch")) or "").split("\n\n")[0])
-    return range(max(1, sum(part.count(",") for part in shape.groups("") if part)), MOST_AXES + 1) if shape else range(0)
+    shapes = ANY_LEADING_AXES.findall((inspect.getdoc(find(path, "scratch")) or "").split("\n\n")[0])
+    fixed = [sum(part.count(",") for part in shape) for shape in shapes]
+    return range(max(1, *fixed), MOST_AXES + 1) if fixed else range(0)
 
 
 def is_possible(size, name):
     """Return whether an input of this size exists, with the axes that the op or layer fixes."""
-    if name in ONE_AXIS and "as long as" in size:
+    if (name in ONE_AXIS and "as long as" in size) or (name in PAIRS and "odd" in size):
         return False
     shape = np.array([67, 67, 67])
     for axis, length in FIXED_AXES.get(name, {}).items():

@@ -115,3 +115,47 @@ BERT = [
 ]
 
 CASES = [*LAYERS, *TRANSFORMER, *BERT]
+
+
+def so_long(batch: int, time: int, width: int, memory: int = 0) -> Inputs:
+    """Return a draw of the inputs of a layer: src (batch, time, width), or tgt with a memory of so many steps."""
+    if memory:
+        return lambda draw: {"tgt": draw.normal(batch, time, width), "memory": draw.normal(batch, memory, width)}
+    return lambda draw: {"src": draw.normal(batch, time, width), "src_mask": None, "is_causal": False}
+
+
+def texts(batch: int, time: int, segments: int) -> Inputs:
+    """Return a draw of texts of full length; the segments change in each."""
+    segment = np.tile(np.arange(time) * segments // time, (batch, 1))
+    return lambda draw: {"tokens": draw.integers(0, V - 1, batch, time), "segments": segment, "lengths": np.full(batch, time)}
+
+
+def texts_to_translate(batch: int, time: int) -> Inputs:
+    """Return a draw of sources of full length, and of as long targets."""
+    return lambda draw: {
+        "source": draw.integers(0, V - 1, batch, time),
+        "lengths": np.full(batch, time),
+        "target": draw.integers(0, V - 1, batch, time),
+    }
+
+
+CASES += [
+    ParityCase(
+        f"Transformer{layer}Layer-{size}",
+        f"layers.Transformer{layer}Layer",
+        so_long(*shape, memory=memory),
+        {"d_model": shape[-1], "nhead": HEADS, "dim_feedforward": INNER} | config,
+        constants=("past",),
+    )
+    for layer, memory in (("Encoder", 0), ("Decoder", 5))
+    for size, shape, config in (("batch-of-one", (1, 4, 6), {}), ("square", (18, 13, 18), {"dropout": 0.0, "norm_first": True}))
+]
+CASES += [
+    ParityCase(f"{name}-{size}", f"models.{model}", draw(*shape, *more), sizes | STACK | config)
+    for name, model, draw, sizes, more in (
+        ("bert", "BERT", texts, {"vocab_size": V, "context": T}, (3,)),
+        ("transformer", "Transformer", texts_to_translate, {"source_vocab_size": V, "target_vocab_size": V + 2, "context": T}, ()),
+    )
+    for size, shape, config in (("batch-of-one", (1, 8), {}), ("square", (17, 17), {"dropout": 0.2}))
+    for config in [config | ({"segments": 3} if name == "bert" else {})]
+]

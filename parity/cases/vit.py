@@ -58,3 +58,20 @@ MODELS = [
 ]
 
 CASES = [*OPS, *LAYERS, *MODELS]
+CASES += [
+    ParityCase(
+        f"interpolate_positions-{name}",
+        "ops.interpolate_positions",
+        lambda draw, shape=shape: {"positions": draw.normal(1, *shape)},
+        {"grid": grid, "size": size},
+    )
+    for name, shape, grid, size in (("one-number-each", (9, 1), (2, 4), (3, 5)), ("large", (64, 67), (8, 8), (5, 9)))
+]
+CASES += [
+    ParityCase(f"SelfAttention-{size}", "layers.SelfAttention", normal(*shape), {"embed_dim": shape[-1], "num_heads": 3})
+    for size, shape in (("batch-of-one", (1, 5, 6)), ("square", (18, 13, 18)))
+]
+CASES += [
+    ParityCase(f"vit-{size}", "models.ViT", normal(*shape), PIXELS | STACK | {"image_size": shape[2:]}, scales=SCALES)
+    for size, shape in (("batch-of-one", (1, 3, 10, 12)), ("square-images", (18, 3, 5, 18)))
+]
