@@ -112,7 +112,7 @@ def soft_targets(*shape: int) -> Inputs:
 
 CASES += [
     case
-    for size, shape in (("one-box", ()), ("batch-of-one", (1,)), ("four-axes", (4, 1, 5)), ("large", (1029,)))
+    for size, shape in (("batch-of-one", (1,)), ("four-axes", (4, 1, 5)), ("large", (1029,)))
     for case in (
         *(
             ParityCase(f"box_convert-{a}-{b}-{size}", "ops.box_convert", box_in_format(a, *shape), {"in_fmt": a, "out_fmt": b})
@@ -130,7 +130,7 @@ CASES += [
     for case in (
         ParityCase(f"box_iou-{size}", "ops.box_iou", so_many(n, others=(m,))),
         ParityCase(f"generalized_box_iou-{size}", "ops.generalized_box_iou", so_many(n, others=(m,))),
-        ParityCase(f"nms-{size}", "ops.nms", scored_boxes(n), {"iou_threshold": 0.5}),
+        ParityCase(f"nms-{size}", "ops.nms", scored_boxes(n), {"iou_threshold": 0.1}),
     )
 ]
 CASES += [

@@ -222,7 +222,9 @@ CASES += [
             soft_targets(*shape),
             reference=f"{F}.binary_cross_entropy_with_logits",
         ),
-        ParityCase(f"BCEWithLogitsLoss-{size}", "layers.BCEWithLogitsLoss", soft_targets(*shape), reference="torch.nn.BCEWithLogitsLoss"),
+        ParityCase(
+            f"BCEWithLogitsLoss-{size}", "layers.BCEWithLogitsLoss", soft_targets(*shape), reference="torch.nn.BCEWithLogitsLoss"
+        ),
     )
 ]
 CASES += [

@@ -82,6 +82,13 @@ BUCKETS += [
 ]
 
 CASES = [*POSITIONS, *BUCKETS]
+
+
+def seen(queries: int, keys: int) -> Inputs:
+    """Return a draw that gives the positions of so many queries and keys."""
+    return lambda draw: {"queries": np.arange(queries), "keys": np.arange(keys)}
+
+
 CASES += [
     case
     for size, shape in (
@@ -114,7 +121,7 @@ CASES += [
     ParityCase(
         f"RelativePositionBias-{name}",
         "layers.RelativePositionBias",
-        lambda draw, queries=queries, keys=keys: {"queries": np.arange(queries), "keys": np.arange(keys)},
+        seen(queries, keys),
         {"num_buckets": 12, "max_distance": 24, "num_heads": 2, "bidirectional": True},
     )
     for name, queries, keys in (("one-query", 1, 5), ("large", 4098, 3))

@@ -139,7 +139,11 @@ def so_many_steps(*shape: int) -> Inputs:
 
 CASES += [
     ParityCase(
-        f"Embedding-{size}", "layers.Embedding", tokens(*shape), {"num_embeddings": 9, "embedding_dim": 3}, reference="torch.nn.Embedding"
+        f"Embedding-{size}",
+        "layers.Embedding",
+        tokens(*shape),
+        {"num_embeddings": 9, "embedding_dim": 3},
+        reference="torch.nn.Embedding",
     )
     for size, shape in (("one-row", (17,)), ("three-axes", (1, 5, 3)), ("four-axes", (2, 1, 3, 2)), ("square", (67, 67)))
 ]

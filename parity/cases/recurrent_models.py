@@ -152,23 +152,14 @@ def attended(B: int, queries: int, keys: int, width: int, weighted: bool = False
     return draw_inputs
 
 
-def texts(B: int, time: int, lengths: bool = False) -> Inputs:
-    """Return a draw of B texts of so many tokens, perhaps with lengths that differ."""
-
-    def draw_inputs(draw: Draw) -> dict[str, Any]:
-        inputs: dict[str, Any] = {"tokens": draw.integers(1, V - 1, B, time)}
-        return inputs | ({"lengths": np.maximum(time - np.arange(B), 1)} if lengths else {})
-
-    return draw_inputs
+def text_of(time: int, lengths: bool = False) -> Inputs:
+    """Return a draw of one text of so many tokens, and perhaps of its length."""
+    return lambda draw: {"tokens": draw.integers(1, V - 1, 1, time)} | ({"lengths": np.array([time])} if lengths else {})
 
 
-def translated(B: int, time: int) -> Inputs:
-    """Return a draw of B sources of so many tokens, all of them of this length, and of as long targets."""
-    return lambda draw: {
-        "source": draw.integers(0, V - 1, B, time),
-        "lengths": np.full(B, time),
-        "target": draw.integers(0, V + 1, B, time),
-    }
+def one_translated(draw: Draw) -> dict[str, Any]:
+    """Draw a source of 6 tokens, and the 4 tokens of the target that the decoder reads."""
+    return {"source": draw.integers(0, V - 1, 1, 6), "lengths": np.array([6]), "target": draw.integers(0, V + 1, 1, 4)}
 
 
 CASES += [
@@ -196,17 +187,11 @@ CASES += [
     )
 ]
 CASES += [
-    case
-    for size, sizes in (("batch-of-one", (1, 6)), ("square", (17, 17)))
-    for case in (
-        *(
-            ParityCase(f"char-lm-{cell}-{size}", "models.CharLanguageModel", texts(*sizes), SIZES | {"cell": cell})
-            for cell in ("rnn", "lstm", "gru")
-        ),
-        ParityCase(f"names-{size}", "models.NameGenerator", texts(*sizes), SIZES),
-        ParityCase(
-            f"sentiment-{size}", "models.SentimentClassifier", texts(*sizes, lengths=True), SIZES | {"classes": 3, "num_layers": 2}
-        ),
-        ParityCase(f"seq2seq-{size}", "models.Seq2Seq", translated(*sizes), LANGUAGES),
+    ParityCase(f"{name}-batch-of-one", f"models.{model}", inputs, config)
+    for name, model, inputs, config in (
+        *((f"char-lm-{cell}", "CharLanguageModel", text_of(6), SIZES | {"cell": cell}) for cell in ("rnn", "lstm", "gru")),
+        ("names", "NameGenerator", text_of(6), SIZES),
+        ("sentiment", "SentimentClassifier", text_of(6, lengths=True), SIZES | {"classes": 3, "num_layers": 2}),
+        ("seq2seq", "Seq2Seq", one_translated, LANGUAGES),
     )
 ]

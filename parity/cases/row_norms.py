@@ -63,6 +63,13 @@ ROW_NORMS += [
 ]
 
 CASES = ROW_NORMS
+
+
+def without_parameters(*shape: int) -> Inputs:
+    """Return a draw of rows of similar size."""
+    return lambda draw: {"x": draw.normal(*shape, offset=0.5)}
+
+
 CASES += [
     case
     for size, shape in (("row-of-18", (18,)), ("batch-of-one", (1, 2, 3, 7)), ("square", (67, 67)))
@@ -72,7 +79,7 @@ CASES += [
         ParityCase(
             f"{layer}-{size}",
             f"layers.{layer}",
-            lambda draw, shape=shape: {"x": draw.normal(*shape, offset=0.5)},
+            without_parameters(*shape),
             {"normalized_shape": shape[-1]},
             reference=f"torch.nn.{layer}",
         ),

@@ -225,6 +225,12 @@ CASES = [
     ),
 ]
 
+
+def in_groups(num_groups: int, *shape: int) -> Inputs:
+    """Return a draw of samples in groups."""
+    return lambda draw: {"x": grouped(draw, num_groups, *shape)}
+
+
 SIZES: list[tuple[str, tuple[int, ...]]] = [("batch-of-one", (1, 3, 5, 5)), ("square-images", (17, 3, 5, 17))]
 RESIZINGS: list[tuple[str, dict[str, Any]]] = [
     ("nearest", {"scale_factor": 2}),
@@ -257,7 +263,9 @@ CASES += [
             reference="torch.nn.ConvTranspose2d",
         ),
         *(
-            ParityCase(f"interpolate-{size}-{mode}", "ops.interpolate", normal(*shape), config, reference="torch.nn.functional.interpolate")
+            ParityCase(
+                f"interpolate-{size}-{mode}", "ops.interpolate", normal(*shape), config, reference="torch.nn.functional.interpolate"
+            )
             for mode, config in RESIZINGS
         ),
         *(
@@ -275,7 +283,7 @@ CASES += [
         ParityCase(
             f"GroupNorm-{size}",
             "layers.GroupNorm",
-            lambda draw, num_groups=num_groups, shape=shape: {"x": grouped(draw, num_groups, *shape)},
+            in_groups(num_groups, *shape),
             {"num_groups": num_groups, "num_channels": shape[1]},
             reference="torch.nn.GroupNorm",
         ),
@@ -300,10 +308,8 @@ CASES += [
     )
 ]
 CASES += [
-    ParityCase(f"unet-{size}", "models.UNet", normal(*shape), {"in_channels": 2, "classes": 3, "width": 2, "depth": 2} | config)
-    for size, shape, config in (
-        ("batch-of-one", (1, 2, 9, 8), {}),
-        ("batch-of-one-bilinear", (1, 2, 9, 11), {"up": "bilinear"}),
-        ("default-depth", (3, 2, 16, 17), {"depth": 4}),
-    )
+    ParityCase("unet-batch-of-one", "models.UNet", normal(1, 2, 9, 8), {"in_channels": 2, "classes": 3, "width": 2, "depth": 2}),
+    ParityCase(
+        "unet-default-depth", "models.UNet", normal(1, 2, 16, 17), {"in_channels": 2, "classes": 3, "width": 1}, training=False
+    ),
 ]
