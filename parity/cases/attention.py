@@ -203,7 +203,7 @@ CASES += [
     for name, inputs, config in (
         ("batch-of-one", of_size(1, 2, queries=9, keys=5, width=6), {}),
         ("square", of_size(18, queries=13, keys=7, width=18), {}),
-        ("blocks-batch-of-one", of_size(1, 1, queries=131, keys=5, width=18), {"is_causal": True}),
+        ("blocks-batch-of-one", of_size(1, queries=131, keys=5, width=1), {"is_causal": True}),
         ("blocks-two-axes", of_size(queries=131, keys=17, width=131), {}),
     )
 ]
@@ -222,9 +222,9 @@ CASES += [
     ParityCase("padding_mask-large", "ops.padding_mask", given(lengths=np.arange(4098) % 4, T=3)),
 ]
 CASES += [
-    ParityCase(f"{MULTI}-{name}", f"layers.{MULTI}", inputs, {"embed_dim": width, "num_heads": HEADS}, constants=("past",))
-    for name, inputs, width in (
-        ("batch-of-one", of_size(1, queries=13, keys=13, width=15), 15),
-        ("square", of_size(18, queries=13, keys=7, width=18), 18),
+    ParityCase(f"{MULTI}-{name}", f"layers.{MULTI}", inputs, {"embed_dim": width, "num_heads": count}, constants=("past",))
+    for name, inputs, width, count in (
+        ("batch-of-one", of_size(1, queries=13, keys=13, width=15), 15, 3),
+        ("square", of_size(18, queries=13, keys=7, width=18), 18, 1),
     )
 ]

@@ -169,8 +169,8 @@ BATCHES: list[tuple[str, tuple[int, ...]]] = [
 ]
 POOLS: list[tuple[str, str, dict[str, Any]]] = [
     ("max_pool2d", "MaxPool2d", {"kernel_size": 3, "stride": 2, "padding": 1}),
-    ("avg_pool2d", "AvgPool2d", {"kernel_size": 2, "stride": 2}),
-    ("adaptive_avg_pool2d", "AdaptiveAvgPool2d", {"output_size": (3, 2)}),
+    ("avg_pool2d", "AvgPool2d", {"kernel_size": 3, "stride": 1, "padding": 1}),
+    ("adaptive_avg_pool2d", "AdaptiveAvgPool2d", {"output_size": (5, 17)}),
 ]
 CASES += [
     ParityCase(f"conv2d-{name}", "ops.conv2d", inputs, config, reference="torch.nn.functional.conv2d")

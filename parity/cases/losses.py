@@ -195,12 +195,22 @@ CASES += [
     for op, layer in (("cross_entropy", "CrossEntropyLoss"), ("nll_loss", "NLLLoss"))
     for inputs in [labelled(*shape, class_axis=min(len(shape) - 1, 1))]
     for case in (
-        ParityCase(f"{op}-of-{size}", f"ops.{op}", inputs, {"reduction": "sum"}, reference=f"{F}.{op}"),
+        ParityCase(f"{op}-of-{size}", f"ops.{op}", inputs, {"reduction": "none"}, reference=f"{F}.{op}"),
         ParityCase(f"{layer}-{size}", f"layers.{layer}", inputs, reference=f"torch.nn.{layer}"),
     )
 ]
 CASES += [
-    ParityCase(f"cross_entropy-soft-{size}", "ops.cross_entropy", inputs, {"label_smoothing": 0.2}, reference=f"{F}.cross_entropy")
+    ParityCase(f"{op}-of-many-places", f"ops.{op}", labelled(66, 3, 66), {"reduction": "none"}, reference=f"{F}.{op}")
+    for op in ("cross_entropy", "nll_loss")
+]
+CASES += [
+    ParityCase(
+        f"cross_entropy-soft-{size}",
+        "ops.cross_entropy",
+        inputs,
+        {"label_smoothing": 0.2, "reduction": "none"},
+        reference=f"{F}.cross_entropy",
+    )
     for size, inputs in (("batch-of-one", with_probabilities(1, 6)), ("square", with_probabilities(67, 67)))
 ]
 CASES += [
@@ -208,7 +218,7 @@ CASES += [
     for size, shape in SIZES
     for op, layer in (("mse_loss", "MSELoss"), ("l1_loss", "L1Loss"), ("smooth_l1_loss", "SmoothL1Loss"))
     for case in (
-        ParityCase(f"{op}-{size}", f"ops.{op}", of_size(*shape), reference=f"{F}.{op}"),
+        ParityCase(f"{op}-{size}", f"ops.{op}", of_size(*shape), {"reduction": "none"}, reference=f"{F}.{op}"),
         ParityCase(f"{layer}-{size}", f"layers.{layer}", of_size(*shape), reference=f"torch.nn.{layer}"),
     )
 ]
@@ -220,6 +230,7 @@ CASES += [
             f"binary_cross_entropy_with_logits-{size}",
             "ops.binary_cross_entropy_with_logits",
             soft_targets(*shape),
+            {"reduction": "none"},
             reference=f"{F}.binary_cross_entropy_with_logits",
         ),
         ParityCase(

@@ -60,15 +60,17 @@ CASES += [
 ]
 
 
-def of_size(gates: int, cell: bool, *shape: int) -> Inputs:
-    """Return a draw of x (T, B, I), of initial states and of the weights of one layer without bias."""
+def of_size(gates: int, cell: bool, hidden: int, *shape: int) -> Inputs:
+    """Return a draw of x (T, B, I), of initial states and of the weights of one layer."""
 
     def draw_inputs(draw: Draw) -> dict[str, Any]:
         B, I = shape[1:]
-        inputs: dict[str, Any] = {"x": draw.normal(*shape)} | {name: draw.normal(B, H) for name in ("h0", "c0")[: 1 + cell]}
+        inputs: dict[str, Any] = {"x": draw.normal(*shape)} | {name: draw.normal(B, hidden) for name in ("h0", "c0")[: 1 + cell]}
         return inputs | {
-            "weight_ih": draw.normal(gates * H, I, scale=I**-0.5),
-            "weight_hh": draw.normal(gates * H, H, scale=H**-0.5),
+            "weight_ih": draw.normal(gates * hidden, I, scale=I**-0.5),
+            "weight_hh": draw.normal(gates * hidden, hidden, scale=hidden**-0.5),
+            "bias_ih": draw.normal(gates * hidden),
+            "bias_hh": draw.normal(gates * hidden),
         }
 
     return draw_inputs
@@ -80,9 +82,9 @@ def looked_up(*shape: int, width: int = 7) -> Inputs:
 
 
 CASES += [
-    ParityCase(f"{op}-{size}", f"ops.{op}", of_size(gates, cell, *shape))
+    ParityCase(f"{op}-{size}", f"ops.{op}", of_size(gates, cell, hidden, *shape))
     for op, gates, cell in (("rnn", 1, False), ("lstm", 4, True), ("gru", 3, False))
-    for size, shape in (("one-step-of-one", (1, 1, 6)), ("square", (17, 15, 17)))
+    for size, hidden, shape in (("one-step-of-one", 1, (1, 1, 6)), ("square", 17, (17, 15, 17)))
 ]
 CASES += [
     ParityCase(f"embedding-{size}", "ops.embedding", looked_up(*shape, width=width), reference="torch.nn.functional.embedding")

@@ -142,28 +142,33 @@ CASES += [
         f"Embedding-{size}",
         "layers.Embedding",
         tokens(*shape),
-        {"num_embeddings": 9, "embedding_dim": 3},
+        {"num_embeddings": 9, "embedding_dim": width},
         reference="torch.nn.Embedding",
     )
-    for size, shape in (("one-row", (17,)), ("three-axes", (1, 5, 3)), ("four-axes", (2, 1, 3, 2)), ("square", (67, 67)))
+    for size, shape, width in (
+        ("one-row", (17,), 18),
+        ("three-axes", (1, 5, 3), 1),
+        ("four-axes", (2, 1, 3, 2), 3),
+        ("square", (67, 67), 2),
+    )
 ]
 CASES += [
     ParityCase(
         f"{name}-{size}",
         f"layers.{name}",
         so_many_steps(*shape),
-        {"input_size": shape[-1], "hidden_size": H},
+        {"input_size": shape[-1], "hidden_size": hidden},
         reference=f"torch.nn.{name}",
     )
     for name in ("RNNCell", "LSTMCell", "GRUCell")
-    for size, shape in (("batch-of-one", (1, 6)), ("square", (67, 67)))
+    for size, shape, hidden in (("batch-of-one", (1, 6), 1), ("square", (67, 67), 67))
 ]
 CASES += [
-    ParityCase(f"{name}-{size}", f"layers.{name}", so_many_steps(*shape), {"input_size": shape[-1], "hidden_size": H} | config)
+    ParityCase(f"{name}-{size}", f"layers.{name}", so_many_steps(*shape), {"input_size": shape[-1]} | config)
     for name in ("RNN", "LSTM", "GRU")
     for size, shape, config in (
-        ("one-step-of-one", (1, 1, 6), {}),
-        ("batch-of-one", (1, 5, 4), {"batch_first": True, "bidirectional": True}),
-        ("square", (17, 15, 17), {}),
+        ("one-step-of-one", (1, 1, 6), {"hidden_size": 1}),
+        ("batch-of-one", (1, 5, 4), {"hidden_size": 3, "batch_first": True, "bidirectional": True}),
+        ("square", (17, 15, 17), {"hidden_size": 17, "num_layers": 2}),
     )
 ]

@@ -238,16 +238,22 @@ RESIZINGS: list[tuple[str, dict[str, Any]]] = [
     ("bilinear-corners", {"size": (4, 7), "mode": "bilinear", "align_corners": True}),
 ]
 CASES += [
+    ParityCase(
+        f"conv_transpose2d-{size}",
+        "ops.conv_transpose2d",
+        transposed(shape, kernel, bias=2),
+        {"padding": 1},
+        reference="torch.nn.functional.conv_transpose2d",
+    )
+    for size, shape, kernel in (
+        ("batch-of-one", (1, 1, 5, 15), (1, 2, 3, 17)),
+        ("square-images", (17, 3, 5, 17), (3, 2, 3, 3)),
+    )
+]
+CASES += [
     case
     for size, shape in SIZES
     for case in (
-        ParityCase(
-            f"conv_transpose2d-{size}",
-            "ops.conv_transpose2d",
-            transposed(shape, (3, 2, 3, 3), bias=2),
-            {"padding": 1},
-            reference="torch.nn.functional.conv_transpose2d",
-        ),
         ParityCase(
             f"conv_transpose2d-{size}-in-groups",
             "ops.conv_transpose2d",

@@ -143,7 +143,11 @@ CASES += [
         constants=("past",),
     )
     for layer, memory in (("Encoder", 0), ("Decoder", 5))
-    for size, shape, config in (("batch-of-one", (1, 4, 6), {}), ("square", (18, 13, 18), {"dropout": 0.0, "norm_first": True}))
+    for size, shape, config in (
+        ("batch-of-one", (1, 4, 6), {}),
+        ("batch-of-one-pre-norm", (1, 4, 6), {"dropout": 0.0, "norm_first": True}),
+        ("square", (18, 13, 18), {"dropout": 0.0, "norm_first": True}),
+    )
 ]
 CASES += [  # with the default dropout
     ParityCase("bert-batch-of-one", "models.BERT", one_passage, {"vocab_size": V, "context": T, "segments": 3} | STACK),

@@ -65,7 +65,7 @@ CASES += [
         table(*shape),
         {"grid": grid, "size": size},
     )
-    for name, shape, grid, size in (("one-number-each", (9, 1), (2, 4), (3, 5)), ("large", (64, 67), (8, 8), (5, 9)))
+    for name, shape, grid, size in (("one-number-each", (9, 1), (2, 4), (3, 5)), ("large", (64, 67), (8, 8), (8, 9)))
 ]
 CASES += [
     ParityCase(f"SelfAttention-{size}", "layers.SelfAttention", normal(*shape), {"embed_dim": shape[-1], "num_heads": 3})
