@@ -68,7 +68,8 @@ def _rows(family: str, module: ModuleType) -> Iterator[ParityCase]:
 
 
 def _both_modes(row: ParityCase) -> tuple[ParityCase, ...]:
-    return (row,) if row.folder == "ops" or not row.has_backward else (row, row.in_eval_mode())
+    """Return a row, and a module's row once more in eval mode; a row that asks for eval mode has no other."""
+    return (row,) if row.folder == "ops" or not row.has_backward or not row.training else (row, row.in_eval_mode())
 
 
 def _refuse_namesakes(cases: list[ParityCase]) -> None:

@@ -186,3 +186,45 @@ MULTIHEAD = [
 ]
 
 CASES = [*ATTENTION, *MASKS, *MULTIHEAD]
+
+
+def of_size(*leading: int, queries: int, keys: int, width: int, values: bool = True) -> Inputs:
+    """Return a draw of queries (*leading, queries, width), and of as wide keys and values."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Array]:
+        shapes = {"query": queries, "key": keys} | ({"value": keys} if values else {})
+        return {name: draw.normal(*leading, length, width) for name, length in shapes.items()}
+
+    return draw_inputs
+
+
+CASES += [
+    ParityCase(f"attention-{name}", f"ops.{SDPA}", inputs, config)
+    for name, inputs, config in (
+        ("batch-of-one", of_size(1, 2, queries=9, keys=5, width=6), {}),
+        ("square", of_size(18, queries=13, keys=7, width=18), {}),
+        ("blocks-batch-of-one", of_size(1, queries=131, keys=5, width=1), {"is_causal": True}),
+        ("blocks-two-axes", of_size(queries=131, keys=17, width=131), {}),
+    )
+]
+CASES += [
+    ParityCase(f"attention_weights-{name}", f"ops.{WEIGHTS}", inputs, config)
+    for name, inputs, config in (
+        ("two-axes", of_size(queries=5, keys=3, width=5, values=False), {}),
+        ("batch-of-one", of_size(1, queries=13, keys=5, width=6, values=False), {"is_causal": True}),
+        ("square", of_size(18, queries=13, keys=7, width=18, values=False), {}),
+    )
+]
+CASES += [
+    ParityCase("causal_mask-one-query", "ops.causal_mask", given(L=1, S=None)),
+    ParityCase("causal_mask-large", "ops.causal_mask", given(L=67, S=67)),
+    ParityCase("padding_mask-batch-of-one", "ops.padding_mask", given(lengths=np.array([3]), T=5)),
+    ParityCase("padding_mask-large", "ops.padding_mask", given(lengths=np.arange(4098) % 4, T=3)),
+]
+CASES += [
+    ParityCase(f"{MULTI}-{name}", f"layers.{MULTI}", inputs, {"embed_dim": width, "num_heads": count}, constants=("past",))
+    for name, inputs, width, count in (
+        ("batch-of-one", of_size(1, queries=13, keys=13, width=15), 15, 3),
+        ("square", of_size(18, queries=13, keys=7, width=18), 18, 1),
+    )
+]

@@ -66,3 +66,47 @@ CASES = [
         {"in_features": 17, "hidden": [11, 9], "out_features": 7, "activation": "gelu", "dropout": 0.3, "batch_norm": True},
     ),
 ]
+
+
+def mapped(out: int, *shape: int) -> Inputs:
+    """Return a draw of an input of this shape, a weight to `out` features and a bias."""
+    return lambda draw: {
+        "x": draw.normal(*shape),
+        "weight": draw.normal(out, shape[-1], scale=shape[-1] ** -0.5),
+        "bias": draw.normal(out),
+    }
+
+
+def dropped(*shape: int) -> Inputs:
+    """Return a draw of an input of this shape and a dropout mask."""
+    return lambda draw: {"x": draw.normal(*shape), "keep": draw.booleans(*shape)}
+
+
+CASES += [
+    case
+    for size, shape in (("one-row", (6,)), ("batch-of-one", (1, 2, 3, 5)), ("square", (67, 67)))
+    for case in (
+        ParityCase(f"linear-of-{size}", "ops.linear", mapped(4, *shape), reference="torch.nn.functional.linear"),
+        ParityCase(
+            f"Linear-{size}",
+            "layers.Linear",
+            normal(*shape),
+            {"in_features": shape[-1], "out_features": 4},
+            reference="torch.nn.Linear",
+        ),
+        ParityCase(f"dropout-{size}", "ops.dropout", dropped(*shape), {"p": 0.6}),
+        ParityCase(f"Dropout-{size}", "layers.Dropout", normal(*shape), reference="torch.nn.Dropout"),
+    )
+]
+CASES += [
+    case
+    for size, shape in (("batch-of-one", (1, 3, 5)), ("square", (17, 2, 8, 17)))
+    for case in (
+        ParityCase(f"flatten-{size}", "ops.flatten", normal(*shape), {"start_dim": 1, "end_dim": 2}, reference="torch.flatten"),
+        ParityCase(f"Flatten-{size}", "layers.Flatten", normal(*shape), reference="torch.nn.Flatten"),
+    )
+]
+CASES += [
+    ParityCase(f"mlp-{size}", "models.MLP", normal(*shape), {"in_features": shape[-1], "hidden": [6], "out_features": 3})
+    for size, shape in (("batch-of-one", (1, 4)), ("square", (67, 67)))
+]

@@ -88,3 +88,52 @@ CASES = [
         ).with_each_reduction()
     ),
 ]
+
+
+def box_in_format(name: str, *shape: int) -> Inputs:
+    """Return a draw of boxes (*shape, 4) in a format."""
+    return lambda draw: {"boxes": random_boxes(draw, *shape) if name == "xyxy" else sized(draw, *shape)}
+
+
+def so_many(*shape: int, others: tuple[int, ...] = ()) -> Inputs:
+    """Return a draw of two sets of boxes, (*shape, 4) and (*others, 4), of one shape if no other is given."""
+    return lambda draw: {"boxes1": random_boxes(draw, *shape), "boxes2": random_boxes(draw, *(others or shape))}
+
+
+def scored_boxes(n: int) -> Inputs:
+    """Return a draw of n boxes with integer corners, and of their scores."""
+    return lambda draw: {"boxes": integer_boxes(draw, n)[-n:], "scores": draw.normal(n)}
+
+
+def soft_targets(*shape: int) -> Inputs:
+    """Return a draw of logits, and of targets between 0 and 1."""
+    return lambda draw: {"input": draw.normal(*shape, scale=3), "target": draw.fractions(*shape)}
+
+
+CASES += [
+    case
+    for size, shape in (("batch-of-one", (1,)), ("four-axes", (4, 1, 5)), ("large", (67, 67)))
+    for case in (
+        *(
+            ParityCase(f"box_convert-{a}-{b}-{size}", "ops.box_convert", box_in_format(a, *shape), {"in_fmt": a, "out_fmt": b})
+            for a in FORMATS
+            for b in FORMATS
+            if a != b
+        ),
+        ParityCase(f"box_area-{size}", "ops.box_area", box_in_format("xyxy", *shape)),
+        ParityCase(f"generalized_box_iou_loss-{size}", "ops.generalized_box_iou_loss", so_many(*shape), {"reduction": "none"}),
+    )
+]
+CASES += [
+    case
+    for size, n, m in (("batch-of-one", 1, 17), ("square", 4, 4), ("large", 1029, 5))
+    for case in (
+        ParityCase(f"box_iou-{size}", "ops.box_iou", so_many(n, others=(m,))),
+        ParityCase(f"generalized_box_iou-{size}", "ops.generalized_box_iou", so_many(n, others=(m,))),
+        ParityCase(f"nms-{size}", "ops.nms", scored_boxes(n), {"iou_threshold": 0.1}),
+    )
+]
+CASES += [
+    ParityCase(f"sigmoid_focal_loss-{size}", "ops.sigmoid_focal_loss", soft_targets(*shape), {"reduction": "none"})
+    for size, shape in (("one-row", (6,)), ("three-axes", (3, 5, 7)), ("batch-of-one", (1, 2, 3, 5)), ("square", (67, 67)))
+]

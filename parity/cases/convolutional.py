@@ -190,3 +190,63 @@ CASES += [
         ("cnn-deep", {"channels": [5, 6, 4], "hidden": 11, "dropout": 0.3, "batch_norm": True}),
     )
 ]
+
+SIZES: list[tuple[str, Inputs, dict[str, Any]]] = [
+    ("batch-of-one", convolution((1, 3, 5, 5), (2, 3, 2, 3)), {"padding": 1}),
+    ("square-images", convolution((17, 3, 5, 17), (3, 3, 3, 3)), {"stride": 2}),
+    ("batch-of-one-nine-channels", convolution((1, 9, 5, 5), (4, 9, 2, 3)), {}),
+    ("square-images-nine-channels", convolution((17, 9, 3, 17), (5, 9, 3, 3)), {"padding": (1, 0)}),
+    ("batch-of-one-in-groups", convolution((1, 6, 4, 5), (9, 2, 3, 3)), {"groups": 3, "padding": 1}),
+    ("square-images-in-groups", convolution((17, 3, 5, 17), (9, 1, 3, 3)), {"groups": 3, "padding": (0, 1)}),
+    ("batch-of-one-many-channels", convolution((1, 32, 8, 18), (33, 32, 3, 3)), {"padding": 1}),
+]
+BATCHES: list[tuple[str, tuple[int, ...]]] = [
+    ("batch-of-one", (1, 3, 5, 5)),
+    ("even", (2, 3, 4, 6)),
+    ("square-images", (17, 3, 5, 17)),
+]
+POOLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("max_pool2d", "MaxPool2d", {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("avg_pool2d", "AvgPool2d", {"kernel_size": 3, "stride": 1, "padding": 1}),
+    ("adaptive_avg_pool2d", "AdaptiveAvgPool2d", {"output_size": (5, 17)}),
+]
+CASES += [
+    ParityCase(f"conv2d-{name}", "ops.conv2d", inputs, config, reference="torch.nn.functional.conv2d")
+    for name, inputs, config in SIZES
+]
+CASES += [
+    case
+    for name, shape in BATCHES
+    for op, layer, config in POOLS
+    for case in (
+        ParityCase(f"{op}-of-{name}", f"ops.{op}", normal(*shape), config, reference=f"torch.nn.functional.{op}"),
+        ParityCase(f"{layer}-{name}", f"layers.{layer}", normal(*shape), config, reference=f"torch.nn.{layer}"),
+    )
+]
+CASES += [
+    ParityCase(f"batch_norm-{mode}-{name}", "ops.batch_norm", normalisation(*shape), config, constants=STATISTICS)
+    for mode, config in (("train", {"training": True}), ("eval", {}))
+    for name, shape in (("batch-of-one", (1, 5, 13)), ("square", (67, 67)), ("square-images", (17, 3, 5, 17)))
+]
+CASES += [
+    ParityCase(name, f"layers.{layer}", inputs, config, reference=f"torch.nn.{layer}")
+    for layer in ("Conv2d", "BatchNorm1d", "BatchNorm2d")
+    for name, inputs, config in (
+        ("Conv2d-batch-of-one", normal(1, 3, 5, 5), {"in_channels": 3, "out_channels": 4, "kernel_size": (2, 3)}),
+        ("Conv2d-square-images", normal(17, 3, 5, 17), {"in_channels": 3, "out_channels": 5, "kernel_size": 3, "stride": 2}),
+        ("BatchNorm1d-batch-of-one", lambda draw: {"x": draw.features(1, 5, 12)}, {"num_features": 5}),
+        ("BatchNorm1d-square", lambda draw: {"x": draw.features(67, 67)}, {"num_features": 67}),
+        ("BatchNorm2d-batch-of-one", lambda draw: {"x": draw.features(1, 5, 7, 5)}, {"num_features": 5}),
+        ("BatchNorm2d-square-images", lambda draw: {"x": draw.features(17, 3, 5, 17)}, {"num_features": 3}),
+    )
+    if name.startswith(layer)
+]
+CASES += [
+    ParityCase("cnn-batch-of-one", "models.CNN", normal(1, 2, 6, 5), {"in_channels": 2, "image_size": [6, 5], "classes": 3}),
+    ParityCase(
+        "cnn-square-images",
+        "models.CNN",
+        normal(17, 3, 5, 17),
+        {"in_channels": 3, "image_size": [5, 17], "classes": 3, "channels": [4], "hidden": 6},
+    ),
+]

@@ -121,3 +121,65 @@ CASES = [
         )
     ),
 ]
+
+
+def of_layer(batch: int, queries: int, width: int, memory: int = 0) -> Inputs:
+    """Return a draw of the inputs of an encoder layer, or of a decoder layer where a memory of so many steps is given."""
+    lengths = {"tgt": queries, "memory": memory, "tgt_positions": queries, "positions": memory}
+    lengths = lengths if memory else {"src": queries, "positions": queries}
+    mask = "memory_mask" if memory else "src_mask"
+    return lambda draw: {name: draw.normal(batch, length, width) for name, length in lengths.items()} | {mask: None}
+
+
+def answers_of(images: int, queries: int, classes: int) -> Inputs:
+    """Return a draw of the predictions of one layer for so many queries."""
+    return lambda draw: {
+        "logits": draw.normal(images, queries, classes + 1, scale=2),
+        "boxes": centred_boxes(draw, images, queries),
+    }
+
+
+def set_of(layers: int, images: int, queries: int, classes: int, objects: int) -> Inputs:
+    """Return a draw of the predictions of so many layers; the first object of each image has label 0, one image has no other."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        labels = draw.integers(0, classes, images, objects)
+        labels[:, 0] = 0
+        labels[-1, 1:] = -1
+        return {
+            "logits": draw.normal(layers, images, queries, classes + 1, scale=2),
+            "boxes": centred_boxes(draw, layers, images, queries),
+            "labels": labels,
+            "target_boxes": centred_boxes(draw, images, objects),
+        }
+
+    return draw_inputs
+
+
+CASES += [
+    ParityCase("pad_images-batch-of-one", "ops.pad_images", lambda draw: {"images": [draw.normal(1, 3, 5)]}),
+    ParityCase("pad_images-square", "ops.pad_images", lambda draw: {"images": [draw.normal(17, 15, 17), draw.normal(17, 16, 3)]}),
+    ParityCase("detections-batch-of-one", "ops.detections", answers_of(1, 4, 5)),
+    ParityCase("detections-square", "ops.detections", answers_of(18, 13, 17)),
+    ParityCase("detr_loss-layer-of-one", "ops.detr_loss", set_of(1, 1, 3, 4, 2), constants=("target_boxes",)),
+    ParityCase("detr_loss-square", "ops.detr_loss", set_of(18, 1, 13, 17, 3), constants=("target_boxes",)),
+]
+CASES += [
+    ParityCase(
+        f"DETR{layer}Layer-{size}",
+        f"layers.DETR{layer}Layer",
+        of_layer(*shape, memory=memory),
+        {"d_model": shape[-1], "nhead": HEADS, "dim_feedforward": INNER, "dropout": dropout},
+    )
+    for layer, memory in (("Encoder", 0), ("Decoder", 5))
+    for size, shape, dropout in (("batch-of-one", (1, 4, 6), 0.1), ("square", (18, 13, 18), 0.0))
+]
+CASES += [
+    ParityCase(
+        "detr-batch-of-one",
+        "models.DETR",
+        without_padding(1, 2, 19, 26),
+        {name: value for name, value in SMALL.items() if name != "dropout"} | {"encoder_layers": 1, "decoder_layers": 1},
+        scales=SCALES,
+    ),
+]

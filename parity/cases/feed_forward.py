@@ -16,3 +16,11 @@ CASES = [
         ("-gated-sigmoid", {"activation": "sigmoid", "gated": True}),
     )
 ]
+CASES += [
+    ParityCase(f"FeedForward-{size}", "layers.FeedForward", normal(*shape), {"d_model": shape[-1], "d_ff": 5} | config)
+    for size, shape, config in (
+        ("one-row", (6,), {}),
+        ("batch-of-one", (1, 2, 3, 5), {"activation": "gelu"}),
+        ("square", (67, 67), {"activation": "silu", "gated": True}),
+    )
+]

@@ -35,3 +35,4 @@ CASES = [
         ("-one-token", text(layers=2, time=1), {}),
     )
 ]
+CASES += [ParityCase("gpt-batch-of-one", "models.GPT", lambda draw: {"tokens": draw.integers(0, V - 1, 1, 6)}, SIZES)]

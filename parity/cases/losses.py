@@ -4,7 +4,7 @@ import numpy as np
 
 from parity.case import ParityCase
 from parity.cases.draws import Inputs, binary, binary_without_weights
-from parity.inputs import Draw
+from parity.inputs import Draw, float32_representable
 from scratch.module import Array
 
 IGNORED = 3  # the label of a class, so that it matters whether it is ignored
@@ -194,4 +194,97 @@ CASES = [
         binary_without_weights,
         reference="torch.nn.BCEWithLogitsLoss",
     ),
+]
+
+
+def labelled(*shape: int, class_axis: int = 1) -> Inputs:
+    """Return a draw of numbers with a class axis, and of labels for each place."""
+    places = shape[:class_axis] + shape[class_axis + 1 :]
+    return lambda draw: {
+        "input": draw.normal(*shape, scale=3),
+        "target": np.asarray(draw.integers(0, shape[class_axis], *places)),
+    }
+
+
+def with_probabilities(*shape: int) -> Inputs:
+    """Return a draw of logits, and of probabilities as targets."""
+    return lambda draw: {"input": draw.normal(*shape, scale=3), "target": draw.probabilities(*shape)}
+
+
+def of_size(*shape: int) -> Inputs:
+    """Return a draw of numbers and targets."""
+    return lambda draw: {"input": draw.normal(*shape, scale=1.5), "target": draw.normal(*shape)}
+
+
+def soft_targets(*shape: int) -> Inputs:
+    """Return a draw of logits, and of targets between 0 and 1."""
+    return lambda draw: {"input": draw.normal(*shape, scale=3), "target": draw.fractions(*shape)}
+
+
+def near(*distances: float) -> Inputs:
+    """Return a draw of numbers with targets of 0: near 0 up to 2^-40, and near these distances up to 2^-20, on both sides."""
+    steps = 2.0 ** -np.arange(41)
+    x = np.concatenate([[0.0], steps, *(distance + sign * steps[:21] for distance in distances for sign in (1, -1))])
+    x = float32_representable(np.concatenate([x, -x]))
+    return lambda draw: {"input": draw.rng.permutation(x), "target": np.zeros(len(x))}
+
+
+SIZES = (("one-row", (6,)), ("three-axes", (3, 4, 5)), ("batch-of-one", (1, 2, 3, 5)), ("square", (67, 67)))
+CASES += [
+    case
+    for size, shape in SIZES
+    for op, layer in (("cross_entropy", "CrossEntropyLoss"), ("nll_loss", "NLLLoss"))
+    for inputs in [labelled(*shape, class_axis=min(len(shape) - 1, 1))]
+    for case in (
+        ParityCase(f"{op}-of-{size}", f"ops.{op}", inputs, {"reduction": "none"}, reference=f"{F}.{op}"),
+        ParityCase(f"{layer}-{size}", f"layers.{layer}", inputs, reference=f"torch.nn.{layer}"),
+    )
+]
+CASES += [
+    ParityCase(f"{op}-of-many-places", f"ops.{op}", labelled(66, 3, 66), {"reduction": "none"}, reference=f"{F}.{op}")
+    for op in ("cross_entropy", "nll_loss")
+]
+CASES += [
+    ParityCase(
+        f"cross_entropy-soft-{size}",
+        "ops.cross_entropy",
+        inputs,
+        {"label_smoothing": 0.2, "reduction": "none"},
+        reference=f"{F}.cross_entropy",
+    )
+    for size, inputs in (("batch-of-one", with_probabilities(1, 6)), ("square", with_probabilities(67, 67)))
+]
+CASES += [
+    case
+    for size, shape in SIZES
+    for op, layer in (("mse_loss", "MSELoss"), ("l1_loss", "L1Loss"), ("smooth_l1_loss", "SmoothL1Loss"))
+    for case in (
+        ParityCase(f"{op}-{size}", f"ops.{op}", of_size(*shape), {"reduction": "none"}, reference=f"{F}.{op}"),
+        ParityCase(f"{layer}-{size}", f"layers.{layer}", of_size(*shape), reference=f"torch.nn.{layer}"),
+    )
+]
+CASES += [
+    case
+    for size, shape in SIZES
+    for case in (
+        ParityCase(
+            f"binary_cross_entropy_with_logits-{size}",
+            "ops.binary_cross_entropy_with_logits",
+            soft_targets(*shape),
+            {"reduction": "none"},
+            reference=f"{F}.binary_cross_entropy_with_logits",
+        ),
+        ParityCase(
+            f"BCEWithLogitsLoss-{size}", "layers.BCEWithLogitsLoss", soft_targets(*shape), reference="torch.nn.BCEWithLogitsLoss"
+        ),
+    )
+]
+CASES += [
+    ParityCase(f"{op}-{name}", f"ops.{op}", inputs, config | {"reduction": "none"}, reference=f"{F}.{op}")
+    for op, name, inputs, config in (
+        ("mse_loss", "near-0", near(), {}),
+        ("l1_loss", "near-0", near(), {}),
+        ("smooth_l1_loss", "near-beta", near(1.0), {}),
+        ("smooth_l1_loss", "near-its-beta", near(0.75), {"beta": 0.75}),
+    )
 ]

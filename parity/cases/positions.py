@@ -92,3 +92,47 @@ BUCKETS += [
 ]
 
 CASES = [*POSITIONS, *BUCKETS]
+
+
+def seen(queries: int, keys: int) -> Inputs:
+    """Return a draw that gives the positions of so many queries and keys."""
+    return lambda draw: {"queries": np.arange(queries), "keys": np.arange(keys)}
+
+
+CASES += [
+    case
+    for size, shape in (
+        ("two-axes", (13, 6)),
+        ("batch-of-one", (1, 4, 6)),
+        ("batch-of-one-four-axes", (1, 3, 4, 6)),
+        ("square", (66, 66)),
+    )
+    for case in (
+        ParityCase(f"sinusoidal_positions-{size}", "ops.sinusoidal_positions", at(np.arange(shape[-2]), *shape)),
+        ParityCase(f"rotary-{size}", "ops.rotary", at(np.arange(shape[-2]), *shape)),
+        ParityCase(f"rotary-interleaved-{size}", "ops.rotary", at(np.arange(shape[-2]), *shape), {"interleaved": True}),
+        ParityCase(f"SinusoidalPositions-{size}", "layers.SinusoidalPositions", at(None, *shape)),
+        ParityCase(
+            f"LearnedPositions-{size}",
+            "layers.LearnedPositions",
+            at(None, *shape),
+            {"num_embeddings": shape[-2], "embedding_dim": shape[-1]},
+        ),
+    )
+]
+CASES += [
+    ParityCase(f"relative_position_bucket-{name}", "ops.relative_position_bucket", inputs)
+    for name, inputs in (
+        ("batch-of-one", lambda draw: {"relative_position": np.arange(-7, 8)[None]}),
+        ("square", lambda draw: {"relative_position": np.arange(67) - 3 * np.arange(67)[:, None]}),
+    )
+]
+CASES += [
+    ParityCase(
+        f"RelativePositionBias-{name}",
+        "layers.RelativePositionBias",
+        seen(queries, keys),
+        {"num_buckets": 12, "max_distance": 24, "num_heads": 2, "bidirectional": True},
+    )
+    for name, queries, keys in (("one-query", 1, 5), ("large", 4098, 3))
+]

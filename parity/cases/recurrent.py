@@ -70,3 +70,40 @@ CASES += [
     ParityCase("embedding-int32", "ops.embedding", table_by_int32, {"padding_idx": 4}, reference="torch.nn.functional.embedding"),
     ParityCase("embedding-padding", "ops.embedding", table, {"padding_idx": 2}, reference="torch.nn.functional.embedding"),
 ]
+
+
+def of_size(gates: int, cell: bool, hidden: int, *shape: int) -> Inputs:
+    """Return a draw of x (T, B, I), of initial states and of the weights of one layer."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        B, I = shape[1:]
+        inputs: dict[str, Any] = {"x": draw.normal(*shape)} | {name: draw.normal(B, hidden) for name in ("h0", "c0")[: 1 + cell]}
+        return inputs | {
+            "weight_ih": draw.normal(gates * hidden, I, scale=I**-0.5),
+            "weight_hh": draw.normal(gates * hidden, hidden, scale=hidden**-0.5),
+            "bias_ih": draw.normal(gates * hidden),
+            "bias_hh": draw.normal(gates * hidden),
+        }
+
+    return draw_inputs
+
+
+def looked_up(*shape: int, width: int = 7) -> Inputs:
+    """Return a draw of indices of this shape, and of a table of embeddings."""
+    return lambda draw: {"input": draw.integers(0, 9, *shape), "weight": draw.normal(9, width)}
+
+
+CASES += [
+    ParityCase(f"{op}-{size}", f"ops.{op}", of_size(gates, cell, hidden, *shape))
+    for op, gates, cell in (("rnn", 1, False), ("lstm", 4, True), ("gru", 3, False))
+    for size, hidden, shape in (("one-step-of-one", 1, (1, 1, 6)), ("square", 17, (17, 15, 17)))
+]
+CASES += [
+    ParityCase(f"embedding-{size}", "ops.embedding", looked_up(*shape, width=width), reference="torch.nn.functional.embedding")
+    for size, shape, width in (
+        ("one-row", (17,), 1),
+        ("three-axes", (1, 5, 3), 7),
+        ("four-axes", (2, 1, 3, 2), 18),
+        ("square", (67, 67), 2),
+    )
+]

@@ -130,3 +130,45 @@ LAYERS += [
 ]
 
 CASES = [*EMBEDDINGS, *CELLS, *LAYERS]
+
+
+def so_many_steps(*shape: int) -> Inputs:
+    """Return a draw of x of this shape without initial states."""
+    return lambda draw: {"x": draw.normal(*shape)}
+
+
+CASES += [
+    ParityCase(
+        f"Embedding-{size}",
+        "layers.Embedding",
+        tokens(*shape),
+        {"num_embeddings": 9, "embedding_dim": width},
+        reference="torch.nn.Embedding",
+    )
+    for size, shape, width in (
+        ("one-row", (17,), 18),
+        ("three-axes", (1, 5, 3), 1),
+        ("four-axes", (2, 1, 3, 2), 3),
+        ("square", (67, 67), 2),
+    )
+]
+CASES += [
+    ParityCase(
+        f"{name}-{size}",
+        f"layers.{name}",
+        so_many_steps(*shape),
+        {"input_size": shape[-1], "hidden_size": hidden},
+        reference=f"torch.nn.{name}",
+    )
+    for name in ("RNNCell", "LSTMCell", "GRUCell")
+    for size, shape, hidden in (("batch-of-one", (1, 6), 1), ("square", (67, 67), 67))
+]
+CASES += [
+    ParityCase(f"{name}-{size}", f"layers.{name}", so_many_steps(*shape), {"input_size": shape[-1]} | config)
+    for name in ("RNN", "LSTM", "GRU")
+    for size, shape, config in (
+        ("one-step-of-one", (1, 1, 6), {"hidden_size": 1}),
+        ("batch-of-one", (1, 5, 4), {"hidden_size": 3, "batch_first": True, "bidirectional": True}),
+        ("square", (17, 15, 17), {"hidden_size": 17, "num_layers": 2}),
+    )
+]

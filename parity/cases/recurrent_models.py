@@ -135,3 +135,63 @@ MODELS += [
 ]
 
 CASES = [*POOLING, *ALIGNMENT, *MODELS]
+
+
+def with_lengths(*shape: int) -> Inputs:
+    """Return a draw of sequences (B, T, C) and of their lengths."""
+    return lambda draw: {"x": draw.normal(*shape), "lengths": draw.integers(1, shape[1] + 1, shape[0])}
+
+
+def attended(B: int, queries: int, keys: int, width: int, weighted: bool = False) -> Inputs:
+    """Return a draw of queries, a memory of as wide keys and values, and perhaps the weights of an additive score."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        inputs = {"query": draw.normal(B, queries, width), "key": draw.normal(B, keys, width), "value": draw.normal(B, keys, width)}
+        return inputs | ({"weight": draw.normal(width)} if weighted else {})
+
+    return draw_inputs
+
+
+def text_of(time: int, lengths: bool = False) -> Inputs:
+    """Return a draw of one text of so many tokens, and perhaps of its length."""
+    return lambda draw: {"tokens": draw.integers(1, V - 1, 1, time)} | ({"lengths": np.array([time])} if lengths else {})
+
+
+def one_translated(draw: Draw) -> dict[str, Any]:
+    """Draw a source of 6 tokens, and the 4 tokens of the target that the decoder reads."""
+    return {"source": draw.integers(0, V - 1, 1, 6), "lengths": np.array([6]), "target": draw.integers(0, V + 1, 1, 4)}
+
+
+CASES += [
+    ParityCase(f"{name}-{size}", path, with_lengths(*shape))
+    for name, path in (
+        ("masked_mean", "ops.masked_mean"),
+        ("masked_max", "ops.masked_max"),
+        ("MaskedMean", "layers.MaskedMean"),
+        ("MaskedMax", "layers.MaskedMax"),
+    )
+    for size, shape in (("batch-of-one", (1, 6, 5)), ("square", (66, 3, 66)))
+]
+CASES += [
+    case
+    for size, sizes in (("batch-of-one", (1, 3, 4, 5)), ("square", (17, 15, 5, 17)))
+    for case in (
+        ParityCase(f"additive_attention-{size}", "ops.additive_attention", attended(*sizes, weighted=True)),
+        ParityCase(f"DotAttention-{size}", "layers.DotAttention", attended(*sizes)),
+        ParityCase(
+            f"AdditiveAttention-{size}",
+            "layers.AdditiveAttention",
+            attended(*sizes),
+            {"query_size": sizes[-1], "key_size": sizes[-1], "hidden_size": 4},
+        ),
+    )
+]
+CASES += [
+    ParityCase(f"{name}-batch-of-one", f"models.{model}", inputs, config)
+    for name, model, inputs, config in (
+        *((f"char-lm-{cell}", "CharLanguageModel", text_of(6), SIZES | {"cell": cell}) for cell in ("rnn", "lstm", "gru")),
+        ("names", "NameGenerator", text_of(6), SIZES),
+        ("sentiment", "SentimentClassifier", text_of(6, lengths=True), SIZES | {"classes": 3, "num_layers": 2}),
+        ("seq2seq", "Seq2Seq", one_translated, LANGUAGES),
+    )
+]

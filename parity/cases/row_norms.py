@@ -81,3 +81,25 @@ ROW_NORMS += [
 ]
 
 CASES = ROW_NORMS
+
+
+def without_parameters(*shape: int) -> Inputs:
+    """Return a draw of rows of similar size."""
+    return lambda draw: {"x": draw.normal(*shape, offset=0.5)}
+
+
+CASES += [
+    case
+    for size, shape in (("row-of-18", (18,)), ("batch-of-one", (1, 2, 3, 7)), ("square", (67, 67)))
+    for op, layer in (("layer_norm", "LayerNorm"), ("rms_norm", "RMSNorm"))
+    for case in (
+        ParityCase(f"{op}-{size}", f"ops.{op}", similar(*shape), {"normalized_shape": shape[-1:]}),
+        ParityCase(
+            f"{layer}-{size}",
+            f"layers.{layer}",
+            without_parameters(*shape),
+            {"normalized_shape": shape[-1]},
+            reference=f"torch.nn.{layer}",
+        ),
+    )
+]

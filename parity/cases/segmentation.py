@@ -248,3 +248,98 @@ CASES = [
         for name, size, config in UNETS
     ),
 ]
+
+
+def in_groups(num_groups: int, *shape: int) -> Inputs:
+    """Return a draw of samples in groups."""
+    return lambda draw: {"x": grouped(draw, num_groups, *shape)}
+
+
+SIZES: list[tuple[str, tuple[int, ...]]] = [("batch-of-one", (1, 3, 5, 5)), ("square-images", (17, 3, 5, 17))]
+RESIZINGS: list[tuple[str, dict[str, Any]]] = [
+    ("nearest", {"scale_factor": 2}),
+    ("bilinear", {"scale_factor": 2, "mode": "bilinear"}),
+    ("bilinear-corners", {"size": (4, 7), "mode": "bilinear", "align_corners": True}),
+]
+CASES += [
+    ParityCase(
+        f"conv_transpose2d-{size}",
+        "ops.conv_transpose2d",
+        transposed(shape, kernel, bias=2),
+        {"padding": 1},
+        reference="torch.nn.functional.conv_transpose2d",
+    )
+    for size, shape, kernel in (
+        ("batch-of-one", (1, 1, 5, 15), (1, 2, 3, 17)),
+        ("square-images", (17, 3, 5, 17), (3, 2, 3, 3)),
+    )
+]
+CASES += [
+    case
+    for size, shape in SIZES
+    for case in (
+        ParityCase(
+            f"conv_transpose2d-{size}-in-groups",
+            "ops.conv_transpose2d",
+            transposed(shape, (3, 1, 2, 3), bias=3),
+            {"groups": 3, "stride": 2},
+            reference="torch.nn.functional.conv_transpose2d",
+        ),
+        ParityCase(
+            f"ConvTranspose2d-{size}",
+            "layers.ConvTranspose2d",
+            normal(*shape),
+            {"in_channels": 3, "out_channels": 2, "kernel_size": 2, "stride": 2},
+            reference="torch.nn.ConvTranspose2d",
+        ),
+        *(
+            ParityCase(
+                f"interpolate-{size}-{mode}", "ops.interpolate", normal(*shape), config, reference="torch.nn.functional.interpolate"
+            )
+            for mode, config in RESIZINGS
+        ),
+        *(
+            ParityCase(f"Upsample-{size}-{mode}", "layers.Upsample", normal(*shape), config, reference="torch.nn.Upsample")
+            for mode, config in RESIZINGS
+        ),
+        ParityCase(f"FrozenBatchNorm2d-{size}", "layers.FrozenBatchNorm2d", normal(*shape), {"num_features": 3}),
+    )
+]
+CASES += [
+    case
+    for size, num_groups, shape in (("batch-of-one", 3, (1, 9, 5)), ("square", 3, (66, 66)), ("square-images", 2, (18, 6, 3, 18)))
+    for case in (
+        ParityCase(f"group_norm-{size}", "ops.group_norm", groups(num_groups, *shape), {"num_groups": num_groups}),
+        ParityCase(
+            f"GroupNorm-{size}",
+            "layers.GroupNorm",
+            in_groups(num_groups, *shape),
+            {"num_groups": num_groups, "num_channels": shape[1]},
+            reference="torch.nn.GroupNorm",
+        ),
+    )
+]
+CASES += [
+    ParityCase(
+        f"frozen_batch_norm-{size}",
+        "ops.frozen_batch_norm",
+        with_statistics(*shape),
+        constants=("weight", "bias", "running_mean", "running_var"),
+    )
+    for size, shape in (("batch-of-one", (1, 5, 12)), ("square", (67, 67)))
+]
+CASES += [
+    ParityCase(f"dice_loss-{size}", "ops.dice_loss", inputs)
+    for size, inputs in (
+        ("batch-of-one", labelled(1, 5)),
+        ("batch-of-one-shares", soft_labels(1, 3, 5)),
+        ("square-images", labelled(18, 2, 13, 18)),
+        ("square-images-shares", soft_labels(18, 2, 13, 18)),
+    )
+]
+CASES += [
+    ParityCase("unet-batch-of-one", "models.UNet", normal(1, 2, 9, 8), {"in_channels": 2, "classes": 3, "width": 2, "depth": 2}),
+    ParityCase(
+        "unet-default-depth", "models.UNet", normal(1, 2, 16, 17), {"in_channels": 2, "classes": 3, "width": 1}, training=False
+    ),
+]

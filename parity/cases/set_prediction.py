@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from parity.case import ParityCase
-from parity.cases.draws import IMAGES, OBJECTS, PRESENT, QUERIES, Inputs, no_objects, set_predictions
+from parity.cases.draws import IMAGES, OBJECTS, PRESENT, QUERIES, Inputs, centred_boxes, no_objects, set_predictions
 from parity.inputs import Draw
 
 
@@ -81,4 +81,54 @@ CASES = [
             ("-no-objects", no_objects, {}),
         )
     ),
+]
+
+
+def set_of(images: int, queries: int, classes: int, objects: int) -> Inputs:
+    """Return a draw of predictions for so many queries; the first object of each image has label 0, one image has no other."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        labels = draw.integers(0, classes, images, objects)
+        labels[:, 0] = 0
+        labels[-1, 1:] = -1
+        return {
+            "logits": draw.normal(images, queries, classes + 1, scale=2),
+            "boxes": centred_boxes(draw, images, queries),
+            "labels": labels,
+            "target_boxes": centred_boxes(draw, images, objects),
+        }
+
+    return draw_inputs
+
+
+def costs_of(images: int, queries: int, objects: int) -> Inputs:
+    """Return a draw of costs; the last image has a single object, which is not the first."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        present = np.ones((images, objects), bool)
+        present[-1] = np.arange(objects) == objects - 1
+        return {"cost": draw.normal(images, queries, objects), "present": present}
+
+    return draw_inputs
+
+
+CASES += [
+    case
+    for size, shape in (("batch-of-one", (1, 4, 5, 3)), ("square", (18, 2, 7, 18)))
+    for case in (
+        ParityCase(f"sinusoidal_positions_2d-{size}", "ops.sinusoidal_positions_2d", maps(*shape)),
+        ParityCase(f"SinusoidalPositions2d-{size}", "layers.SinusoidalPositions2d", maps(*shape)),
+    )
+]
+CASES += [
+    case
+    for size, inputs, cost in (
+        ("batch-of-one", set_of(1, 3, 4, 2), costs_of(1, 5, 3)),
+        ("square", set_of(18, 13, 17, 5), costs_of(17, 18, 17)),
+    )
+    for case in (
+        ParityCase(f"matching_cost-{size}", "ops.matching_cost", inputs),
+        ParityCase(f"bipartite_matching-{size}", "ops.bipartite_matching", cost),
+        ParityCase(f"set_loss-{size}", "ops.set_loss", inputs, constants=("target_boxes",)),
+    )
 ]

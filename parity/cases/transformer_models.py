@@ -120,3 +120,46 @@ BERT = [
 ]
 
 CASES = [*LAYERS, *TRANSFORMER, *BERT]
+
+
+def so_long(batch: int, time: int, width: int, memory: int = 0) -> Inputs:
+    """Return a draw of the inputs of a layer: src (batch, time, width), or tgt with a memory of so many steps."""
+    if memory:
+        return lambda draw: {"tgt": draw.normal(batch, time, width), "memory": draw.normal(batch, memory, width)}
+    return lambda draw: {"src": draw.normal(batch, time, width), "src_mask": None, "is_causal": False}
+
+
+def one_passage(draw: Draw) -> dict[str, Any]:
+    """Draw a text of 8 tokens in three segments."""
+    return {"tokens": draw.integers(0, V - 1, 1, 8), "segments": np.arange(8)[None] // 3, "lengths": np.array([8])}
+
+
+def one_translated(draw: Draw) -> dict[str, Any]:
+    """Draw a source of 8 tokens, and the 6 tokens of the target that the decoder reads."""
+    return {"source": draw.integers(0, V - 1, 1, 8), "lengths": np.array([8]), "target": draw.integers(0, V - 1, 1, 6)}
+
+
+CASES += [
+    ParityCase(
+        f"Transformer{layer}Layer-{size}",
+        f"layers.Transformer{layer}Layer",
+        so_long(*shape, memory=memory),
+        {"d_model": shape[-1], "nhead": HEADS, "dim_feedforward": INNER} | config,
+        constants=("past",),
+    )
+    for layer, memory in (("Encoder", 0), ("Decoder", 5))
+    for size, shape, config in (
+        ("batch-of-one", (1, 4, 6), {}),
+        ("batch-of-one-pre-norm", (1, 4, 6), {"dropout": 0.0, "norm_first": True}),
+        ("square", (18, 13, 18), {"dropout": 0.0, "norm_first": True}),
+    )
+]
+CASES += [  # with the default dropout
+    ParityCase("bert-batch-of-one", "models.BERT", one_passage, {"vocab_size": V, "context": T, "segments": 3} | STACK),
+    ParityCase(
+        "transformer-batch-of-one",
+        "models.Transformer",
+        one_translated,
+        {"source_vocab_size": V, "target_vocab_size": V + 2, "context": T} | STACK,
+    ),
+]

@@ -6,9 +6,9 @@ from parity.case import ParityCase
 from parity.cases.draws import Inputs, normal
 
 
-def table(positions: int) -> Inputs:
+def table(positions: int, width: int = 7) -> Inputs:
     """Return a draw of a table of learned positions."""
-    return lambda draw: {"positions": draw.normal(1, positions, 7)}
+    return lambda draw: {"positions": draw.normal(1, positions, width)}
 
 
 AFTER = ("transformer_models",)
@@ -58,3 +58,19 @@ MODELS = [
 ]
 
 CASES = [*OPS, *LAYERS, *MODELS]
+CASES += [
+    ParityCase(
+        f"interpolate_positions-{name}",
+        "ops.interpolate_positions",
+        table(*shape),
+        {"grid": grid, "size": size},
+    )
+    for name, shape, grid, size in (("one-number-each", (9, 1), (2, 4), (3, 5)), ("large", (64, 67), (8, 8), (8, 9)))
+]
+CASES += [
+    ParityCase(f"SelfAttention-{size}", "layers.SelfAttention", normal(*shape), {"embed_dim": shape[-1], "num_heads": 3})
+    for size, shape in (("batch-of-one", (1, 5, 6)), ("square", (18, 13, 18)))
+]
+CASES += [
+    ParityCase("vit-batch-of-one", "models.ViT", normal(1, 3, 10, 12), PIXELS | STACK | {"image_size": [10, 12]}, scales=SCALES)
+]

@@ -8,6 +8,7 @@ from parity.case import ParityCase
 from parity.cases.draws import Inputs, centred_boxes, normal
 from parity.inputs import Draw, float32_representable
 from scratch.module import Array
+from scratch.ops.yolo_boxes import LARGEST
 
 CLASSES = 4
 GRIDS = (((3, 5), ((1.5, 1.0), (1.25, 1.25))), ((6, 10), ((1.0, 2.5), (2.0, 1.0), (0.5, 0.625))))
@@ -156,3 +157,73 @@ MODELS = [
 ]
 
 CASES = [*OPS, *MODELS]
+
+
+def so_many(images: int, grids: Any, classes: int) -> Inputs:
+    """Return a draw of predictions for each cell and anchor of so many images."""
+    P = sum(H * W * len(anchors) for (H, W), anchors in grids)
+    return lambda draw: {"predictions": draw.normal(images, P, 5 + classes, scale=0.75)}
+
+
+def near_the_largest_side(draw: Draw) -> dict[str, Any]:
+    """Draw predictions of sides at distances of 2^0 to 2^-16 from the largest, on both sides."""
+    predicted = so_many(1, ONE_GRID, 1)(draw)["predictions"]
+    steps = 2.0 ** -np.arange(17)
+    sides = float32_representable(LARGEST + np.concatenate([steps, -steps]))
+    predicted[0, : len(sides), 2:4] = np.stack([sides, sides[::-1]], axis=1)
+    return {"predictions": predicted}
+
+
+def so_many_objects(images: int, objects: int, classes: int) -> Inputs:
+    """Return a draw of labels and boxes; the first object of each image has label 0, and after 9 objects comes padding."""
+
+    def draw_inputs(draw: Draw) -> dict[str, Any]:
+        labels = draw.integers(0, classes, images, objects)
+        labels[:, 0], labels[:, 9:] = 0, -1
+        return {"labels": labels, "boxes": centred_boxes(draw, images, objects)}
+
+    return draw_inputs
+
+
+def with_objects(images: int, grids: Any, classes: int) -> Inputs:
+    """Return a draw of predictions for so many images, each with two objects."""
+    return lambda draw: so_many(images, grids, classes)(draw) | so_many_objects(images, 2, classes)(draw)
+
+
+ONE_GRID = (((5, 7), ((1.5, 1.0),)),)
+FEW_CELLS = (((1, 3), ((1.5, 1.0), (1.0, 2.0))),)
+YOLO_SIZES: list[tuple[str, int, Any, int]] = [
+    ("batch-of-one", 1, FEW_CELLS, 2),
+    ("batch-of-one-odd", 1, ONE_GRID, 4),
+    ("square", 18, ONE_GRID, 13),
+]
+CASES += [
+    ParityCase("yolo_boxes-largest-side", "ops.yolo_boxes", near_the_largest_side, {"grids": ONE_GRID}),
+    ParityCase("anchor_matching-batch-of-one", "ops.anchor_matching", so_many_objects(1, 3, 2), {"grids": FEW_CELLS}),
+    ParityCase("anchor_matching-large", "ops.anchor_matching", so_many_objects(4, 257, 5), {"grids": EVEN_GRIDS}),
+]
+CASES += [
+    case
+    for size, images, grids, classes in YOLO_SIZES
+    for case in (
+        ParityCase(f"yolo_boxes-{size}", "ops.yolo_boxes", so_many(images, grids, classes), {"grids": grids}),
+        ParityCase(
+            f"yolo_loss-{size}", "ops.yolo_loss", with_objects(images, grids, classes), {"grids": grids}, constants=("boxes",)
+        ),
+        ParityCase(
+            f"yolo_detections-{size}",
+            "ops.yolo_detections",
+            so_many(images, grids, classes),
+            {"grids": grids, "score_threshold": 0.6},
+        ),
+    )
+]
+CASES += [
+    ParityCase(
+        "yolo-batch-of-one",
+        "models.YOLO",
+        normal(1, 3, 16, 12),
+        {"in_channels": 3, "classes": 2, "anchors": ANCHORS, "width": 2, "blocks": (1, 1)},
+        training=False,
+    ),
+]

@@ -89,7 +89,7 @@ class Calibration:
     def slices(self, name: str, array: Array, dtype: str) -> dict[int, tuple[Array, Array]]:
         """Return the largest error of each slice and its tolerance, by axis."""
         truth, units = self.truth[name], self.unit_of_slices.get(name, {})
-        errors = _along_axes(np.abs(array.astype(np.float64) - truth)) if units else {}
+        errors = _along_axes(_distance(array, truth)) if units else {}
         scale = UNITS_ALLOWED * float(np.finfo(dtype).eps) / EPS32
         return {axis: (errors[axis], scale * of_axis) for axis, of_axis in units.items()}
 
@@ -119,7 +119,7 @@ def measure(run: Callable[[Problem, str], Tensors], problem: Problem) -> Calibra
         other = run(other_problem, dtype)
         for name, array in floats.items():
             unit[name] = max(unit[name], deviation(other[name], array))
-            for axis, errors in _along_axes(np.abs(other[name].astype(np.float64) - array)).items():
+            for axis, errors in _along_axes(_distance(other[name], array)).items():
                 slices[name][axis] = np.maximum(slices[name][axis], errors)
 
     compare_with(problem, "float32")
@@ -132,6 +132,12 @@ def measure(run: Callable[[Problem, str], Tensors], problem: Problem) -> Calibra
             is_zero = sizes <= BY_NATURE_ZERO * largest(floats[name])  # but for rounding, whose size the whole tensor tells
             units[axis] = np.where(is_zero, unit[name], np.maximum(units[axis], LEAST_OF_A_SLICE * unit[name]))
     return Calibration(truth, unit, zeros, {name: units for name, units in slices.items() if unit[name] and name not in zeros})
+
+
+def _distance(array: Array, truth: Array) -> Array:
+    """Return the distance of each number from the truth; NaN where both are infinite."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(array.astype(np.float64) - truth))
 
 
 def _along_axes(sizes: Array) -> Slices:

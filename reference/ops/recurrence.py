@@ -52,7 +52,8 @@ def _check_shapes(
     weight_hr: Tensor | None,
 ) -> None:
     """Raise ValueError unless the shapes fit each other: torch's kernels do not check, and would read outside their memory."""
-    (T, B, I), rows, width, H = x.shape, len(weight_ih), weight_hh.shape[1], len(weight_ih) // GATES[kernel]
+    (T, B, I), width, H = x.shape, weight_hh.shape[1], len(weight_ih) // GATES[kernel]
+    rows = H * GATES[kernel]
     expected: list[tuple[Tensor | None, tuple[int, ...]]] = []
     expected += [(weight_ih, (rows, I)), (weight_hh, (rows, H if weight_hr is None else width)), (weight_hr, (width, H))]
     expected += [(bias_ih, (rows,)), (bias_hh, (rows,)), (counts, (T,))]
