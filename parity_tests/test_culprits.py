@@ -1,4 +1,4 @@
-"""Culprits and places of faults that depend on how a layer is made or called: constructors, memory layouts, second calls, dtypes."""
+"""Culprits and places of faults in how a layer is made or called: constructors, memory layouts, second calls, dtypes."""
 
 import inspect
 from contextlib import ExitStack

@@ -48,9 +48,9 @@ def draw(functions: Collection[Function], seed: int, count: int) -> list[Generat
     left = {kind: [(f, found) for f in functions if (found := list(kind(f)))] for kind in TRANSFORMATIONS}
     faults: list[GeneratedFault] = []
     while len(faults) < count and any(left.values()):
-        for kind in TRANSFORMATIONS[: count - len(faults)]:
-            if left[kind] and (fault := _drawn(kind.__name__.replace("_", " "), left[kind], generator)):
-                faults.append(fault)
+        kinds = TRANSFORMATIONS[: count - len(faults)]
+        drawn = [_drawn(kind.__name__.replace("_", " "), left[kind], generator) for kind in kinds if left[kind]]
+        faults += [fault for fault in drawn if fault is not None]
     return faults
 
 
