@@ -81,6 +81,9 @@ EARLIER_FINDINGS = [  # each of these once ran without a message or ended in a t
     ("attention_weights-bias-grouped", [("every size", "", (2, 0))]),
     ("gelu", [("every dtype", "", "float32"), ("put", "x", (31, INF))]),
     ("cross_entropy-nothing-counted", [("every size", "", (7, 0))]),
+    ("lstm-one-step-of-one", [("every size", "", (20, 21))]),
+    ("gru-one-step-of-one", [("every size", "", (15, 16))]),
+    ("sinusoidal_positions-square", [("option", "base", 1e-30)]),
 ]
 
 

@@ -96,7 +96,7 @@ def looked_up(*shape: int, width: int = 7) -> Inputs:
 CASES += [
     ParityCase(f"{op}-{size}", f"ops.{op}", of_size(gates, cell, hidden, *shape))
     for op, gates, cell in (("rnn", 1, False), ("lstm", 4, True), ("gru", 3, False))
-    for size, hidden, shape in (("one-step-of-one", 1, (1, 1, 6)), ("square", 17, (17, 15, 17)))
+    for size, hidden, shape in (("one-step-of-one", 5, (1, 1, 6)), ("square", 17, (17, 15, 17)))
 ]
 CASES += [
     ParityCase(f"embedding-{size}", "ops.embedding", looked_up(*shape, width=width), reference="torch.nn.functional.embedding")

@@ -161,13 +161,13 @@ CASES += [
         reference=f"torch.nn.{name}",
     )
     for name in ("RNNCell", "LSTMCell", "GRUCell")
-    for size, shape, hidden in (("batch-of-one", (1, 6), 1), ("square", (67, 67), 67))
+    for size, shape, hidden in (("batch-of-one", (1, 6), 5), ("square", (67, 67), 67))
 ]
 CASES += [
     ParityCase(f"{name}-{size}", f"layers.{name}", so_many_steps(*shape), {"input_size": shape[-1]} | config)
     for name in ("RNN", "LSTM", "GRU")
     for size, shape, config in (
-        ("one-step-of-one", (1, 1, 6), {"hidden_size": 1}),
+        ("one-step-of-one", (1, 1, 6), {"hidden_size": 5}),
         ("batch-of-one", (1, 5, 4), {"hidden_size": 3, "batch_first": True, "bidirectional": True}),
         ("square", (17, 15, 17), {"hidden_size": 17, "num_layers": 2}),
     )
