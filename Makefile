@@ -5,10 +5,12 @@ PYTHON ?= python3
 TORCH ?= auto
 PATTERN ?=
 ARGS ?=
+SEED ?=
 ## VENV     the environment; it is made if it does not exist, and keeps PyTorch if it has it (.venv)
 ## PYTHON   the Python that makes a new environment, 3.11 or newer (python3)
 ## TORCH    the build of PyTorch in a new environment: cpu, default, or auto (cpu if there is no GPU) (auto)
 ## PATTERN  a part of a case's name, or a family, for check, calibrate and mutants (all)
+## SEED     a number, or "source" for another one with each version of scratch: faults are generated from it (none)
 ## ARGS     more options for the command, such as ARGS="--dtype float32"
 
 override VENV := $(patsubst ~/%,$(HOME)/%,$(VENV))
@@ -46,8 +48,8 @@ bench: ready  ## print the speed of NumPy as a ratio to PyTorch's
 calibrate: ready  ## run every case on 200 seeds: distribution of error / tolerance, false alarms, vacuous comparisons
 	$(BIN)/parity calibrate $(PATTERN) $(ARGS)
 
-faults: ready  ## plant every fault of the catalogue in all of its cases, on eight seeds
-	$(BIN)/python -m parity_tests.faults $(ARGS)
+faults: ready  ## plant every fault of the catalogue in all of its cases, on eight seeds; with SEED, generated faults
+	$(BIN)/python -m parity_tests.$(if $(SEED),generated --seed $(SEED),faults) $(ARGS)
 
 variants: ready  ## judge right code that is written in other ways, on eight seeds, and count the false alarms
 	$(BIN)/python -m parity_tests.variants $(ARGS)

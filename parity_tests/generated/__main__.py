@@ -33,12 +33,16 @@ SOURCES = Path(__file__).parents[2] / "scratch"
 def main() -> int:
     """Draw, plant and report."""
     parser = argparse.ArgumentParser(prog="python -m parity_tests.generated", description=__doc__)
-    parser.add_argument("--seed", type=int, metavar="S", help="the seed of the draw (default: one for each version of scratch)")
+    parser.add_argument(
+        "--seed", default="source", metavar="S", help="a number, or 'source': another one with each version of scratch"
+    )
     parser.add_argument("--count", type=int, default=300, metavar="N", help="faults to draw (default 300)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a processor)")
     parser.add_argument("--causes", action="store_true", help="print each fault with the causes that were given")
     options = parser.parse_args()
-    seed = _digest() if options.seed is None else options.seed
+    if options.seed != "source" and not options.seed.isdecimal():
+        parser.error(f"--seed is {options.seed!r}, expected a whole number or 'source'")
+    seed = _digest() if options.seed == "source" else int(options.seed)
 
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a process that has used a GPU cannot be forked
     with reproducible():

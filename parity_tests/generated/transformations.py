@@ -102,7 +102,8 @@ def nearly_right_constant(function: Function) -> Replacements:
     for node in function.nodes:
         if isinstance(node, ast.Constant) and type(node.value) is float:
             start, end, value = function.source.start(node), function.source.end(node), node.value
-            for text in {f"{value:.2g}", f"{value:.4g}", repr(value * 1.001), repr(value * 1.00001), repr(value * 2)}:
+            near = f"{value:.2g}", f"{value:.4g}", *(repr(value * factor) for factor in (1.001, 1.00001, 2))
+            for text in dict.fromkeys(near):
                 if float(text) != value:
                     yield Replacement(start, end, text)
         elif isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and type(node.right.value) is int:
