@@ -159,7 +159,7 @@ def test_check_shows_missing_twins_and_fails(ran):
         assert f"{name} float64 cpu seed 0 missing" in lines
         assert f"missing {messages[0]}" in lines
         assert any(line.startswith(f"{name} ") and line.endswith(" missing missing") for line in lines), name
-    assert "16 of 18 comparisons failed: 2 mismatch, 14 missing" in out
+    assert "16 of 54 comparisons failed: 2 mismatch, 14 missing" in out
     assert ran["check what is written"][0] == 0
 
 
@@ -184,7 +184,7 @@ def test_an_own_package_may_lack_anything(ran):
     status, out, err = ran["own"]
     assert (status, err) == (1, "")  # one op is wrong
     assert "zzyzx, Zzyzx, row_stub, RowReferenceStub, row_forward backward" in " ".join(out.split())
-    assert "1 of 7 verified; next: fix row_wrong" in out
+    assert "1 of 23 verified; next: fix row_wrong" in out
     printed = json.loads(ran["own as JSON"][1])
     assert printed["progress"]["wrong"] == ["ops.row_wrong"]
     assert printed["progress"]["verified"] == ["ops.row_written"]
@@ -196,7 +196,7 @@ def test_an_own_package_may_lack_anything(ran):
 def test_watch_checks_rows_without_twins_again(ran):
     status, out, err = ran["watch"]
     assert (status, err) == (1, "")
-    assert out.count("1 of 7 verified; next: fix row_wrong") == 2
+    assert out.count("1 of 23 verified; next: fix row_wrong") == 2
     assert "__init__.py saved; checked again in" in out
 
 
@@ -205,4 +205,4 @@ def test_pytest_says_what_is_missing(project):
     assert done.returncode == 1
     for name, messages in MESSAGES.items():
         assert f"{name} is not complete: {'; '.join(messages)}" in done.stdout
-    assert "16 of 18 comparisons failed: 2 mismatch, 14 missing\n" in done.stdout
+    assert "16 of 54 comparisons failed: 2 mismatch, 14 missing\n" in done.stdout
