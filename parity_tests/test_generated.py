@@ -93,7 +93,7 @@ def test_faults_can_be_planted(fault):
         (("scratch.layers.norm", "_BatchNorm.forward"), {"BatchNorm1d", "BatchNorm2d"}, {"LayerNorm"}),
         (("scratch.optim.adam", "Adam.update"), {"Adam", "AdamW"}, {"SGD"}),
     ],
-    ids=str,
+    ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_may_be_called_the_culprit(place, among, not_among):
     found = responsible(place, MODULES)
