@@ -120,7 +120,8 @@ def test_adapted_layers_are_checked_like_layers_of_scratch(tmp_path):
     glue += "def Linear(in_features, out_features):\n    dense = mine.Dense(in_features, out_features)\n"
     glue += "    return with_dicts(dense, {'W': ('weight', 'T'), 'b': ('bias', 'row')})\n"
     (tmp_path / "glued" / "layers.py").write_text(glue)
-    cases = [case for case in CASES if case.scratch in ("layers.ReLU", "layers.Flatten", "layers.Linear", "layers.Tanh")]
+    layers = ("layers.ReLU", "layers.Flatten", "layers.Linear", "layers.Tanh")
+    cases = [case for case in CASES if case.scratch in layers and not (case.scratch == "layers.Flatten" and case.config)]
     progress = check_own(tmp_path / "glued", cases, ("float64", "float32"), (0,))
     assert {target.name: target.status for target in progress.targets} == {
         "ReLU": "verified",

@@ -27,7 +27,7 @@ def options_away(case, defaults):
 def defaults_by_path():
     """Return the default of each option of each op, layer and model that has cases."""
     found = {}
-    for path in sorted({case.scratch for case in CASES if case.folder != "optim"}):
+    for path in sorted({case.scratch for case in CASES if case.folder in ("ops", "layers", "models")}):
         parameters = inspect.signature(resolve(path, "scratch")).parameters
         found[path] = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
     return {path: defaults for path, defaults in found.items() if defaults}
