@@ -61,7 +61,7 @@ def test_check_prints_a_table_and_a_summary(capsys):
     status, out, _ = run(capsys, "check", "cnn")
     assert status == 0
     assert "cnn-deep-eval" in out
-    assert "4 cases verified in 8 comparisons of 148 tensors" in out
+    assert "10 cases verified in 20 comparisons of 260 tensors" in out
 
 
 def test_a_mismatch_is_explained_and_is_status_1(capsys, monkeypatch):

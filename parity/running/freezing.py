@@ -38,16 +38,26 @@ def changed_by_freezing(run: Callable[[], Tensors], parameters: Mapping[str, Par
     for name, expected in first.items():
         if _differs(accumulated.get(name), expected * (2 if name in twice else 1), scale):
             what = "is not the sum of both" if name in twice else "is another one"
-            return [Breach(Phase.BACKWARD, f"after a second backward, {name} {what}")]
+            return [Breach(Phase.BACKWARD, f"after a second backward, {name} {what}", harmless_alone=True)]
     for trained in _subsets(list(parameters)):
         found = _run_with_frozen(run, parameters, trained)
         frozen = [name for name in parameters if name not in trained]
         for name, expected in first.items():
             if name in map(gradient, frozen):
                 if found[name] is not None:
-                    return [Breach(Phase.BACKWARD, f"the backward gives a gradient to {frozen[0]}, which is frozen")]
+                    return [
+                        Breach(
+                            Phase.BACKWARD, f"the backward gives a gradient to {frozen[0]}, which is frozen", harmless_alone=True
+                        )
+                    ]
             elif _differs(found.get(name), expected, scale):
-                return [Breach(Phase.BACKWARD, f"with {' and '.join(frozen)} frozen, the backward returns another {name}")]
+                return [
+                    Breach(
+                        Phase.BACKWARD,
+                        f"with {' and '.join(frozen)} frozen, the backward returns another {name}",
+                        harmless_alone=True,
+                    )
+                ]
     return []
 
 

@@ -55,7 +55,7 @@ class Problem:
 class Breach:
     """One breach of the contract, and the pass that commits it.
 
-    harmless_alone   the results are right, until someone changes one of them in place
+    harmless_alone   the results of one call are right: others may change them, or a further call be wrong
     """
 
     phase: Phase

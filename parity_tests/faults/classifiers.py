@@ -291,7 +291,7 @@ NETWORKS = [
         "stride=4, padding=2",
         "padding=2",
         "forward",
-        "ignores stride",
+        "its stride is 1, expected",
         culprit="features.0",
     ),
     alexnet(
