@@ -24,7 +24,11 @@ def dependence_on_dtype(evidence: Evidence) -> str:
     if name not in evidence.calibration.unit or name not in evidence.tensors or not _agrees(evidence, other):
         return ""
     array, truth = evidence.tensors[name], evidence.calibration.truth[name]
-    if array.shape != truth.shape or deviation(array, truth) <= evidence.calibration.tolerance(name, dtype):
+    if (
+        array.shape != truth.shape
+        or array.dtype.kind != "f"
+        or deviation(array, truth) <= evidence.calibration.tolerance(name, dtype)
+    ):
         return ""
     if dtype == "float32":
         overflows = np.isfinite(truth).all() and not np.isfinite(array).all()

@@ -32,7 +32,6 @@ PROBES = 3  # runs of the reference on jittered inputs
 LARGEST_RELATIVE_UNIT = 8e-3  # unit / scale of a tensor; beyond it, the inputs are ill-conditioned
 SMALLEST_SLICE = 16  # numbers; the errors of fewer may all be small by chance
 LEAST_OF_A_SLICE = 2.0**-10  # of the tensor's unit: the least unit of a slice
-LEAST_OF_THE_MIDDLE = 1 / 8  # of the median of all slices' units; a slice with a far smaller error was lucky
 BY_NATURE_ZERO = 1e-12  # of the scale of a pass: what rounding leaves of a tensor that is zero in exact arithmetic
 
 
@@ -131,7 +130,8 @@ def measure(run: Callable[[Problem, str], Tensors], problem: Problem) -> Calibra
     for name, units in slices.items():
         for axis, sizes in _along_axes(np.abs(floats[name])).items():
             is_zero = sizes <= BY_NATURE_ZERO * largest(floats[name])  # but for rounding, whose size the whole tensor tells
-            least = max(LEAST_OF_A_SLICE * unit[name], LEAST_OF_THE_MIDDLE * float(np.median(units[axis])))
+            middle = float(np.median(units[axis][~is_zero])) if not is_zero.all() else 0.0
+            least = max(LEAST_OF_A_SLICE * unit[name], middle)  # the smaller errors of some slices are luck
             units[axis] = np.where(is_zero, unit[name], np.maximum(units[axis], least))
     return Calibration(truth, unit, zeros, {name: units for name, units in slices.items() if unit[name] and name not in zeros})
 

@@ -138,7 +138,7 @@ DEVIATIONS = [
     Deviation(
         "refused",
         ATTENTION,
-        "enable_gqa expects query",
+        "with enable_gqa",
         "grouped queries need an axis of heads: torch does not look for it where there are no queries",
         ("attention-two-axes", (("size", "query", (0, 0)), ("option", "enable_gqa", True))),
     ),

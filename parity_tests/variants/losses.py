@@ -91,7 +91,7 @@ def l1_loss_by_maximum(input, target, reduction="mean"):
     return _pair_loss(np.maximum(input, target) - np.minimum(input, target), slope, reduction)
 
 
-@variant("ops.smooth_l1_loss", also="SmoothL1Loss")
+@variant("ops.smooth_l1_loss", also="SmoothL1Loss", but="*-beta-0")
 def smooth_l1_loss_by_clipping(input, target, reduction="mean", beta=1.0):
     """Compute c (|d| - c / 2) for c = min(|d|, beta), all divided by beta."""
     d = input - target

@@ -129,7 +129,7 @@ def relative_position_bucket_one_by_one(relative_position, bidirectional=True, n
         share = math.log(distance / exact) / math.log(max_distance / exact)
         return min(exact + int(share * (count - exact)), count - 1) + more
 
-    found = np.array([bucket(int(r)) for r in relative_position.ravel()], relative_position.dtype)
+    found = np.array([bucket(int(r)) for r in relative_position.ravel()], np.int64)
     return found.reshape(relative_position.shape), lambda dy: None
 
 

@@ -113,7 +113,7 @@ def _scaled(held, total, max_norm):
     return total
 
 
-@variant("optim.clip_grad_norm_")
+@variant("optim.clip_grad_norm_", but="*-not-finite")
 def clip_grad_norm_of_one_vector(parameters, max_norm, norm_type=2.0):
     """Join all gradients to one vector."""
     held = _with_gradients(parameters)
@@ -121,7 +121,7 @@ def clip_grad_norm_of_one_vector(parameters, max_norm, norm_type=2.0):
     return _scaled(held, float(np.linalg.norm(vector, norm_type)), max_norm)
 
 
-@variant("optim.clip_grad_norm_")
+@variant("optim.clip_grad_norm_", but="*-not-finite")
 def clip_grad_norm_by_sums_of_powers(parameters, max_norm, norm_type=2.0):
     """Add the powers of all gradients, and take the root at the end."""
     held = _with_gradients(parameters)

@@ -37,16 +37,18 @@ class Variant:
         return self.function.__name__
 
 
-def variant(path: str, also: str = "", only: str = "*") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def variant(path: str, also: str = "", only: str = "*", but: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as a variant of the function at a path of scratch.
 
     also   names of cases of layers, models or other paths that use the function; they may hold * and ?
     only   names of those cases of the path itself that the variant supports; by default, all of them
+    but    names of cases among them that it does not support
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         own = [case for case in CASES if path in (case.scratch, f"{case.scratch}.{path.rpartition('.')[2]}")]
-        cases = [*_named(only, own, function), *_named(also, CASES, function)]
+        left_out = _named(but, own, function)
+        cases = [*(case for case in _named(only, own, function) if case not in left_out), *_named(also, CASES, function)]
         if any(function.__name__ == other.name for other in VARIANTS):
             raise ValueError(f"two variants are called {function.__name__}, expected another name for one of them")
         VARIANTS.append(Variant(path, _counted(function), tuple(dict.fromkeys(cases))))

@@ -68,6 +68,8 @@ def check_set(op: str, logits: Array, boxes: Array, labels: Array, target_boxes:
             f"{labels.shape}"
         )
     (B, Q, classes), (_, N) = logits.shape, labels.shape
+    if classes < 1:
+        raise ValueError(f"{op}: expected logits (B, Q, K + 1) of at least one class, that of no object, got {logits.shape}")
     has_shape(op, "boxes", boxes, (B, Q, 4))
     has_shape(op, "labels", labels, (B, N))
     has_shape(op, "target_boxes", target_boxes, (B, N, 4))
