@@ -4,8 +4,8 @@ VENV ?= .venv
 PYTHON ?= python3
 TORCH ?= auto
 PATTERN ?=
-ARGS ?=
 SEED ?=
+ARGS ?=
 ## VENV     the environment; it is made if it does not exist, and keeps PyTorch if it has it (.venv)
 ## PYTHON   the Python that makes a new environment, 3.11 or newer (python3)
 ## TORCH    the build of PyTorch in a new environment: cpu, default, or auto (cpu if there is no GPU) (auto)

@@ -18,6 +18,9 @@ from parity.running.tensor_name import Phase, gradient
 from scratch.module import Array, Module, Parameter, state_mismatch
 
 
+MOST_KINDS = 8  # of the items of a tuple that a message names
+
+
 class ContractError(ValueError):
     """An error of a subject that cannot be called as its contract says: the message, and the pass that is wrong."""
 
@@ -142,5 +145,6 @@ def overwritten_gradients(backward: Any, zeros: Sequence[Array], parameters: Map
 def _kind(value: Any) -> str:
     """Describe in a few words what came back."""
     if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)} ({', '.join(type(item).__name__ for item in value)})"
+        kinds = [type(item).__name__ for item in value[:MOST_KINDS]] + ["..."] * (len(value) > MOST_KINDS)
+        return f"a {type(value).__name__} of {len(value)} ({', '.join(kinds)})"
     return "None" if value is None else f"one {type(value).__name__}"

@@ -171,7 +171,7 @@ def nms_by_matrix(boxes, scores, iou_threshold):
     return order[kept].astype(np.int64), lambda dkept: (None, None)
 
 
-@variant("ops.nms", also="yolo_detections")
+@variant("ops.nms", also="yolo_detections", but="nms-large")
 def nms_by_sorted_list(boxes, scores, iou_threshold):
     """Keep a Python list, and compare each box with those that are kept."""
     kept = []

@@ -119,7 +119,7 @@ def _by_fft(x, weight, stride, padding, dilation):
     return y, backward
 
 
-@variant("ops.conv2d", also="Conv2d cnn cifar-resnet-a")
+@variant("ops.conv2d", also="Conv2d cnn cifar-resnet-a", but="*winograd-wide")
 def conv2d_by_fft(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Convolve in the frequency domain, group by group."""
     return _by_groups(_by_fft)(x, weight, bias, stride, padding, dilation, groups)
@@ -239,7 +239,7 @@ def _product_by_product(x, weight, stride, padding, dilation):
     return y, backward
 
 
-@variant("ops.conv2d", also="Conv2d cnn cnn-deep")
+@variant("ops.conv2d", also="Conv2d cnn cnn-deep", but="*winograd*")
 def conv2d_product_by_product(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Add all products one after the other, group by group."""
     return _by_groups(_product_by_product)(x, weight, bias, stride, padding, dilation, groups)
