@@ -162,7 +162,8 @@ def _name_culprits(verdict: Verdict, build_scratch: Build, reference_run: Refere
     else:
         whole = examine("", build_scratch(), reference_run, dtype)
         suspects = [whole] if whole.findings else []
-    verdict.culprits = [_culprit(evidence, build_scratch()) for evidence in suspects]
+    again = verdict.message == ONLY_THE_SECOND_CALL
+    verdict.culprits = [_culprit(replace(evidence, second_call=again), build_scratch()) for evidence in suspects]
 
 
 def _culprit(evidence: Evidence, root: Any) -> Culprit:

@@ -31,10 +31,21 @@ def dependence_on_dtype(evidence: Evidence) -> str:
     ):
         return ""
     if dtype == "float32":
-        overflows = np.isfinite(truth).all() and not np.isfinite(array).all()
-        return LOST if overflows or is_rounding(evidence, name) else LOST_OR_OTHER
+        return LOST if _overflows(evidence) or is_rounding(evidence, name) else LOST_OR_OTHER
     visible_in_float32 = deviation(array, truth) > MARGIN * evidence.calibration.tolerance(name, "float32")
     return OTHER_IN_FLOAT64 if visible_in_float32 else ""
+
+
+def _overflows(evidence: Evidence) -> bool:
+    """Return whether a number that the subject computes leaves the range of its dtype."""
+    try:
+        with np.errstate(over="raise"):
+            run_scratch(lambda: evidence.subject, evidence.problem, evidence.dtype)
+    except FloatingPointError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def _agrees(evidence: Evidence, dtype: str) -> bool:

@@ -41,6 +41,7 @@ class Evidence:
     reference_run   the reference run of the same problem
     calibration     the calibration of the reference run, or of its forward pass alone
     tensors         the subject's tensors; empty where it did not run
+    second_call     whether only a second call is wrong
     """
 
     path: str
@@ -50,6 +51,7 @@ class Evidence:
     tensors: Tensors
     findings: list[Finding]
     dtype: str
+    second_call: bool = False
 
     @property
     def problem(self) -> Problem:

@@ -17,7 +17,6 @@ from parity.running.problem import Breach, Problem
 from parity.running.tensor_name import Phase, gradient
 from scratch.module import Array, Module, Parameter, state_mismatch
 
-
 MOST_KINDS = 8  # of the items of a tuple that a message names
 
 

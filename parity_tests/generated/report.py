@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,9 @@ class Result:
             return False
         subject = self.fault.mutant.subject
         of_constructor = subject.name.endswith("__init__")
-        named = any(subject.file in place and (of_constructor or subject.name in place) for place in self.answer.places)
+        line = self.fault.mutant.lines[0]
+        pieces = [piece for place in self.answer.places for piece in place.split("; ") if subject.file in piece]
+        named = any(of_constructor or subject.name in piece or str(line) in re.findall(r"\d+", piece) for piece in pieces)
         return named or self.culprits.issuperset(self.answer.kinds)
 
     @property
