@@ -28,7 +28,7 @@ FEWEST_WRONG = 4  # numbers that must be wrong before a fitted factor proves any
 UNLIKELY = math.log(1e4)  # a place is named where chance would put the wrong numbers there in fewer than 1 of 10,000 draws
 MARGIN = 10  # tolerances by which each of them must be wrong
 FLOAT32_UNITS = 4  # units of error that a float64 computation may have and still be right to float32's precision
-LEAST_OF_A_CAST = 1 / 16  # of a rounding of float32 in the tensor's largest number; a smaller error is no cast to float32
+LEAST_OF_A_CAST = 1 / 64  # of a rounding of float32 in the tensor's largest number; a smaller error is no cast to float32
 MOST_NAMES = 3  # names of one number in a hint
 
 
@@ -304,20 +304,22 @@ def _place(evidence: Evidence, name: str, array: Array, truth: Array) -> str:
     count = f"{int(wrong.sum())} of {wrong.size} values"
     if wrong.all() or not wrong.any() or truth.ndim == 0:
         return ""
+    could_be = wrong | (np.abs(truth) > evidence.calibration.tolerance(name, evidence.dtype))  # a zero may be right by chance
+
+    def is_no_luck(place: Array) -> bool:
+        return bool(wrong.sum() * np.log((could_be | place).sum() / place.sum()) > UNLIKELY)
+
     for text, place in _places(evidence, truth.shape):
-        could_be_wrong = place.sum() + (np.abs(truth[~place]) > evidence.calibration.tolerance(name, evidence.dtype)).sum()
-        if (
-            not (wrong & ~place).any()
-            and wrong.sum() > 0.7 * place.sum()
-            and wrong.sum() * np.log(could_be_wrong / place.sum()) > UNLIKELY
-        ):
+        if not (wrong & ~place).any() and wrong.sum() > 0.7 * place.sum() and is_no_luck(place):
             return f"differs only where {text} ({count})"
     for axis in range(truth.ndim):
         hit = np.flatnonzero(wrong.any(axis=tuple(a for a in range(truth.ndim) if a != axis)))
         n = truth.shape[axis]
         if n > 2 and len(hit) == 1 and wrong.sum() > 1:  # one wrong number lies at one index by necessity
-            index = "first" if hit[0] == 0 else "last" if hit[0] == n - 1 else f"at index {hit[0]}"
-            return f"differs only {index} along axis {axis} ({count})"
+            there = np.broadcast_to(np.arange(n).reshape(-1, *(1,) * (truth.ndim - 1 - axis)) == hit[0], truth.shape)
+            if (could_be & ~there).sum() > (could_be & there).sum():
+                index = "first" if hit[0] == 0 else "last" if hit[0] == n - 1 else f"at index {hit[0]}"
+                return f"differs only {index} along axis {axis} ({count})"
     if truth.ndim >= 3 and min(truth.shape[-2:]) > 2 and not wrong[..., 1:-1, 1:-1].any():
         edges = 1 - math.prod(n - 2 for n in truth.shape[-2:]) / math.prod(truth.shape[-2:])
         return f"differs only at the edges of the images ({count})" if wrong.sum() * -math.log(edges) > UNLIKELY else ""

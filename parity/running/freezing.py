@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from parity.running.problem import Breach, Tensors
+from parity.running.safe_text import message_of
 from parity.running.tensor_name import Phase, gradient
 from scratch.module import Array, Module, Parameter
 
@@ -40,8 +41,12 @@ def changed_by_freezing(run: Callable[[], Tensors], parameters: Mapping[str, Par
             what = "is not the sum of both" if name in twice else "is another one"
             return [Breach(Phase.BACKWARD, f"after a second backward, {name} {what}", harmless_alone=True)]
     for trained in _subsets(list(parameters)):
-        found = _run_with_frozen(run, parameters, trained)
         frozen = [name for name in parameters if name not in trained]
+        try:
+            found = _run_with_frozen(run, parameters, trained)
+        except Exception as error:
+            message = f"with {' and '.join(frozen)} frozen, the backward raises {type(error).__name__}: {message_of(error)}"
+            return [Breach(Phase.BACKWARD, message, harmless_alone=True)]
         for name, expected in first.items():
             if name in map(gradient, frozen):
                 if found[name] is not None:

@@ -63,7 +63,4 @@ FAULTS = [
         "beam_search: states of other texts", "_select(state, parents[alive])", "_select(state, np.zeros_like(alive))", cause=None
     ),
     beams("beam_search: ended texts go on", "np.flatnonzero(~ended)[:beams]", "np.arange(min(beams, len(ended)))", cause=None),
-    of("beam_search", "beam-search")(
-        "beam_search: equals in reverse", 'np.argsort(-total, kind="stable")', 'np.argsort(total, kind="stable")[::-1]', cause=None
-    ),
 ]
