@@ -28,7 +28,7 @@ FEWEST_WRONG = 4  # numbers that must be wrong before a fitted factor proves any
 UNLIKELY = math.log(1e4)  # a place is named where chance would put the wrong numbers there in fewer than 1 of 10,000 draws
 MARGIN = 10  # tolerances by which each of them must be wrong
 FLOAT32_UNITS = 4  # units of error that a float64 computation may have and still be right to float32's precision
-LEAST_OF_A_CAST = 1 / 64  # of a rounding of float32 in the tensor's largest number; a smaller error is no cast to float32
+LEAST_OF_A_CAST = 1 / 20  # of a rounding of float32 in the tensor's largest number; a smaller error is no cast to float32
 MOST_NAMES = 3  # names of one number in a hint
 
 
